@@ -1,0 +1,104 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action codalvs.ha.preflight: reads the inventory on the controller, opens no connection."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.errors import AnsibleUndefinedVariable
+from ansible.plugins.action import ActionBase
+from ansible.template import Templar
+
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight import check, render, stops
+from ansible_collections.codalvs.ha.plugins.module_utils.schema import Unevaluated
+
+ROLES = Path(__file__).resolve().parents[2] / "roles"
+
+
+class ActionModule(ActionBase):
+    """Check the whole inventory; fail when anything is wrong with it."""
+
+    TRANSFERS_FILES = False
+    _VALID_ARGS: frozenset[str] = frozenset()
+    _requires_connection = False
+    _supports_async = False
+    _supports_check_mode = True
+
+    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the findings; values that may be secret are hidden in them already."""
+        result = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        groups = {str(name): [str(host) for host in hosts] for name, hosts in variables["groups"].items()}
+        specs = read_specs()
+        prefixes = ("ha_", *(f"{role}_" for role in specs))
+        hosts = {host: self._variables(variables["hostvars"], host, prefixes) for host in groups["all"]}
+        findings = check(hosts, groups, specs)
+        result.update(changed=False, failed=stops(findings), msg=render(findings))
+        # A failed task prints all of its result: the text alone is what a person should read then.
+        if not result["failed"] or self._display.verbosity:
+            result["findings"] = [asdict(finding) for finding in findings]
+        return result
+
+    def _variables(self, hostvars: Any, host: str, prefixes: tuple[str, ...]) -> dict[str, object]:
+        """Return one host's variables of this collection as plain data, templates evaluated one by one."""
+        # Not hostvars[host], which in ansible-core 2.18 passes undefined variables over in silence.
+        raw = hostvars.raw_get(host)
+        templar = Templar(loader=self._loader, variables={"hostvars": hostvars, **raw})
+        return {str(name): _evaluate(templar, value) for name, value in raw.items() if str(name).startswith(prefixes)}
+
+
+def read_specs(roles: Path = ROLES) -> dict[str, dict[str, Any]]:
+    """Return the options of all roles of this collection."""
+    return dict(_read_specs(roles))
+
+
+def _read_specs(roles: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path in sorted(roles.glob("*/meta/argument_specs.yml")):
+        entry_points = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
+        yield path.parts[-3], entry_points.get("main", {}).get("options", {})
+
+
+def _evaluate(templar: Templar, value: object) -> object:
+    """Evaluate leaf by leaf, so that one bad template hides nothing else, and its finding has the exact path."""
+    if isinstance(value, Mapping):
+        return {str(key): _evaluate(templar, inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_evaluate(templar, inner) for inner in value]
+    try:
+        return _plain(templar.template(value))
+    except Exception as error:  # filters and lookups may raise anything
+        return _unevaluated(error)
+
+
+def _plain(value: Any) -> object:
+    """Copy to Python's own types: no tags, no lazy containers, no ciphertexts."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return value + 0
+    return str(value)  # decrypts a vaulted string
+
+
+def _unevaluated(error: Exception) -> Unevaluated:
+    text = (str(error) or type(error).__name__).splitlines()[0]
+    if "vault" in text.lower() or "vault" in type(error).__name__.lower():
+        return Unevaluated("its vault secret is missing or wrong")
+    if isinstance(error, AnsibleUndefinedVariable):
+        match = re.search(r"'(\w+)' is undefined|has no attribute '(\w+)'", text)
+        name = (match[1] or match[2]) if match else "a variable"
+        return Unevaluated(f"{name} is undefined")
+    # ansible-core 2.18 says 'template error while templating string: …. String: {{ … }}' and then all of it again.
+    syntax = "syntax error" in text.lower() or text.startswith("template error")
+    detail = text.removeprefix("template error while templating string: ").split(". String: ", maxsplit=1)[0]
+    return Unevaluated("it is no valid Jinja" if syntax else "it failed", detail[:120])

@@ -1,0 +1,212 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what the operator wrote to what every host needs, without I/O.
+
+The inventory names each virtual service once. This file works out the rest: which address of which real server the
+directors forward to, which director holds a VIP and on which interface, which VIPs a real server must carry. The roles'
+defaults are the parts of its answer; nothing in the inventory has to be typed a second time.
+
+It expects an inventory that preflight has accepted, and raises ClusterError, naming host and variable, where it can't
+go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
+from typing import Any
+
+Hosts = Mapping[str, Mapping[str, Any]]
+Groups = Mapping[str, Sequence[str]]
+
+# What this file reads of a host; the filter fetches no other variable, so that an unrelated one can't fail it.
+VARIABLES = ("ha_interfaces", "ha_virtual_services", "heartbeat_node_name", "heartbeat_manages_ldirectord")
+
+
+class ClusterError(ValueError):
+    """The inventory doesn't say enough; the text names host, variable and what is missing."""
+
+
+def cluster(hosts: Hosts, groups: Groups) -> dict[str, Any]:
+    """Return the whole cluster as the roles need it.
+
+    hosts: variables by host, of which VARIABLES are read; groups: host names by group.
+
+    The result is a dict of
+    services: the virtual services, completed and with their real servers' addresses (see resolve_services);
+    vips: [{address, prefix, interface, node}], each VIP once;
+    nodes: Heartbeat's names of the directors, in order of preference;
+    links: [{type: ucast, interface, peers}], one for every network that all directors share;
+    resource_groups: [{node, resources}], the lines of haresources;
+    real_server_vips: {host: [{address, forwarding}]}, only direct and tunnel (NAT needs none);
+    nat_families: [4, 6], the address families in which a director has to forward for NAT.
+    """
+    services = resolve_services(hosts, groups)
+    directors = list(groups.get("directors", ()))
+    nodes = {name: node_name(hosts, name) for name in directors}
+    vips = list(_vips(services, hosts, directors, nodes))
+    managed = bool(directors) and _boolean(hosts[directors[0]].get("heartbeat_manages_ldirectord", False))
+    return {
+        "services": services,
+        "vips": vips,
+        "nodes": list(nodes.values()),
+        "links": list(_links(hosts, directors)),
+        "resource_groups": list(_resource_groups(vips, managed)),
+        "real_server_vips": _real_server_vips(services),
+        "nat_families": sorted(
+            {
+                service["family"]
+                for service in services
+                if any(server["forwarding"] == "nat" for server in service["real_servers"])
+            }
+        ),
+    }
+
+
+def interfaces(hosts: Hosts, name: str) -> list[tuple[str, IPv4Interface | IPv6Interface]]:
+    """Return a host's addresses as (interface name, address with its network), in the inventory's order."""
+    declared = hosts.get(name, {}).get("ha_interfaces") or {}
+    pairs = []
+    for interface, addresses in declared.items():
+        for text in [addresses] if isinstance(addresses, str) else addresses:
+            try:
+                pairs.append((str(interface), ip_interface(str(text))))
+            except ValueError as error:
+                raise ClusterError(f"host {name}: ha_interfaces.{interface}: {text!r}: {error}") from None
+    return pairs
+
+
+def node_name(hosts: Hosts, name: str) -> str:
+    """Return Heartbeat's name of a director, in lower case as Heartbeat folds it."""
+    return str(hosts.get(name, {}).get("heartbeat_node_name") or name).lower()
+
+
+def resolve_services(hosts: Hosts, groups: Groups) -> list[dict[str, Any]]:
+    """Return the virtual services with every default filled in.
+
+    A service keeps the keys of ha_virtual_services; `family` (4 or 6; fwmark services count as 4) and `endpoint` (what
+    ldirectord calls the service: address:port, or the firewall mark) are added, and `real_servers` becomes
+    [{host, address, port, endpoint, weight, forwarding}].
+    """
+    directors = list(groups.get("directors", ()))
+    first = directors or list(groups.get("real_servers", ()))
+    declared = (hosts[first[0]].get("ha_virtual_services") if first else None) or []
+    return [_resolve(dict(service), hosts, groups) for service in declared]
+
+
+def _resolve(service: dict[str, Any], hosts: Hosts, groups: Groups) -> dict[str, Any]:
+    directors = list(groups.get("directors", ()))
+    vip = service.get("vip")
+    service["vip"] = str(ip_address(str(vip))) if vip else None
+    service["family"] = ip_address(service["vip"]).version if vip else 4
+    service["fwmark"] = int(service["fwmark"]) if service.get("fwmark") else None
+    service["port"] = int(service.get("port") or 0)
+    service["endpoint"] = str(service["fwmark"]) if service["fwmark"] else _endpoint(service["vip"], service["port"])
+    service["protocol"] = service.get("protocol") or "tcp"
+    service["scheduler"] = service.get("scheduler") or "wrr"
+    service["forwarding"] = service.get("forwarding") or "direct"
+    service["persistence"] = dict(service.get("persistence") or {})
+    service["fallback"] = service.get("fallback")
+    service["check"] = dict(service.get("check") or {})
+    service["preferred_director"] = service.get("preferred_director") or (directors[0] if directors else None)
+    entries = service.get("real_servers") or [{"host": name} for name in groups.get("real_servers", ())]
+    service["real_servers"] = [_real_server(dict(entry), service, hosts, directors) for entry in entries]
+    return service
+
+
+def _real_server(
+    entry: dict[str, Any], service: dict[str, Any], hosts: Hosts, directors: Sequence[str]
+) -> dict[str, Any]:
+    forwarding = entry.get("forwarding") or service["forwarding"]
+    address = _real_address(entry["host"], service["family"], forwarding, hosts, directors)
+    port = int(entry.get("port") or service["port"])
+    return {
+        "host": entry["host"],
+        "address": address,
+        "port": port,
+        "endpoint": _endpoint(address, port),
+        "weight": int(entry["weight"]) if entry.get("weight") is not None else 1,
+        "forwarding": forwarding,
+    }
+
+
+def _real_address(name: str, family: int, forwarding: str, hosts: Hosts, directors: Sequence[str]) -> str:
+    """Choose the address that directors forward to: one in a director's network if there is one, else the first.
+
+    Only tunnels may carry one address family in the other (ip_vs refuses mixed families otherwise).
+    """
+    own = [address for _name, address in interfaces(hosts, name)]
+    candidates = [address for address in own if address.version == family] or (own if forwarding == "tunnel" else [])
+    if not candidates:
+        raise ClusterError(f"host {name}: ha_interfaces: no IPv{family} address for a service with an IPv{family} VIP")
+    near = {address.network for director in directors for _name, address in interfaces(hosts, director)}
+    return str(next((address for address in candidates if address.network in near), candidates[0]).ip)
+
+
+def _endpoint(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _vips(
+    services: Sequence[dict[str, Any]], hosts: Hosts, directors: Sequence[str], nodes: Mapping[str, str]
+) -> Iterator[dict[str, Any]]:
+    seen: set[str] = set()
+    for service in services:
+        address = service["vip"]
+        if address is None or address in seen or not directors:
+            continue
+        seen.add(address)
+        holder = service["preferred_director"]
+        # A VIP belongs to the interface whose network holds it; preflight has seen that both directors agree on it.
+        for interface, own in interfaces(hosts, holder):
+            if ip_address(address) in own.network:
+                yield {
+                    "address": address,
+                    "prefix": own.network.prefixlen,
+                    "interface": interface,
+                    "node": nodes[holder],
+                }
+                break
+        else:
+            raise ClusterError(f"service {service['name']}: vip {address} is in no network of director {holder}")
+
+
+def _links(hosts: Hosts, directors: Sequence[str]) -> Iterator[dict[str, Any]]:
+    if len(directors) < 2:
+        return
+    for interface, address in interfaces(hosts, directors[0]):
+        peers = [
+            str(own.ip)
+            for name in directors
+            for other, own in interfaces(hosts, name)
+            if other == interface and own.network == address.network
+        ]
+        if len(peers) == len(directors) and address.version == 4:
+            yield {"type": "ucast", "interface": interface, "peers": peers}
+
+
+def _resource_groups(vips: Sequence[dict[str, Any]], managed: bool) -> Iterator[dict[str, Any]]:
+    holders = dict.fromkeys(vip["node"] for vip in vips)
+    for node in holders:
+        addresses = [_ipaddr2(vip) for vip in vips if vip["node"] == node]
+        yield {"node": node, "resources": addresses + (["ldirectord"] if managed else [])}
+
+
+def _ipaddr2(vip: Mapping[str, Any]) -> str:
+    # haresources separates arguments with '::', so an IPv6 address has to be written without that abbreviation.
+    return f"IPaddr2::{ip_address(vip['address']).exploded}/{vip['prefix']}/{vip['interface']}"
+
+
+def _real_server_vips(services: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, str]]]:
+    wanted: dict[str, dict[str, dict[str, str]]] = {}
+    for service in services:
+        for server in service["real_servers"]:
+            if service["vip"] and server["forwarding"] != "nat":
+                entry = {"address": service["vip"], "forwarding": server["forwarding"]}
+                wanted.setdefault(server["host"], {})[service["vip"]] = entry
+    return {host: list(vips.values()) for host, vips in wanted.items()}
+
+
+def _boolean(value: object) -> bool:
+    return str(value).lower() in ("true", "yes", "on", "1", "y", "t")

@@ -1,0 +1,228 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find every mistake of an inventory at once, without touching a host.
+
+`check` takes the whole inventory as plain data and returns findings, `render` makes a text for people of them. The
+rules about meaning are in preflight_network, preflight_services and preflight_heartbeat; those about single values in
+schema.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.codalvs.ha.plugins.module_utils import (
+    preflight_heartbeat,
+    preflight_network,
+    preflight_services,
+    schema,
+)
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import (
+    RULES,
+    Cluster,
+    Complaint,
+    rule,
+    to_host_addresses,
+    to_services,
+)
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_network import INVENTORY
+from ansible_collections.codalvs.ha.plugins.module_utils.schema import UNUSABLE, closest, did_you_mean, show
+
+RULE_FILES = (preflight_network, preflight_services, preflight_heartbeat)  # importing them registers their rules
+ALL_HOSTS = "all hosts"
+SEVERITIES = ("error", "warning", "acknowledged")
+# Read from the cluster's first director; another value elsewhere would be ignored, or be fatal.
+SHARED = ("ha_virtual_services", "ha_acknowledged")
+# Of one host by nature.
+OWN = ("ha_interfaces", "heartbeat_node_name")
+
+Hosts = Mapping[str, Mapping[str, object]]
+Groups = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One mistake: where it is, what is wrong and what is allowed, what to do."""
+
+    rule: str
+    severity: str  # error, warning or acknowledged
+    host: str  # one host, several with commas, 'all hosts', or 'inventory'
+    variable: str
+    value: str  # safe to show
+    problem: str
+    remedy: str
+
+
+def check(hosts: Hosts, groups: Groups, specs: Mapping[str, schema.Options]) -> list[Finding]:
+    """Return all findings, errors first.
+
+    hosts: variables by host; groups: host names by group; specs: options by role, as in argument_specs. A variable that
+    is not in the inventory has the default of the specs. Whatever the variables are, this does not raise.
+    """
+    members = dict.fromkeys(host for names in groups.values() for host in names)
+    hosts = {**{host: {} for host in members}, **hosts}
+    options = {name: option for role in specs.values() for name, option in role.items()}
+    found: dict[tuple[str, str, Complaint], set[str]] = {}
+    for name, host, complaint in _host_complaints(hosts, specs, options):
+        found.setdefault((name, "error", complaint), set()).add(host)
+    acknowledged: set[str] = set()
+    for cluster in _views(hosts, groups, options):
+        acknowledged |= {name for name in cluster.get("ha_acknowledged") or () if name is not UNUSABLE}
+        for each in RULES:
+            for complaint in each.find(cluster):
+                place = {complaint.host} if complaint.host else _same_value(cluster, complaint.variable)
+                plain = Complaint(complaint.variable, complaint.value, complaint.problem, complaint.remedy)
+                found.setdefault((each.name, each.severity, plain), set()).update(place)
+    findings = [
+        _finding(name, severity, complaint, _place(places, hosts), acknowledged)
+        for (name, severity, complaint), places in found.items()
+    ]
+    return sorted(findings, key=_order)
+
+
+def stops(findings: Sequence[Finding]) -> bool:
+    """Tell whether a run must not go on."""
+    return any(finding.severity != "acknowledged" for finding in findings)
+
+
+def render(findings: Sequence[Finding]) -> str:
+    """Return the findings as a text: where, what, why, what to do."""
+    if not findings:
+        return "Preflight found no mistakes."
+    counts = {severity: sum(finding.severity == severity for finding in findings) for severity in SEVERITIES}
+    parts = [
+        f"{count} {severity}{'s' if count > 1 and severity != 'acknowledged' else ''}"
+        for severity, count in counts.items()
+        if count
+    ]
+    width = max(len(finding.severity) for finding in findings) + 2
+    blocks = [f"Preflight: {', '.join(parts)}. No host was touched."]
+    for finding in sorted(findings, key=_order):
+        value = f" = {finding.value}" if finding.value else ""
+        first = f"{finding.severity.upper():<{width}}{finding.host}: {finding.variable}{value}"
+        rest = [f"{finding.problem}  [{finding.rule}]"]
+        if finding.severity != "acknowledged":
+            rest.append(f"-> {finding.remedy}")
+        blocks.append("\n".join([first, *(" " * width + line for line in rest)]))
+    return "\n\n".join(blocks)
+
+
+@rule("values_differ")
+def values_differ(cluster: Cluster) -> Iterator[Complaint]:
+    """The directors' files must be the same, and the services are read from the first director only."""
+    given = {name for host in cluster.directors for name in cluster.hosts[host] if name in cluster.options}
+    for name in sorted(given - {*OWN, "heartbeat_authkeys"}):
+        if (name.startswith("heartbeat_") or name in SHARED) and cluster.directors_differ(name):
+            problem = f"{' and '.join(cluster.directors)} have different values: they must agree"
+            yield Complaint(name, "", problem, "set it once, in the variables of the group directors or all")
+
+
+@rule("unknown_acknowledgement")
+def unknown_acknowledgement(cluster: Cluster) -> Iterator[Complaint]:
+    """A misspelt name would accept nothing; errors can't be accepted at all."""
+    warnings = sorted({each.name for each in RULES if each.severity == "warning"})
+    errors = {each.name for each in RULES if each.severity == "error"} | set(schema.RULES) | {"unknown_variable"}
+    for index, name in enumerate(cluster.get("ha_acknowledged") or ()):
+        variable = f"ha_acknowledged[{index}]"
+        if name in errors:
+            yield Complaint(
+                variable, name, "is an error, and only warnings can be accepted", "correct the error itself"
+            )
+        elif name is not UNUSABLE and name not in warnings:
+            remedy = did_you_mean(name, warnings, f"remove it; known are {', '.join(warnings)}")
+            yield Complaint(variable, show(name), "is no warning of preflight", remedy)
+
+
+def _host_complaints(
+    hosts: Hosts, specs: Mapping[str, schema.Options], options: schema.Options
+) -> Iterator[tuple[str, str, Complaint]]:
+    """Check each host's variables one by one against the schema."""
+    seen: dict[str, list[tuple[object, list[schema.Problem]]]] = {}
+    for host, variables in hosts.items():
+        for name, value in variables.items():
+            if name not in options:
+                remedy = _unknown(name, specs, options)
+                if remedy:
+                    yield "unknown_variable", host, Complaint(name, "", "no role knows this variable", remedy)
+                continue
+            # A value from group_vars is the same on many hosts: look at it once.
+            checked = seen.setdefault(name, [])
+            problems = next((problems for other, problems in checked if other is value or other == value), None)
+            if problems is None:
+                problems = []
+                schema.conform(options[name], value, name, problems)
+                checked.append((value, problems))
+            for each in problems:
+                yield each.rule, host, Complaint(each.path, each.value, each.problem, each.remedy)
+
+
+def _unknown(name: str, specs: Mapping[str, schema.Options], options: schema.Options) -> str | None:
+    """Return the remedy for a variable that looks like one of ours; None when it is somebody else's."""
+    roles = tuple(f"{role}_" for role in specs if role != "preflight")
+    if name.startswith(roles):
+        return did_you_mean(name, options, "remove it, or use another prefix")
+    if name.startswith("ha_"):
+        match = closest(name, options, 0.8)
+        return f"did you mean {match!r}?" if match else None
+    return None
+
+
+def _views(hosts: Hosts, groups: Groups, options: schema.Options) -> list[Cluster]:
+    """Return the cluster as each director sees it; as one only where they see the same."""
+    addresses = {host: to_host_addresses(host, variables.get("ha_interfaces"))[0] for host, variables in hosts.items()}
+    candidates = list(groups.get("directors", ())) or [*groups.get("real_servers", ()), *hosts][:1] or [INVENTORY]
+    hosts = hosts or {INVENTORY: {}}
+    views: list[Cluster] = []
+    for host in candidates:
+        given = {name: value for name, value in hosts[host].items() if name in options and name not in OWN}
+        if any(given == _shared_part(view, options) for view in views):
+            continue
+        settings: dict[str, Any] = {
+            name: schema.conform(option, given.get(name), name, []) for name, option in options.items()
+        }
+        services = to_services(settings.get("ha_virtual_services"), groups.get("real_servers", ()))
+        views.append(Cluster(host, settings, services, addresses, hosts, groups, options))
+    return views
+
+
+def _shared_part(view: Cluster, options: schema.Options) -> dict[str, object]:
+    return {name: value for name, value in view.hosts[view.view].items() if name in options and name not in OWN}
+
+
+def _same_value(cluster: Cluster, variable: str) -> set[str]:
+    """Return the hosts that see the value which the cluster's view sees."""
+    name = re.split(r"[.\[]", variable, maxsplit=1)[0]
+    value = cluster.hosts[cluster.view].get(name)
+    return {host for host, variables in cluster.hosts.items() if variables.get(name) == value} | {cluster.view}
+
+
+def _place(places: set[str], hosts: Hosts) -> str:
+    if len(hosts) > 1 and places >= set(hosts):
+        return ALL_HOSTS
+    names = sorted(places, key=_natural)
+    return ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:5])} and {len(names) - 5} more"
+
+
+def _finding(name: str, severity: str, complaint: Complaint, host: str, acknowledged: set[str]) -> Finding:
+    remedy = complaint.remedy
+    if severity == "warning":
+        remedy = f'{remedy}, or accept it: add "{name}" to ha_acknowledged'
+        severity = "acknowledged" if name in acknowledged else severity
+    return Finding(name, severity, host, complaint.variable, complaint.value, complaint.problem, remedy)
+
+
+def _order(finding: Finding) -> tuple[Any, ...]:
+    place = (_natural(finding.variable), finding.rule, finding.host, finding.problem, finding.value, finding.remedy)
+    return (SEVERITIES.index(finding.severity), *place)
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """Sort key that puts [10] behind [2]."""
+    return [
+        (int(part), "") if part.isdecimal() and part.isascii() else (-1, part)
+        for part in re.split(r"([0-9]{1,9})", text)
+    ]

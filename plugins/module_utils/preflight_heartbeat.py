@@ -1,0 +1,395 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Preflight's rules about Heartbeat.
+
+Heartbeat 3.0.6 has no test mode, and one bad line in any of its files stops it for good ('Configuration error,
+heartbeat not started'). 'Heartbeat' below means its parser and the tests against the packaged program.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import (
+    Cluster,
+    Complaint,
+    HostAddress,
+    known,
+    rule,
+    to_address,
+)
+from ansible_collections.codalvs.ha.plugins.module_utils.schema import HIDDEN, UNUSABLE, did_you_mean, show
+
+TIMES = ("heartbeat_keepalive", "heartbeat_warntime", "heartbeat_deadtime", "heartbeat_initdead")
+LINK_FIELDS = {  # required, possible
+    "ucast": (("interface",), ("peers",)),
+    "bcast": (("interface",), ()),
+    "mcast": (("interface", "group"), ("port", "ttl")),
+    "serial": (("device",), ()),
+}
+# Of eight characters and more; what is shorter is weak anyway.
+WEAK_SECRETS = frozenset(
+    (
+        *(
+            "12345678",
+            "123456789",
+            "1234567890",
+            "authkeys",
+            "changeit",
+            "changeme",
+            "codalvs",
+            "heartbeat",
+            "helloworld",
+        ),
+        *("linux-ha", "mysecret", "passw0rd", "password", "password1", "password123", "qwertyuiop", "test1234"),
+        *("testtest", "topsecret"),
+    )
+)
+
+
+@rule("bad_time")
+def bad_time(cluster: Cluster) -> Iterator[Complaint]:
+    """Heartbeat's get_msec(): seconds, or a number with ms or us; it keeps whole milliseconds."""
+    for name in TIMES:
+        if cluster.get(name) is not None and not _milliseconds(cluster, name):
+            problem = "must be a time of at least 1 ms: seconds such as 2 or 1.5, or 500ms, 500000us"
+            yield Complaint(name, show(cluster.get(name)), problem, "write such a value")
+
+
+@rule("time_order")
+def time_order(cluster: Cluster) -> Iterator[Complaint]:
+    """Heartbeat refuses deadtime <= 2 x keepalive and initdead < deadtime; else a warning would come too late."""
+    keepalive, warntime, deadtime, initdead = (_milliseconds(cluster, name) for name in TIMES)
+    orders = (
+        ("heartbeat_warntime", warntime, 1, "heartbeat_keepalive", keepalive, ">"),
+        ("heartbeat_deadtime", deadtime, 1, "heartbeat_warntime", warntime, ">"),
+        ("heartbeat_deadtime", deadtime, 2, "heartbeat_keepalive", keepalive, ">"),
+        ("heartbeat_initdead", initdead, 1, "heartbeat_deadtime", deadtime, ">="),
+    )
+    for name, longer, factor, than, shorter, relation in orders:
+        if not longer or not shorter:
+            continue
+        if longer < factor * shorter or (relation == ">" and longer == factor * shorter):
+            wanted = "longer than" if relation == ">" else "at least"
+            problem = f"must be {wanted} {'twice ' if factor == 2 else ''}{than} ({show(cluster.get(than))})"
+            yield Complaint(name, show(cluster.get(name)), problem, f"raise it, or lower {than}")
+
+
+@rule("short_initdead", "warning")
+def short_initdead(cluster: Cluster) -> Iterator[Complaint]:
+    """A network that comes up later than initdead at boot makes both directors active.
+
+    Heartbeat warns below 10 s, and its documentation asks for twice the deadtime.
+    """
+    initdead, deadtime = _milliseconds(cluster, "heartbeat_initdead"), _milliseconds(cluster, "heartbeat_deadtime")
+    least = max(10_000, 2 * (deadtime or 0))
+    if initdead and (deadtime or 0) <= initdead < least:  # below deadtime it is an error already
+        seconds = f"{float(least) / 1000:g}"
+        problem = f"below {seconds} s (twice heartbeat_deadtime, and 10 s) a slow boot makes both directors active"
+        remedy = f"raise it to at least {seconds}"
+        yield Complaint("heartbeat_initdead", show(cluster.get("heartbeat_initdead")), problem, remedy)
+
+
+@rule("bad_authkeys")
+def bad_authkeys(cluster: Cluster) -> Iterator[Complaint]:
+    """Heartbeat: numbers 1 to 15, each once; the active one exists; sha1 and md5 have a secret, crc has none."""
+    authkeys = cluster.get("heartbeat_authkeys")
+    if not cluster.hosts[cluster.view].get("heartbeat_authkeys") or not authkeys:
+        return  # a key is generated
+    keys = _keys(cluster)
+    ids = [key["id"] for _variable, key in keys]
+    active = authkeys["active"]
+    complete = UNUSABLE not in ids and authkeys["keys"] is not UNUSABLE and len(ids) == len(authkeys["keys"] or ())
+    if complete and known(active) is not None and active not in ids:
+        numbers = ", ".join(map(show, ids)) or "none"
+        problem = f"there is no key of this id; given are: {numbers}"
+        yield Complaint("heartbeat_authkeys.active", show(active), problem, "name the id of a key, or add the key")
+    for position, (variable, key) in enumerate(keys):
+        if known(key["id"]) is not None and not 1 <= key["id"] <= 15:
+            yield Complaint(f"{variable}.id", show(key["id"]), "must be a number from 1 to 15", "write such a number")
+        if known(key["id"]) is not None and key["id"] in ids[:position]:
+            yield Complaint(
+                f"{variable}.id", show(key["id"]), "is the id of another key as well", "give each its own id"
+            )
+        yield from _bad_secret(variable, key)
+
+
+@rule("heartbeat_weak_secret", "warning")
+def heartbeat_weak_secret(cluster: Cluster) -> Iterator[Complaint]:
+    """Who guesses the secret can take the VIPs away; every packet on the link lets one try offline."""
+    for variable, key in _keys(cluster):
+        secret = known(key["secret"])
+        if key["method"] in ("sha1", "md5") and secret and (len(secret) < 8 or secret.lower() in WEAK_SECRETS):
+            problem = "can be guessed: it is shorter than 8 characters or a well-known word"
+            yield Complaint(
+                f"{variable}.secret", HIDDEN, problem, "take a long random one from a vault, or none at all"
+            )
+
+
+@rule("heartbeat_crc", "warning")
+def heartbeat_crc(cluster: Cluster) -> Iterator[Complaint]:
+    """crc is a checksum, no signature: it finds broken packets only."""
+    active = (cluster.get("heartbeat_authkeys") or {}).get("active")
+    for variable, key in _keys(cluster):
+        if key["method"] == "crc" and key["id"] == active:
+            problem = "the active key signs nothing: anybody on the link can forge heartbeats"
+            yield Complaint(f"{variable}.method", "crc", problem, "use sha1 with a secret from a vault")
+
+
+@rule("authkeys_differ")
+def authkeys_differ(cluster: Cluster) -> Iterator[Complaint]:
+    """Heartbeat drops every packet that no key of its own signs: both directors become active."""
+    if cluster.directors and cluster.directors_differ("heartbeat_authkeys"):
+        problem = f"{' and '.join(cluster.directors)} have different keys: each would take the other for dead"
+        yield Complaint("heartbeat_authkeys", HIDDEN, problem, "set it once, in the variables of the group directors")
+
+
+@rule("ping_own_vip", "warning")
+def ping_own_vip(cluster: Cluster) -> Iterator[Complaint]:
+    """The VIP answers wherever it is, so the answer tells nothing about the network."""
+    vips = {service.vip: service for service in reversed(cluster.services) if service.vip}
+    for variable, text in _pings(cluster):
+        address = to_address(text)
+        service = vips.get(address) if address else None
+        if service:
+            problem = f"is the cluster's own VIP ({service.variable}): it says nothing about the network"
+            yield Complaint(variable, show(text), problem, "name a router or another third party")
+
+
+@rule("ping_own_address", "warning")
+def ping_own_address(cluster: Cluster) -> Iterator[Complaint]:
+    """A director always reaches itself."""
+    for variable, text in _pings(cluster):
+        address = to_address(text)
+        owner = cluster.all_addresses.get(address) if address else None
+        if owner and owner.host in cluster.directors:
+            problem = f"is an address of director {owner.host}, which always reaches itself"
+            yield Complaint(variable, show(text), problem, "name a router or another third party")
+
+
+@rule("bad_ping")
+def bad_ping(cluster: Cluster) -> Iterator[Complaint]:
+    """ha.cf's ping nodes are addresses; each is a node of the cluster, so none twice."""
+    pings = list(_pings(cluster))
+    for position, (variable, text) in enumerate(pings):
+        if to_address(text) is None:
+            yield Complaint(variable, show(text), "must be an IPv4 or IPv6 address", "write the address of a router")
+        elif text in [other for _variable, other in pings[:position]]:
+            yield Complaint(variable, show(text), "is in the list already", "keep one")
+
+
+@rule("ipfail_without_ping")
+def ipfail_without_ping(cluster: Cluster) -> Iterator[Complaint]:
+    """ipfail compares how many ping nodes each director reaches; without any it does nothing."""
+    if cluster.get("heartbeat_ipfail") and not cluster.settings.get("heartbeat_ping"):
+        problem = "ipfail needs third parties to compare the directors by"
+        yield Complaint("heartbeat_ipfail", "true", problem, "add routers to heartbeat_ping, or set it to false")
+
+
+@rule("bad_link")
+def bad_link(cluster: Cluster) -> Iterator[Complaint]:
+    """One ha.cf for both directors: the interface has one name, and must exist when Heartbeat starts."""
+    for index, link in enumerate(cluster.get("heartbeat_links") or ()):
+        fields = LINK_FIELDS.get(link["type"]) if link is not UNUSABLE and known(link["type"]) else None
+        if fields:
+            yield from _bad_link(cluster, f"heartbeat_links[{index}]", link, *fields)
+
+
+@rule("no_link")
+def no_link(cluster: Cluster) -> Iterator[Complaint]:
+    """Heartbeat: 'No heartbeat media defined'. Links by default are unicast over every shared IPv4 network."""
+    if len(cluster.directors) != 2 or cluster.settings.get("heartbeat_links"):
+        return
+    first, second = (
+        {(own.interface, own.address.network) for own in _ipv4(cluster, host)} for host in cluster.directors
+    )
+    if first and second and not first & second:
+        names = " and ".join(cluster.directors)
+        problem = f"{names} share no IPv4 network on interfaces of the same name: no link for heartbeats"
+        yield Complaint("heartbeat_links", "", problem, "correct ha_interfaces, or describe the links")
+
+
+@rule("bad_node_name")
+def bad_node_name(cluster: Cluster) -> Iterator[Complaint]:
+    """Heartbeat wants what `uname -n` says, so a host name; upper case is folded."""
+    for host, name in cluster.node_names.items():
+        if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9])?", name):
+            problem = "is no host name: letters, digits, '-' and '.', at most 64"
+            yield Complaint("heartbeat_node_name", show(name), problem, "set it to what uname -n says there", host)
+
+
+@rule("duplicate_node_name")
+def duplicate_node_name(cluster: Cluster) -> Iterator[Complaint]:
+    """Two nodes of one name take each other's packets for their own."""
+    counts = Counter(cluster.node_names.values())
+    for host, name in cluster.node_names.items():
+        if counts[name] > 1:
+            problem = "both directors have this node name (Heartbeat folds upper case)"
+            yield Complaint("heartbeat_node_name", show(name), problem, "set it to what uname -n says there", host)
+
+
+@rule("unknown_node")
+def unknown_node(cluster: Cluster) -> Iterator[Complaint]:
+    """Heartbeat: 'Current node not in configuration!', and for haresources 'Bad nodename in …'."""
+    names = list(cluster.node_names.values())
+    nodes = known(cluster.get("heartbeat_nodes")) or []
+    for index, node in enumerate(nodes):
+        if node is not UNUSABLE and node.lower() not in names:
+            yield _unknown_node(f"heartbeat_nodes[{index}]", node, names)
+    if nodes and UNUSABLE not in nodes:
+        for name in names:
+            if name not in [node.lower() for node in nodes]:
+                yield Complaint(
+                    "heartbeat_nodes", "", f"director {name} is missing", f"add {name}, or leave the list out"
+                )
+    for index, group in enumerate(_groups(cluster)):
+        if group and known(group["node"]) is not None and group["node"].lower() not in names:
+            yield _unknown_node(f"heartbeat_resource_groups[{index}].node", group["node"], names)
+
+
+@rule("duplicate_resource_group")
+def duplicate_resource_group(cluster: Cluster) -> Iterator[Complaint]:
+    """The first resource is the name of the group in Heartbeat's messages, so it must be unique in the file."""
+    first: dict[str, str] = {}
+    for index, group in enumerate(_groups(cluster)):
+        resources = known(group["resources"]) if group else None
+        if resources and resources[0] is not UNUSABLE:
+            variable = f"heartbeat_resource_groups[{index}].resources[0]"
+            other = first.setdefault(resources[0], variable)
+            if other != variable:
+                problem = f"is the first resource of another group ({other}) as well"
+                yield Complaint(variable, show(resources[0]), problem, "start each group with a resource of its own")
+
+
+@rule("bad_resource")
+def bad_resource(cluster: Cluster) -> Iterator[Complaint]:
+    """A blank ends a resource; IPaddr, which a bare address means, fails without ifconfig and releases its group."""
+    for index, group in enumerate(_groups(cluster)):
+        resources = known(group["resources"]) if group else None
+        variable = f"heartbeat_resource_groups[{index}].resources"
+        if resources == []:
+            yield Complaint(variable, "", "a group needs at least one resource", "add one, or remove the group")
+        for position, resource in enumerate(resources or ()):
+            fault = None if resource is UNUSABLE else _resource_fault(resource)
+            if fault:
+                yield Complaint(f"{variable}[{position}]", show(resource), *fault)
+
+
+def _milliseconds(cluster: Cluster, name: str) -> Fraction | None:
+    """Return a time setting; None (or nothing at all) when it is no valid time."""
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(ms|us)?", cluster.get(name) or "")
+    if not match:
+        return None
+    milliseconds = Fraction(match[1]) * {None: Fraction(1000), "ms": Fraction(1), "us": Fraction(1, 1000)}[match[2]]
+    return milliseconds if milliseconds >= 1 else None
+
+
+def _keys(cluster: Cluster) -> list[tuple[str, Mapping[str, Any]]]:
+    keys = known((cluster.get("heartbeat_authkeys") or {}).get("keys")) or ()
+    return [(f"heartbeat_authkeys.keys[{index}]", key) for index, key in enumerate(keys) if key is not UNUSABLE]
+
+
+def _bad_secret(variable: str, key: Mapping[str, Any]) -> Iterator[Complaint]:
+    method, secret, variable = known(key["method"]), key["secret"], f"{variable}.secret"
+    if method == "crc" and secret:
+        yield Complaint(variable, HIDDEN, "crc takes no secret", "remove it, or use sha1")
+    elif method in ("sha1", "md5") and not secret:
+        yield Complaint(variable, "", f"{method} needs a secret", "take a long random one from a vault")
+    elif known(secret) and (re.search(r"\s", secret) or not secret.isprintable()):
+        problem = "contains a blank or control character, which ends it in authkeys"
+        yield Complaint(variable, HIDDEN, problem, "use letters, digits and punctuation")
+
+
+def _pings(cluster: Cluster) -> Iterator[tuple[str, str]]:
+    for index, text in enumerate(cluster.get("heartbeat_ping") or ()):
+        if text is not UNUSABLE:
+            yield f"heartbeat_ping[{index}]", text
+
+
+def _groups(cluster: Cluster) -> Iterator[Mapping[str, Any] | None]:
+    for group in cluster.get("heartbeat_resource_groups") or ():
+        yield known(group)
+
+
+def _ipv4(cluster: Cluster, host: str) -> Iterator[HostAddress]:
+    return (own for own in cluster.addresses.get(host, ()) if own.address.version == 4)
+
+
+def _bad_link(
+    cluster: Cluster, variable: str, link: Mapping[str, Any], required: Sequence[str], possible: Sequence[str]
+) -> Iterator[Complaint]:
+    kind = link["type"]
+    for name, value in link.items():
+        if name in required and value is None:
+            yield Complaint(f"{variable}.{name}", "", f"a link of type {kind} needs it", "add it")
+        elif name not in ("type", *required, *possible) and value is not None:
+            yield Complaint(
+                f"{variable}.{name}", "", f"a link of type {kind} has no such field", "remove it, or correct the type"
+            )
+    interface = known(link["interface"])
+    if interface is not None and "interface" in required:
+        yield from _bad_link_interface(cluster, variable, link, interface)
+    if kind == "ucast":
+        directors = {str(own.address.ip) for host in cluster.directors for own in cluster.addresses.get(host, ())}
+        for index, text in enumerate(known(link["peers"]) or ()):
+            address = None if text is UNUSABLE else to_address(text)
+            if text is not UNUSABLE and directors and str(address) not in directors:
+                problem = "is no address of a director in ha_interfaces" if address else "must be an address"
+                yield Complaint(
+                    f"{variable}.peers[{index}]", show(text), problem, "name both directors' addresses there"
+                )
+    if kind == "mcast":
+        group = to_address(known(link["group"]))
+        if known(link["group"]) is not None and not (group and group.is_multicast):
+            problem = "must be a multicast address"
+            yield Complaint(
+                f"{variable}.group", show(link["group"]), problem, "choose one of 239.0.0.0/8, such as 239.0.0.1"
+            )
+        for name, high in (("port", 65535), ("ttl", 255)):
+            if known(link[name]) is not None and not 1 <= link[name] <= high:
+                problem = f"must be a whole number from 1 to {high}"
+                yield Complaint(f"{variable}.{name}", show(link[name]), problem, "write such a value")
+    device = known(link["device"])
+    if kind == "serial" and device is not None and not device.startswith("/dev/"):
+        yield Complaint(f"{variable}.device", show(device), "must be a device file", "write it like /dev/ttyS0")
+
+
+def _bad_link_interface(
+    cluster: Cluster, variable: str, link: Mapping[str, Any], interface: str
+) -> Iterator[Complaint]:
+    names = {host: [own.interface for own in own_all] for host, own_all in cluster.addresses.items() if own_all}
+    lacking = [host for host in cluster.directors if host in names and interface not in names[host]]
+    if lacking:
+        problem = f"there is no such interface in ha_interfaces of {' and '.join(lacking)}"
+        common = set.intersection(*(set(names.get(host, ())) for host in cluster.directors))
+        remedy = did_you_mean(interface, sorted(common), f"use one of {', '.join(sorted(common)) or 'its interfaces'}")
+        yield Complaint(f"{variable}.interface", show(interface), problem, remedy)
+    elif link["type"] == "ucast" and not link["peers"]:
+        networks = [
+            {own.address.network for own in _ipv4(cluster, host) if own.interface == interface}
+            for host in cluster.directors
+            if cluster.addresses.get(host)
+        ]
+        if len(networks) == 2 and not networks[0] & networks[1]:
+            problem = "the directors share no IPv4 network on this interface"
+            yield Complaint(f"{variable}.interface", show(interface), problem, "use another one, or give peers")
+
+
+def _unknown_node(variable: str, node: str, names: Sequence[str]) -> Complaint:
+    remedy = did_you_mean(node.lower(), names, f"the directors are {', '.join(names)}")
+    return Complaint(variable, show(node), "is no director's node name", remedy)
+
+
+def _resource_fault(resource: str) -> tuple[str, str] | None:
+    if not resource or re.search(r"\s", resource) or not resource.isprintable():
+        return "must be one word: a blank ends a resource in haresources", "write script::argument::argument"
+    script = resource.split("::", maxsplit=1)[0]
+    if script == "IPaddr" or to_address(script.split("/")[0]):
+        address = resource.removeprefix("IPaddr").removeprefix("::")
+        return "runs IPaddr, which needs ifconfig and ignores the VIP on lo", show(f"write IPaddr2::{address}")
+    return None

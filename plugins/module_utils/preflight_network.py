@@ -1,0 +1,230 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Preflight's rules about groups, addresses, and where VIPs can live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Interface, IPv6Interface
+
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import (
+    Address,
+    Cluster,
+    Complaint,
+    Network,
+    Service,
+    rule,
+    to_host_addresses,
+)
+from ansible_collections.codalvs.ha.plugins.module_utils.schema import closest, show
+
+GROUPS = ("directors", "real_servers", "coda_scm", "coda_servers", "coda_clients", "clients")
+INVENTORY = "inventory"  # stands for the host of a finding that is about none
+
+
+@rule("missing_group")
+def missing_group(cluster: Cluster) -> Iterator[Complaint]:
+    """Without directors and real servers there is no cluster."""
+    for name, what in (("directors", "the two directors"), ("real_servers", "the real servers")):
+        if not cluster.groups.get(name):
+            state = "has no hosts" if name in cluster.groups else "does not exist"
+            yield Complaint(f"groups.{name}", "", f"the group {state}", f"add {what} to the group {name}", INVENTORY)
+
+
+@rule("unknown_group")
+def unknown_group(cluster: Cluster) -> Iterator[Complaint]:
+    """A misspelt group leaves its hosts out without a word; any other group is the operator's own."""
+    for name, hosts in cluster.groups.items():
+        meant = None if name in GROUPS else closest(name, GROUPS, 0.8)
+        # A child group such as real_servers_web is close as well, but its hosts are members of the known one.
+        if meant and not set(hosts) <= set(cluster.groups.get(meant, ())):
+            problem = f"is no group of this collection, but close to {meant}"
+            yield Complaint(
+                f"groups.{name}", "", problem, f"did you mean {meant!r}? Else choose another name", INVENTORY
+            )
+
+
+@rule("director_count")
+def director_count(cluster: Cluster) -> Iterator[Complaint]:
+    """haresources, hb_standby and ipfail are designs for exactly two nodes."""
+    if cluster.directors and len(cluster.directors) != 2:
+        value = show(", ".join(cluster.directors))
+        problem = f"a cluster has exactly two directors, not {len(cluster.directors)}"
+        yield Complaint("groups.directors", value, problem, "list two hosts in the group directors", INVENTORY)
+
+
+@rule("missing_interfaces")
+def missing_interfaces(cluster: Cluster) -> Iterator[Complaint]:
+    """Nothing is read from the hosts, so the addresses must be in the inventory."""
+    for host in dict.fromkeys([*cluster.directors, *cluster.groups.get("real_servers", ())]):
+        declared = cluster.hosts[host].get("ha_interfaces")
+        if declared is None or (isinstance(declared, Mapping) and not declared):
+            problem = "every director and real server needs its addresses"
+            yield Complaint(
+                "ha_interfaces", "", problem, "add, for example, ha_interfaces: {eth0: 192.0.2.11/24}", host
+            )
+
+
+@rule("bad_interface")
+def bad_interface(cluster: Cluster) -> Iterator[Complaint]:
+    """Names as in the kernel's dev_valid_name(); the prefix length says which network the address is in."""
+    for host, variables in cluster.hosts.items():
+        yield from to_host_addresses(host, variables.get("ha_interfaces"))[1]
+
+
+@rule("unusable_address")
+def unusable_address(cluster: Cluster) -> Iterator[Complaint]:
+    """An address that no packet from another host can reach."""
+    for own in cluster.addresses.values():
+        for entry in own:
+            fault = _fault(entry.address.ip, [entry.address])
+            if fault:
+                remedy = "write the host's own address, leave out loopback"
+                yield Complaint(entry.variable, str(entry.address), f"is {fault}", remedy, entry.host)
+
+
+@rule("duplicate_address")
+def duplicate_address(cluster: Cluster) -> Iterator[Complaint]:
+    """Two hosts with one address answer each other's packets."""
+    for own in cluster.addresses.values():
+        for entry in own:
+            first = cluster.all_addresses[entry.address.ip]
+            if first is not entry and not entry.address.is_loopback:
+                problem = f"is the address of {first.host} ({first.variable}) as well"
+                remedy = "give each host an address of its own"
+                yield Complaint(entry.variable, str(entry.address), problem, remedy, entry.host)
+
+
+@rule("bad_vip")
+def bad_vip(cluster: Cluster) -> Iterator[Complaint]:
+    """The prefix length comes from the director's network, so a VIP has none."""
+    for service in cluster.services:
+        if service.get("vip") is not None and service.vip is None:
+            problem = "must be an IPv4 or IPv6 address without prefix length"
+            yield _vip_complaint(service, problem, "write it like 192.0.2.30")
+
+
+@rule("unusable_vip")
+def unusable_vip(cluster: Cluster) -> Iterator[Complaint]:
+    """A VIP must be an address that clients can open a connection to."""
+    for service in cluster.services:
+        if service.vip:
+            near = [own.address for host in cluster.directors for own in cluster.interfaces_towards(host, service.vip)]
+            fault = _fault(service.vip, near)
+            if fault:
+                yield _vip_complaint(service, f"is {fault}", "choose a free host address in a network of the directors")
+
+
+@rule("vip_is_host_address")
+def vip_is_host_address(cluster: Cluster) -> Iterator[Complaint]:
+    """The VIP moves between the directors: the host that owns the address would lose it, or answer in their place."""
+    for service in cluster.services:
+        owner = cluster.all_addresses.get(service.vip) if service.vip else None
+        if owner:
+            problem = f"is the address of {owner.host} ({owner.variable})"
+            yield _vip_complaint(service, problem, "choose an address that no host has")
+
+
+@rule("vip_in_no_network")
+def vip_in_no_network(cluster: Cluster) -> Iterator[Complaint]:
+    """IPaddr2 needs the interface and the prefix of the VIP's network on the director that takes it."""
+    for service, vip in _vips(cluster):
+        lost = [host for host in cluster.directors if not cluster.interfaces_towards(host, vip)]
+        lost = [host for host in lost if cluster.addresses.get(host)]
+        if lost:
+            problem = f"is in no network of {' and '.join(lost)}"
+            yield _vip_complaint(
+                service, problem, "choose a VIP in a network of both directors, or correct ha_interfaces"
+            )
+
+
+@rule("vip_interfaces_differ")
+def vip_interfaces_differ(cluster: Cluster) -> Iterator[Complaint]:
+    """haresources is one file for both directors, and it names the interface."""
+    for service, vip in _vips(cluster):
+        names = {host: {own.interface for own in cluster.interfaces_towards(host, vip)} for host in cluster.directors}
+        if len(names) == 2 and all(names.values()) and not set.intersection(*names.values()):
+            where = ", ".join(f"{'/'.join(sorted(found))} on {host}" for host, found in names.items())
+            problem = f"its network is on interfaces of different names: {where}"
+            yield _vip_complaint(service, problem, "give the interface the same name on both directors")
+
+
+@rule("vip_off_link", "warning")
+def vip_off_link(cluster: Cluster) -> Iterator[Complaint]:
+    """Under direct forwarding the real server itself answers the client, from the VIP, past the director."""
+    seen = set()
+    for service in cluster.services:
+        if not service.vip:
+            continue
+        homes = _homes(cluster, service.vip)
+        hosts = {server.host: None for server in service.real_servers if server.forwarding == "direct"}
+        near = {host: cluster.networks(host, service.vip.version) for host in hosts}
+        far = tuple(host for host, networks in near.items() if networks and not homes & networks)
+        if homes and far and (service.vip, far) not in seen:
+            seen.add((service.vip, far))  # several services of one VIP: say it once
+            home = " or ".join(sorted(map(str, homes)))
+            problem = f"no address in the VIP's network {home} on real server {show(', '.join(far))}"
+            yield _vip_complaint(service, problem, "make sure that their answers find a route to the clients")
+
+
+@rule("unreachable_real_server")
+def unreachable_real_server(cluster: Cluster) -> Iterator[Complaint]:
+    """Direct forwarding only rewrites the MAC address, so no router may be between director and real server."""
+    for service in cluster.services:
+        for server in service.real_servers:
+            near = cluster.networks(server.host, service.family or 0)
+            if server.forwarding != "direct" or not near:
+                continue
+            far = [host for host in cluster.directors if not near & cluster.networks(host, service.family or 0)]
+            far = [host for host in far if cluster.addresses.get(host)]
+            if far:
+                problem = f"real server {server.host} shares no network with {' and '.join(far)}"
+                remedy = "use forwarding: tunnel, or put both on one network"
+                yield Complaint(server.variable, server.host, problem, remedy)
+
+
+@rule("wrong_family")
+def wrong_family(cluster: Cluster) -> Iterator[Complaint]:
+    """ip_vs mixes IPv4 and IPv6 only in tunnels."""
+    for service in cluster.services:
+        for server in service.real_servers:
+            own = cluster.addresses.get(server.host)
+            if (
+                own
+                and service.family
+                and server.forwarding != "tunnel"
+                and not cluster.networks(server.host, service.family)
+            ):
+                problem = f"real server {server.host} has no IPv{service.family} address, as the service needs it"
+                remedy = "add one to its ha_interfaces, or use forwarding: tunnel"
+                yield Complaint(server.variable, server.host, problem, remedy)
+
+
+def _vips(cluster: Cluster) -> Iterator[tuple[Service, Address]]:
+    """Yield each VIP once, with the first service that has it."""
+    seen: set[Address] = set()
+    for service in cluster.services:
+        if service.vip and service.vip not in seen:
+            seen.add(service.vip)
+            yield service, service.vip
+
+
+def _homes(cluster: Cluster, vip: Address) -> set[Network]:
+    return {own.address.network for host in cluster.directors for own in cluster.interfaces_towards(host, vip)}
+
+
+def _vip_complaint(service: Service, problem: str, remedy: str) -> Complaint:
+    return Complaint(f"{service.variable}.vip", show(service.get("vip")), problem, remedy)
+
+
+def _fault(ip: Address, near: list[IPv4Interface | IPv6Interface]) -> str | None:
+    """Tell why an address can't be a host's, seen from the networks it is in."""
+    if ip.is_multicast or ip.is_loopback or ip.is_unspecified:
+        return "a multicast address" if ip.is_multicast else "a loopback address" if ip.is_loopback else "no address"
+    for network in (own.network for own in near if own.network.prefixlen < own.network.max_prefixlen - 1):
+        if ip == network.network_address:
+            return f"the network address of {network}"
+        if ip.version == 4 and ip == network.broadcast_address:
+            return f"the broadcast address of {network}"
+    return None

@@ -1,0 +1,450 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Preflight's rules about virtual services, their real servers and their checks.
+
+'ldirectord' below means the source of ldirectord 4.12, 'ip_vs' the kernel's and ipvsadm 1.31's behaviour.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterator
+
+from ansible_collections.codalvs.ha.plugins.module_utils.ldirectord_config import SERVICE_PORTS
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import (
+    Cluster,
+    Complaint,
+    RealServer,
+    Service,
+    known,
+    rule,
+    to_address,
+)
+from ansible_collections.codalvs.ha.plugins.module_utils.schema import HIDDEN, did_you_mean, show
+
+CHECK_OF_PORT = {port: service for service, port in SERVICE_PORTS.items()}
+# Written between double quotes to ldirectord.cf; an empty pair of quotes is a configuration error there.
+QUOTED = ("request", "receive", "login", "password", "database", "secret")
+SECRETS = ("password", "secret")
+CHECK_RANGES = {
+    "interval": (1, 3600),
+    "timeout": (1, 3600),
+    "negotiate_timeout": (1, 3600),
+    "failures": (1, 100),
+    "port": (1, 65535),
+}
+SETTING_RANGES = {
+    "ldirectord_check_interval": (1, 3600),
+    "ldirectord_check_timeout": (1, 3600),
+    "ldirectord_negotiate_timeout": (1, 3600),
+    "ldirectord_failure_count": (1, 100),
+    "heartbeat_udp_port": (1, 65535),
+}
+
+
+@rule("no_services")
+def no_services(cluster: Cluster) -> Iterator[Complaint]:
+    """A cluster without services has nothing to do."""
+    if not cluster.settings.get("ha_virtual_services"):
+        problem = "there is no virtual service"
+        remedy = "add at least one, with name, vip and port, to the variables of the group all"
+        yield Complaint("ha_virtual_services", "", problem, remedy)
+
+
+@rule("bad_service_name")
+def bad_service_name(cluster: Cluster) -> Iterator[Complaint]:
+    """The name becomes part of file names and of lines in reports."""
+    for service in cluster.services:
+        name = service.get("name")
+        if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", name):
+            problem = "must be 1 to 63 letters, digits, '.', '_' or '-', the first a letter or digit"
+            yield _complaint(service, "name", problem, "choose such a name")
+
+
+@rule("duplicate_service_name")
+def duplicate_service_name(cluster: Cluster) -> Iterator[Complaint]:
+    """Messages, reports and file names know a service by its name only."""
+    yield from _duplicates(cluster, lambda service: service.get("name"), "name", "the name", "give each its own name")
+
+
+@rule("vip_or_fwmark")
+def vip_or_fwmark(cluster: Cluster) -> Iterator[Complaint]:
+    """A service is selected by address and port, or by a mark that the firewall sets."""
+    for service in cluster.services:
+        if service.given("vip") == service.given("fwmark"):
+            problem = "has both vip and fwmark" if service.given("vip") else "has neither vip nor fwmark"
+            yield Complaint(service.variable, show(service.get("name") or ""), problem, "give exactly one of them")
+
+
+@rule("missing_port")
+def missing_port(cluster: Cluster) -> Iterator[Complaint]:
+    """ipvsadm wants a port with every address."""
+    for service in cluster.services:
+        if service.given("vip") and not service.given("port"):
+            problem = "a service with a vip needs a port"
+            yield Complaint(f"{service.variable}.port", "", problem, "add it; 0, with persistence, means every port")
+
+
+@rule("port_zero")
+def port_zero(cluster: Cluster) -> Iterator[Complaint]:
+    """ipvsadm: 'Zero port specified for non-persistent service'."""
+    for service in cluster.services:
+        if service.get("port") == 0 and service.given("vip") and not service.given("persistence"):
+            problem = "0 (every port) is possible only with persistence"
+            yield _complaint(service, "port", problem, "add persistence: {timeout: 300}, or give one port")
+
+
+@rule("out_of_range")
+def out_of_range(cluster: Cluster) -> Iterator[Complaint]:
+    """Limits of ip_vs (fwmark 32 bits, persistence 31 days, weight as ldirectord's users know it) and of ldirectord."""
+    for name, (low, high) in SETTING_RANGES.items():
+        yield from _range(name, cluster.settings.get(name), low, high)
+    for service in cluster.services:
+        yield from _range(f"{service.variable}.fwmark", service.options["fwmark"], 1, 2**32 - 1)
+        yield from _range(f"{service.variable}.port", service.options["port"], 0, 65535)
+        timeout = (service.get("persistence") or {}).get("timeout")
+        yield from _range(f"{service.variable}.persistence.timeout", timeout, 1, 2678400)
+        for server in _listed(service):
+            yield from _range(f"{server.variable}.weight", server.weight, 0, 65535)
+            if server.port != service.get("port"):
+                yield from _range(f"{server.variable}.port", server.port, 0 if service.get("port") == 0 else 1, 65535)
+        for name, (low, high) in CHECK_RANGES.items():
+            yield from _range(f"{service.variable}.check.{name}", service.check.get(name), low, high)
+
+
+@rule("duplicate_service")
+def duplicate_service(cluster: Cluster) -> Iterator[Complaint]:
+    """The kernel keeps one service for each address, port and protocol, or mark; ldirectord refuses the second."""
+
+    def key(service: Service) -> object:
+        if service.given("fwmark"):
+            return service.get("fwmark")
+        usable = service.vip and service.get("port") is not None and service.get("protocol")
+        return (service.vip, service.get("port"), service.get("protocol")) if usable else None
+
+    what = "the address, port and protocol (or fwmark)"
+    yield from _duplicates(cluster, key, "", what, "merge the two, or change one")
+
+
+@rule("unsupported_protocol")
+def unsupported_protocol(cluster: Cluster) -> Iterator[Complaint]:
+    """ldirectord: 'protocol must be tcp or udp if the virtual service is an address and port'."""
+    for service in cluster.services:
+        if service.get("protocol") == "sctp":
+            yield _complaint(service, "protocol", "ldirectord knows no sctp", "use tcp, udp or a fwmark")
+
+
+@rule("vip_on_two_directors")
+def vip_on_two_directors(cluster: Cluster) -> Iterator[Complaint]:
+    """An address can only be in one place: all services of a VIP have the same preferred director."""
+    first: dict[object, tuple[Service, str]] = {}
+    default = next(iter(cluster.directors), "")
+    for service in cluster.services:
+        director = service.get("preferred_director") or default
+        other, holder = first.setdefault(service.vip or service.variable, (service, director))
+        if holder != director:
+            problem = f"VIP {service.vip} prefers {holder} in {_label(other)}, {director} here"
+            yield _complaint(
+                service, "preferred_director", problem, "name the same director in all services of one VIP"
+            )
+
+
+@rule("unknown_director")
+def unknown_director(cluster: Cluster) -> Iterator[Complaint]:
+    """Only directors can hold a VIP."""
+    for service in cluster.services:
+        name = service.get("preferred_director")
+        if name is not None and name not in cluster.directors:
+            remedy = did_you_mean(name, cluster.directors, "name a host of the group directors")
+            yield _complaint(service, "preferred_director", "is no host of the group directors", remedy)
+
+
+@rule("unknown_real_server")
+def unknown_real_server(cluster: Cluster) -> Iterator[Complaint]:
+    """Only hosts of real_servers get the VIP and its ARP settings."""
+    group = cluster.groups.get("real_servers", ())
+    for service in cluster.services:
+        for server in _listed(service):
+            if server.host not in group:
+                state = (
+                    "is not in the group real_servers" if server.host in cluster.hosts else "is not in the inventory"
+                )
+                remedy = did_you_mean(server.host, group, "add it to the group real_servers")
+                if server.host in cluster.hosts:
+                    remedy = "add it to the group real_servers"
+                yield Complaint(f"{server.variable}.host", show(server.host), f"the host {state}", remedy)
+
+
+@rule("duplicate_real_server")
+def duplicate_real_server(cluster: Cluster) -> Iterator[Complaint]:
+    """ip_vs: 'Destination already exists'; NAT may reach several ports of one host."""
+    for service in cluster.services:
+        first: dict[tuple[str, int | None], RealServer] = {}
+        for server in _listed(service):
+            other = first.setdefault((server.host, server.port), server)
+            if other is not server:
+                problem = f"is the same real server and port as {other.variable}"
+                yield Complaint(
+                    f"{server.variable}.host", show(server.host), problem, "keep one, with the sum of the weights"
+                )
+
+
+@rule("port_mapping")
+def port_mapping(cluster: Cluster) -> Iterator[Complaint]:
+    """ip_vs silently puts the service's port in place of the real server's, except with NAT."""
+    for service in cluster.services:
+        for server in _listed(service):
+            ports = (server.port, service.get("port"))
+            if (
+                service.given("vip")
+                and None not in ports
+                and ports[0] != ports[1]
+                and server.forwarding in ("direct", "tunnel")
+            ):
+                problem = f"{server.forwarding} forwarding keeps the port of the service, {ports[1]}"
+                yield Complaint(
+                    f"{server.variable}.port", show(server.port), problem, "leave it out, or use forwarding: nat"
+                )
+
+
+@rule("no_weight", "warning")
+def no_weight(cluster: Cluster) -> Iterator[Complaint]:
+    """Weight 0 takes no new connections."""
+    for service in cluster.services:
+        if service.real_servers and not any(server.weight for server in service.real_servers):
+            problem = "all real servers have weight 0: nobody takes a new connection"
+            yield Complaint(f"{service.variable}.real_servers", "", problem, "give one of them a weight of at least 1")
+
+
+@rule("bad_netmask")
+def bad_netmask(cluster: Cluster) -> Iterator[Complaint]:
+    """ldirectord: dotted quad for IPv4, prefix length 1 to 128 for IPv6; ipvsadm wants the bits in one run."""
+    for service in cluster.services:
+        netmask = known((service.get("persistence") or {}).get("netmask"))
+        if netmask is not None and service.family and not _is_netmask(netmask, service.family):
+            allowed = "a dotted mask such as 255.255.255.0" if service.family == 4 else "a prefix length from 1 to 128"
+            variable = f"{service.variable}.persistence.netmask"
+            yield Complaint(variable, show(netmask), f"must be {allowed} for IPv{service.family}", "correct it")
+
+
+@rule("bad_fallback")
+def bad_fallback(cluster: Cluster) -> Iterator[Complaint]:
+    """ldirectord's fallback or fallback6, whichever the VIP's family asks for; names would need a resolver."""
+    for service in cluster.services:
+        text = service.get("fallback")
+        if text is not None and service.family and not _is_fallback(text, service.family):
+            example = "127.0.0.1:80" if service.family == 4 else "[::1]:80"
+            problem = f"must be an IPv{service.family} address, or address:port"
+            yield _complaint(service, "fallback", problem, f"write it like {example}")
+
+
+@rule("director_is_real_server")
+def director_is_real_server(cluster: Cluster) -> Iterator[Complaint]:
+    """A standby with a full table balances a packet that was forwarded to it once more, in circles."""
+    if cluster.get("heartbeat_manages_ldirectord"):
+        return
+    for service in cluster.services:
+        for server in service.real_servers:
+            if server.host in cluster.directors and server.forwarding in ("direct", "tunnel"):
+                problem = f"director {server.host} is a real server of a {server.forwarding} service in hot standby"
+                remedy = "set heartbeat_manages_ldirectord: true, or take it out of the service"
+                yield Complaint(server.variable, show(server.host), problem, remedy)
+
+
+@rule("ldirectord_on_two_directors")
+def ldirectord_on_two_directors(cluster: Cluster) -> Iterator[Complaint]:
+    """Heartbeat would start one ldirectord for two groups, and releasing either group would stop it for both."""
+    if not cluster.get("heartbeat_manages_ldirectord"):
+        return
+    default = next(iter(cluster.directors), "")
+    holders = dict.fromkeys(service.get("preferred_director") or default for service in cluster.services if service.vip)
+    if len(holders) > 1:
+        problem = (
+            "Heartbeat can start ldirectord for one director's VIPs only; here services prefer different directors"
+        )
+        remedy = "use hot standby (false), or one preferred_director for all services"
+        yield Complaint("heartbeat_manages_ldirectord", "true", problem, remedy)
+
+
+@rule("missing_check_port")
+def missing_check_port(cluster: Cluster) -> Iterator[Complaint]:
+    """ldirectord's ld_checkport(): check port, else the real server's, else the usual one of the protocol."""
+    for service in cluster.services:
+        if _lacks_port(service):
+            what = "a fwmark service" if service.given("fwmark") else "a service on every port"
+            problem = f"ldirectord can't know which port of {what} to check"
+            variable = f"{service.variable}.check.port"
+            yield Complaint(
+                variable, "", problem, "add check.port and check.service, or use check.type ping or external"
+            )
+
+
+@rule("check_checks_nothing", "warning")
+def check_checks_nothing(cluster: Cluster) -> Iterator[Complaint]:
+    """ldirectord's check_none(): a negotiate check of the service `none` finds every real server up, dead or alive."""
+    for service in cluster.services:
+        check = service.check
+        variable = f"{service.variable}.check"
+        if check.get("type") == "on":
+            problem = "takes every real server as up, dead or alive"
+            yield Complaint(f"{variable}.type", "on", problem, "use another type")
+        elif check.get("type") == "negotiate" and _protocol(service) == "none" and not _lacks_port(service):
+            problem = "a negotiate check of no known protocol finds every real server up, dead or alive"
+            yield Complaint(f"{variable}.service", check.get("service") or "", problem, _protocol_remedy(service))
+
+
+@rule("missing_check_command")
+def missing_check_command(cluster: Cluster) -> Iterator[Complaint]:
+    """ldirectord's default command is /bin/true, which finds every real server up."""
+    for service in cluster.services:
+        command = service.check.get("command")
+        path = known(command)
+        variable = f"{service.variable}.check.command"
+        if str(service.check.get("type")).startswith("external") and command is None:
+            yield Complaint(variable, "", "an external check needs its program", "add its absolute path")
+        elif path is not None and not path.startswith("/"):
+            yield Complaint(variable, show(path), "must be an absolute path on the directors", "write it from / on")
+
+
+@rule("bad_check_text")
+def bad_check_text(cluster: Cluster) -> Iterator[Complaint]:
+    """ldirectord cuts every line at '#', makes four blanks of a tab, and knows no way to escape either.
+
+    Double quotes are fine inside of quoted values: the parser takes the last one of the line as the end.
+    """
+    for service in cluster.services:
+        for name in (*QUOTED, "virtualhost", "command"):
+            text = known(service.check.get(name))
+            fault = None if text is None else _text_fault(name, text)
+            if fault:
+                value = HIDDEN if name in SECRETS else show(text)
+                yield Complaint(f"{service.variable}.check.{name}", value, fault, "leave it out, or write it without")
+
+
+@rule("bad_check_pattern")
+def bad_check_pattern(cluster: Cluster) -> Iterator[Complaint]:
+    """A pattern that Perl can't compile makes ldirectord's check die."""
+    for service in cluster.services:
+        text = known(service.check.get("receive"))
+        fault = None if text is None else _pattern_fault(text)
+        if fault:
+            variable = f"{service.variable}.check.receive"
+            problem = f"is no valid regular expression: {fault}"
+            yield Complaint(variable, show(text), problem, "correct it; a backslash makes a character ordinary")
+
+
+@rule("interval_without_fork")
+def interval_without_fork(cluster: Cluster) -> Iterator[Complaint]:
+    """ldirectord: 'checkinterval in virtual service … ignored when fork=no'."""
+    for service in cluster.services:
+        interval = known(service.check.get("interval"))
+        if interval is not None and cluster.get("ldirectord_fork") is False:
+            variable = f"{service.variable}.check.interval"
+            problem = "ldirectord ignores the interval of one service unless it forks"
+            yield Complaint(
+                variable, show(interval), problem, "set ldirectord_fork: true or use ldirectord_check_interval"
+            )
+
+
+def _complaint(service: Service, name: str, problem: str, remedy: str) -> Complaint:
+    value = service.get(name)
+    return Complaint(f"{service.variable}.{name}", "" if value is None else show(value), problem, remedy)
+
+
+def _label(service: Service) -> str:
+    return f"{service.variable} ({show(service.get('name'))})" if service.get("name") else service.variable
+
+
+def _duplicates(
+    cluster: Cluster, key: Callable[[Service], object], name: str, what: str, remedy: str
+) -> Iterator[Complaint]:
+    first: dict[object, Service] = {}
+    for service in cluster.services:
+        mark = key(service)
+        other = service if mark is None else first.setdefault(mark, service)
+        if other is not service:
+            variable = f"{service.variable}.{name}" if name else service.variable
+            yield Complaint(variable, show(service.get("name") or ""), f"has {what} of {_label(other)}", remedy)
+
+
+def _listed(service: Service) -> Iterator[RealServer]:
+    """Yield the real servers that the inventory lists one by one, not the default."""
+    return (server for server in service.real_servers if server.variable.endswith("]"))
+
+
+def _range(variable: str, value: object, low: int, high: int) -> Iterator[Complaint]:
+    if isinstance(value, int) and not low <= value <= high:
+        yield Complaint(
+            variable, show(value), f"must be a whole number from {low} to {high}", "write a number in that range"
+        )
+
+
+def _protocol(service: Service) -> str | None:
+    """Return what a negotiate check speaks: given, or guessed by ldirectord from the port of the virtual service."""
+    given: object = service.check.get("service")
+    if given is not None:
+        return given if isinstance(given, str) else None
+    if service.given("fwmark"):
+        return "none"
+    port = service.get("port")
+    return CHECK_OF_PORT.get(port, "none") if port is not None and 0 <= port <= 65535 else None
+
+
+def _protocol_remedy(service: Service) -> str:
+    return "use check.type connect" if service.get("protocol") != "udp" else "use check.type ping or external"
+
+
+def _lacks_port(service: Service) -> bool:
+    check = service.check
+    portless = service.given("fwmark") or service.get("port") == 0
+    if not portless or check.get("type") not in ("negotiate", "connect") or check.get("port") is not None:
+        return False
+    if check.get("service") is not None and known(check["service"]) not in ("none", "simpletcp"):
+        return False
+    return not service.real_servers or not all(server.port for server in service.real_servers)
+
+
+def _is_netmask(text: str, family: int) -> bool:
+    if family == 6:
+        return re.fullmatch(r"[0-9]{1,3}", text) is not None and 1 <= int(text) <= 128
+    mask = to_address(text)
+    return mask is not None and mask.version == 4 and int(mask) > 0 and "01" not in f"{int(mask):032b}"
+
+
+def _is_fallback(text: str, family: int) -> bool:
+    match = re.fullmatch(r"(?:\[([^]]*)\]|([0-9.]+))(?::([0-9]{1,5}))?", text)
+    address = to_address(match[1] or match[2]) if match else to_address(text)
+    port = int(match[3]) if match and match[3] else 1
+    return address is not None and address.version == family and 1 <= port <= 65535
+
+
+def _text_fault(name: str, text: str) -> str | None:
+    if not text:
+        return "is empty" if name in QUOTED else None
+    if any(ord(character) < 32 or character == "\x7f" for character in text):
+        return "contains a line break, tab or other control character, which ldirectord.cf can't hold"
+    if "#" in text:
+        return "contains a '#', where ldirectord cuts its line"
+    if name == "virtualhost" and '"' in text:
+        return "contains a double quote, where ldirectord cuts the name"
+    return None
+
+
+def _pattern_fault(pattern: str) -> str | None:
+    """Return what both Perl and Python reject; Perl knows much that Python does not, so anything else passes."""
+    if pattern[:1] in ("*", "+", "?"):
+        return f"nothing before the {pattern[0]!r} to repeat"
+    if any(perl_only in pattern for perl_only in ("[:", "(*", "(?{", "(??")):
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            re.compile(pattern)
+    except re.error as error:
+        common = ("missing )", "unbalanced parenthesis", "unterminated character set", "bad escape (end of pattern)")
+        return error.msg if error.msg.startswith(common) else None
+    except (OverflowError, RecursionError, ValueError):
+        return None
+    return None

@@ -1,0 +1,215 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: heartbeat_check
+short_description: Check files for Heartbeat on the director itself, before they are installed
+version_added: 0.1.0
+author: The codalvs.ha engineers (@codalvs)
+description:
+  - Heartbeat 3 has no test mode, and one bad line in any of its files stops it for good. This module applies its rules
+    to the text of files that are not installed yet, and looks whether this host has what they name.
+  - It names everything wrong at once, with file, line, value and what is allowed, and never a secret.
+  - What Heartbeat accepts but is hardly meant, such as a crc key, is a warning.
+options:
+  ha_cf:
+    description: Text of C(ha.cf).
+    type: str
+  haresources:
+    description:
+      - Text of C(haresources).
+      - Its node names are checked only together with O(ha_cf).
+    type: str
+  authkeys:
+    description: Text of C(authkeys).
+    type: str
+attributes:
+  check_mode:
+    support: full
+    description:
+      - Reads only. In check mode a missing user, program or resource script is a warning, because the package that
+        brings it may not be installed yet.
+  diff_mode:
+    support: none
+    description: Reads only.
+  platform:
+    support: full
+    platforms: posix
+    description: Debian with Heartbeat 3 in haresources mode.
+"""
+
+EXAMPLES = r"""
+- name: Check all three files before any is installed
+  codalvs.ha.heartbeat_check:
+    ha_cf: "{{ lookup('ansible.builtin.template', 'ha.cf.j2') }}"
+    haresources: "{{ lookup('ansible.builtin.template', 'haresources.j2') }}"
+    authkeys: "{{ lookup('ansible.builtin.template', 'authkeys.j2') }}"
+
+- name: Check a new line-up of resources only
+  codalvs.ha.heartbeat_check:
+    haresources: |
+      dir1 IPaddr2::192.0.2.10/24/eth0
+      dir2 IPaddr2::192.0.2.11/24/eth0
+"""
+
+RETURN = r"""
+problems:
+  description: What is wrong; warnings also when the module succeeds.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    file:
+      description: V(ha.cf), V(haresources) or V(authkeys).
+      type: str
+    line:
+      description: Number of the line, 0 for the whole file.
+      type: int
+    directive:
+      description: The directive, in V(haresources) the node, in V(authkeys) V(auth) or V(key); may be empty.
+      type: str
+    value:
+      description: The value, in V(authkeys) the number of the key; may be empty.
+      type: str
+    problem:
+      description: What is wrong, or what is allowed.
+      type: str
+    level:
+      description: V(error), V(warning), or V(missing) for what this host does not have.
+      type: str
+  sample:
+    - file: ha.cf
+      line: 7
+      directive: deadtime
+      value: 2000ms
+      problem: must be longer than twice keepalive (1000ms)
+      level: error
+"""
+
+import os
+import pwd
+from collections.abc import Callable, Collection, Container, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_config import (
+    MISSING,
+    WARNING,
+    Problem,
+    check_authkeys,
+    check_ha_cf,
+    check_haresources,
+    parse_ha_cf,
+)
+
+RESOURCE_DIRECTORIES = ("/etc/ha.d/resource.d", "/etc/init.d")  # in Heartbeat's order
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """A set that is asked and never listed."""
+
+    has: Callable[[str], bool]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.has(name)
+
+
+@dataclass(frozen=True)
+class Host:
+    """What of a host Heartbeat's files may name."""
+
+    node: str
+    interfaces: Collection[str]
+    users: Container[str]
+    executables: Container[str]
+    scripts: Container[str]
+
+
+def this_host() -> Host:
+    """Return the host that this runs on; nothing is executed."""
+    return Host(
+        node=os.uname().nodename,
+        interfaces=frozenset(os.listdir("/sys/class/net")),
+        users=Lookup(_user_exists),
+        executables=Lookup(_is_executable),
+        scripts=Lookup(lambda name: any(_is_executable(f"{folder}/{name}") for folder in RESOURCE_DIRECTORIES)),
+    )
+
+
+def _user_exists(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def _is_executable(path: str) -> bool:
+    return os.path.isfile(path) and os.access(path, os.X_OK)
+
+
+def find_problems(texts: Mapping[str, str | None], host: Host) -> list[tuple[str, Problem]]:
+    """Return what is wrong with the files given, each with the name of its file."""
+    found: list[tuple[str, Problem]] = []
+    ha_cf, haresources, authkeys = (texts.get(name) for name in ("ha_cf", "haresources", "authkeys"))
+    if ha_cf is not None:
+        problems = check_ha_cf(
+            ha_cf, host.node, interfaces=host.interfaces, users=host.users, executables=host.executables
+        )
+        found += [("ha.cf", problem) for problem in problems]
+    if haresources is not None:
+        nodes = None if ha_cf is None else parse_ha_cf(ha_cf)[0].nodes
+        problems = check_haresources(haresources, nodes, scripts=host.scripts, interfaces=host.interfaces)
+        found += [("haresources", problem) for problem in problems]
+    if authkeys is not None:
+        found += [("authkeys", problem) for problem in check_authkeys(authkeys)]
+    return found
+
+
+def describe(file: str, problem: Problem) -> str:
+    """Return a problem as one line for people."""
+    place = f"{file}:{problem.line}" if problem.line else file
+    words = " ".join(word for word in (problem.directive, problem.value) if word)
+    return f"{place}: {words}: {problem.problem}" if words else f"{place}: {problem.problem}"
+
+
+def result(found: list[tuple[str, Problem]], check_mode: bool) -> tuple[dict[str, Any], list[str], list[str]]:
+    """Return the module's result, the lines that make it fail, and the warnings."""
+    lenient = (WARNING, MISSING) if check_mode else (WARNING,)
+    failures = [describe(file, problem) for file, problem in found if problem.level not in lenient]
+    warnings = [describe(file, problem) for file, problem in found if problem.level in lenient]
+    return (
+        {"changed": False, "problems": [{"file": file, **asdict(problem)} for file, problem in found]},
+        failures,
+        warnings,
+    )
+
+
+def main() -> None:
+    """Check what was given."""
+    module = AnsibleModule(
+        argument_spec={
+            "ha_cf": {"type": "str"},
+            "haresources": {"type": "str"},
+            "authkeys": {"type": "str", "no_log": True},
+        },
+        required_one_of=[("ha_cf", "haresources", "authkeys")],
+        supports_check_mode=True,
+    )
+    outcome, failures, warnings = result(find_problems(module.params, this_host()), module.check_mode)
+    for warning in warnings:
+        module.warn(warning)
+    if failures:
+        module.fail_json(msg="Heartbeat would not work with these files:\n" + "\n".join(failures), **outcome)
+    module.exit_json(**outcome)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: heartbeat_info
+short_description: What Heartbeat says on a director, and what the kernel says
+version_added: 0.1.0
+author: The codalvs.ha engineers (@codalvs)
+description:
+  - Returns the state of Heartbeat and of its nodes, and which of the given virtual addresses this host really has.
+  - Heartbeat's own word for what it holds is no proof (it says V(local) even after every resource failed to start), so
+    RV(held) comes from the kernel.
+options:
+  vips:
+    description: Virtual addresses to look for, as P(codalvs.ha.cluster#filter) returns them in C(vips).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      address:
+        description: The address, IPv4 or IPv6, without prefix length.
+        type: str
+        required: true
+      node:
+        description: Node name of its preferred director.
+        type: str
+        required: true
+      interface:
+        description: Interface that it belongs on; not looked at.
+        type: str
+      prefix:
+        description: Prefix length of its network; not looked at.
+        type: int
+attributes:
+  check_mode:
+    support: full
+    description: Reads only.
+  diff_mode:
+    support: none
+    description: Reads only.
+  platform:
+    support: full
+    platforms: posix
+    description: Debian with Heartbeat 3.
+"""
+
+EXAMPLES = r"""
+- name: Wait until this director has what Heartbeat says that it has
+  codalvs.ha.heartbeat_info:
+    vips: [{address: 192.0.2.10, node: dir1}]
+  register: info
+  until: info.settled
+  retries: 60
+  delay: 1
+"""
+
+RETURN = r"""
+running:
+  description: Whether Heartbeat runs.
+  type: bool
+  returned: always
+node:
+  description: This node's name, as Heartbeat folds it (lower case).
+  type: str
+  returned: always
+resources:
+  description:
+    - Whose resource groups this node holds by Heartbeat's word, V(all), V(local), V(foreign), V(none) or V(transition).
+    - Empty when Heartbeat does not run.
+  type: str
+  returned: always
+nodes:
+  description: Heartbeat's word on each node, such as V(active) or V(dead).
+  type: dict
+  returned: always
+held:
+  description: Those of O(vips) that are on this host's interfaces other than lo.
+  type: list
+  elements: str
+  returned: always
+expected:
+  description: Those of O(vips) that this host should hold by RV(resources).
+  type: list
+  elements: str
+  returned: always
+settled:
+  description: Heartbeat runs, is not in transition, and RV(held) is RV(expected).
+  type: bool
+  returned: always
+"""
+
+import json
+import platform
+from ipaddress import ip_address
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def held_addresses(ip_json: str) -> set[str]:
+    """Return the addresses in the output of `ip -json address show`, without those of the loopback device."""
+    return {
+        str(ip_address(entry["local"]))
+        for link in json.loads(ip_json)
+        if link.get("ifname") != "lo"
+        for entry in link.get("addr_info", ())
+        if "local" in entry
+    }
+
+
+def expected_addresses(vips: list[dict[str, str]], node: str, resources: str) -> list[str]:
+    """Return the addresses that a node holds when `cl_status rscstatus` says `resources` (facts: cl_status(1)).
+
+    local are the groups whose preferred node is this one, foreign those of the other node.
+    """
+    mine = {"all": (True, False), "local": (True,), "foreign": (False,)}.get(resources, ())
+    return sorted(str(ip_address(vip["address"])) for vip in vips if (vip["node"].lower() == node) in mine)
+
+
+def main() -> None:
+    """Ask Heartbeat and the kernel."""
+    module = AnsibleModule(
+        argument_spec={
+            "vips": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "address": {"type": "str", "required": True},
+                    "node": {"type": "str", "required": True},
+                    "interface": {"type": "str"},
+                    "prefix": {"type": "int"},
+                },
+            }
+        },
+        supports_check_mode=True,
+    )
+    vips = module.params["vips"]
+    node = platform.node().lower()
+
+    def cl_status(*words: str) -> str:
+        code, out, _err = module.run_command(["cl_status", *words])
+        return out.strip() if code == 0 else ""
+
+    present = held_addresses(module.run_command(["ip", "-json", "address", "show"], check_rc=True)[1])
+    held = sorted({str(ip_address(vip["address"])) for vip in vips} & present)
+    names = cl_status("listnodes", "-n").split()
+    resources = cl_status("rscstatus") if names else ""
+    expected = expected_addresses(vips, node, resources)
+    module.exit_json(
+        changed=False,
+        running=bool(names),
+        node=node,
+        resources=resources,
+        nodes={name: cl_status("nodestatus", name) for name in names},
+        held=held,
+        expected=expected,
+        settled=resources not in ("", "transition") and held == expected,
+    )
+
+
+if __name__ == "__main__":
+    main()
