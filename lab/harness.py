@@ -1,0 +1,151 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Drive a cluster of containers: make it, break it, and see what its clients saw. The demo and the benchmarks use this.
+
+Power is cut as on a machine: the links first, then the kill. A plain `docker kill` leaves the network namespace
+forwarding for half a second, which flatters every figure.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT / "molecule" / "shared"
+
+
+class HarnessError(RuntimeError):
+    """Something did not come true in time, or a command failed; the text says which."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One request of a client: when it began (s since the epoch), whether it was answered, and by whom or why not."""
+
+    at: float
+    ok: bool
+    body: str
+
+
+def longest_outage(attempts: list[Attempt]) -> float:
+    """Return the longest time (s) from a last good attempt to the next good one with failures between; 0 for none."""
+    longest, last_good, failed = 0.0, None, False
+    for attempt in attempts:
+        if not attempt.ok:
+            failed = True
+            continue
+        if failed and last_good is not None:
+            longest = max(longest, attempt.at - last_good)
+        last_good, failed = attempt.at, False
+    if failed and last_good is not None:
+        raise HarnessError("the service did not come back while the client was asking")
+    return longest
+
+
+class Cluster:
+    """A cluster of containers that an inventory describes."""
+
+    def __init__(self, inventory: Path, extra_vars: dict[str, Any] | None = None) -> None:
+        self.inventory = inventory
+        self.extra_vars = extra_vars or {}
+
+    @cached_property
+    def _listing(self) -> dict[str, Any]:
+        return json.loads(run("ansible-inventory", "-i", str(self.inventory), "--list"))
+
+    def group(self, name: str) -> list[str]:
+        """Return the hosts of a group, in the inventory's order."""
+        return list(self._listing[name]["hosts"])
+
+    def variables(self, host: str) -> dict[str, Any]:
+        """Return a host's variables as the inventory has them."""
+        return self._listing["_meta"]["hostvars"][host]
+
+    @property
+    def vip(self) -> str:
+        """Return the VIP of the first virtual service."""
+        return self.variables(self.group("directors")[0])["ha_virtual_services"][0]["vip"]
+
+    def command(self, playbook: str | Path) -> list[str]:
+        """Return the command that runs a playbook on the containers."""
+        containers = SHARED / "inventory" / "docker.yml"
+        command = ["ansible-playbook", "-i", str(self.inventory), "-i", str(containers), str(playbook)]
+        return command + (["--extra-vars", json.dumps(self.extra_vars)] if self.extra_vars else [])
+
+    def playbook(self, playbook: str | Path, *arguments: str, log: Path | None = None) -> str:
+        """Run a playbook on the containers and return its output; a failure raises with the output's end."""
+        output = run(*self.command(playbook), *arguments)
+        if log:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.write_text(output)
+        return output
+
+    def holders(self) -> list[str]:
+        """Return the living directors that hold the VIP."""
+        return [name for name in self.group("directors") if self._holds(name)]
+
+    def _holds(self, director: str) -> bool:
+        found = subprocess.run(
+            ["docker", "exec", director, "ip", "-oneline", "address", "show", "to", self.vip],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return bool(found.stdout.strip())
+
+    def cut_power(self, host: str) -> None:
+        """Take a machine's links down, then kill it."""
+        links = " && ".join(f"ip link set {name} down" for name in self.variables(host)["ha_interfaces"])
+        run("docker", "exec", host, "sh", "-c", links)
+        run("docker", "kill", host)
+
+    def power_on(self, host: str) -> None:
+        """Start a machine that has lost power."""
+        run("docker", "start", host)
+
+    def poll(self, seconds: float, interval: float = 0.05) -> Iterator[Attempt]:
+        """Let the client ask the VIP for a page for some seconds; yield each attempt as it comes."""
+        command = ["docker", "exec", self.group("clients")[0], "python3", "/usr/local/bin/poll.py", self.vip]
+        command += ["--seconds", str(seconds), "--interval", str(interval)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
+            assert client.stdout is not None
+            for line in client.stdout:
+                yield Attempt(**json.loads(line))
+        if client.returncode:
+            raise HarnessError(f"the polling client ended with {client.returncode}")
+
+    def wait_whole(self) -> None:
+        """Wait until verify.yml is content: one holder of each VIP, tables full, clients served."""
+        self.playbook("codalvs.ha.verify")
+
+
+def run(*command: str) -> str:
+    """Run a command and return what it printed; a failure raises HarnessError with its last lines."""
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-40:])
+        raise HarnessError(f"{' '.join(command[:6])} … ended with {done.returncode}:\n{tail}")
+    return done.stdout
+
+
+def wait_for(what: str, condition: Any, seconds: float = 60) -> None:
+    """Wait until a condition (a function) is true; raise HarnessError when the time is over."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise HarnessError(f"{what}: not after {seconds:.0f} s")
+        time.sleep(0.2)
+
+
+def quickstart(**extra_vars: Any) -> Cluster:
+    """Return the quickstart cluster."""
+    return Cluster(Path(os.environ.get("CLUSTER_INVENTORY", ROOT / "inventories" / "quickstart")), extra_vars)
