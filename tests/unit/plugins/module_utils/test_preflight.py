@@ -1,0 +1,594 @@
+"""Whole inventories as plain data: what is found, what is not, and that nothing raises."""
+
+from __future__ import annotations
+
+import copy
+import random
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight import Finding, check, render, stops
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import RULES
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_services import _pattern_fault
+from ansible_collections.codalvs.ha.plugins.module_utils.schema import Unevaluated
+
+ROOT = Path(__file__).parents[4]
+SPECS = {
+    path.parts[-3]: yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]["main"]["options"]
+    for path in sorted(ROOT.glob("roles/*/meta/argument_specs.yml"))
+}
+GROUPS = {"directors": ["dir1", "dir2"], "real_servers": ["real1", "real2"], "clients": ["client1"]}
+WEB = {
+    "name": "web",
+    "vip": "198.18.20.30",
+    "port": 80,
+    "check": {"service": "http", "request": "index.html", "receive": "happy"},
+}
+ADDRESSES: dict[str, dict[str, Any]] = {
+    "dir1": {"eth0": "198.18.20.11/24", "eth1": "198.18.21.11/24"},
+    "dir2": {"eth0": "198.18.20.12/24", "eth1": "198.18.21.12/24"},
+    "real1": {"eth0": "198.18.20.21/24"},
+    "real2": {"eth0": "198.18.20.22/24"},
+    "client1": {"eth0": "198.18.20.100/24"},
+}
+KEY = {"id": 1, "method": "sha1", "secret": "a-long-random-secret"}
+
+Hosts = dict[str, dict[str, Any]]
+
+
+def inventory(*services: Any, **shared: Any) -> Hosts:
+    """Return the quickstart cluster with these services (default: one) and variables on every host."""
+    cluster_wide = {"ha_virtual_services": list(services) or [WEB], **shared}
+    return {host: {"ha_interfaces": dict(own), **copy.deepcopy(cluster_wide)} for host, own in ADDRESSES.items()}
+
+
+def web(**changes: Any) -> dict[str, Any]:
+    """Return the good service with some keys changed; None removes one."""
+    return {key: value for key, value in {**WEB, **changes}.items() if value is not None}
+
+
+def checked(**changes: Any) -> dict[str, Any]:
+    """Return the good service with its check changed."""
+    return web(check={**WEB["check"], **changes})  # type: ignore[dict-item]
+
+
+def keys(*entries: dict[str, Any], active: int = 1) -> dict[str, Any]:
+    return {"heartbeat_authkeys": {"active": active, "keys": list(entries)}}
+
+
+def found(hosts: Hosts, groups: Any = None) -> set[tuple[str, str, str]]:
+    findings = check(hosts, GROUPS if groups is None else groups, SPECS)
+    return {(finding.rule, finding.host, finding.variable) for finding in findings}
+
+
+def test_good_inventory() -> None:
+    assert check(inventory(), GROUPS, SPECS) == []
+    assert not stops([])
+    assert render([]) == "Preflight found no mistakes."
+
+
+V6 = {"dir1": "2001:db8::11/64", "dir2": "2001:db8::12/64", "real1": "2001:db8::21/64", "real2": "2001:db8::22/64"}
+
+
+def dual_stack(*services: Any) -> Hosts:
+    hosts = inventory(*services)
+    for host, address in V6.items():
+        hosts[host]["ha_interfaces"]["eth0"] = [hosts[host]["ha_interfaces"]["eth0"], address]
+    return hosts
+
+
+SERVERS = [{"host": "real1"}, {"host": "real2"}]
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        pytest.param(inventory(web(port="80")), id="port as a string"),
+        pytest.param(inventory(web(port=0, persistence={"timeout": 300})), id="every port"),
+        pytest.param(inventory(web(fwmark=1, vip=None, port=None)), id="fwmark"),
+        pytest.param(inventory(checked(port=8080), web(name="b", port=81, check={"type": "connect"})), id="connect"),
+        pytest.param(inventory(checked(receive='<a href="x">')), id="a double quote is fine in ldirectord.cf"),
+        pytest.param(inventory(web(fallback="127.0.0.1:80")), id="fallback"),
+        pytest.param(dual_stack(web(vip="2001:db8::30", fallback="[::1]:80"), web(name="b")), id="IPv6 beside IPv4"),
+        pytest.param(inventory(web(forwarding="nat", real_servers=[{"host": "real1", "port": 8080}])), id="nat"),
+        pytest.param(
+            inventory(web(forwarding="nat", real_servers=[{"host": "real1", "port": p} for p in (81, 82)])),
+            id="nat, ports",
+        ),
+        pytest.param(inventory(web(preferred_director="dir2"), web(name="b", vip="198.18.20.31")), id="active/active"),
+        pytest.param(inventory(**keys(KEY, {"id": 2, "method": "crc"})), id="an inactive crc key"),
+        pytest.param(inventory(heartbeat_keepalive=1, heartbeat_warntime="1500ms", heartbeat_deadtime=2.5), id="times"),
+        pytest.param(inventory(heartbeat_ping=["198.18.20.1"], heartbeat_ipfail=True), id="ipfail"),
+        pytest.param(
+            inventory(
+                heartbeat_links=[
+                    {"type": "ucast", "interface": "eth0"},
+                    {"type": "ucast", "interface": "eth1", "peers": ["198.18.21.11", "198.18.21.12"]},
+                    {"type": "mcast", "interface": "eth1", "group": "239.0.0.1", "ttl": 1},
+                    {"type": "bcast", "interface": "eth1"},
+                    {"type": "serial", "device": "/dev/ttyS0"},
+                ]
+            ),
+            id="links",
+        ),
+        pytest.param(
+            inventory(heartbeat_resource_groups=[{"node": "DIR1", "resources": ["IPaddr2::198.18.20.30/24/eth0"]}]),
+            id="resource group, upper case",
+        ),
+        pytest.param(inventory(hadoop=1, ha_proxy_mode="x", other={"a": 1}), id="other people's variables"),
+        pytest.param(inventory(heartbeat_authkeys={}), id="no keys"),
+    ],
+)
+def test_good_variations(hosts: Hosts) -> None:
+    assert check(hosts, GROUPS, SPECS) == []
+
+
+S = "ha_virtual_services"
+GROUP = {"node": "dir1", "resources": ["IPaddr2::198.18.20.30/24/eth0"]}
+
+
+def link(**fields: Any) -> Hosts:
+    return inventory(heartbeat_links=[fields])
+
+
+def serving(*entries: dict[str, Any], **changes: Any) -> Hosts:
+    return inventory(web(real_servers=list(entries), **changes))
+
+
+def resources(*names: str, node: str = "dir1") -> Hosts:
+    return inventory(heartbeat_resource_groups=[{"node": node, "resources": list(names)}])
+
+
+def times(keepalive: str, warntime: str, deadtime: str, initdead: str = "30") -> Hosts:
+    given = {"keepalive": keepalive, "warntime": warntime, "deadtime": deadtime, "initdead": initdead}
+    return inventory(**{f"heartbeat_{name}": value for name, value in given.items()})
+
+
+def persistent(netmask: object) -> dict[str, Any]:
+    return {"timeout": 300, "netmask": netmask}
+
+
+@pytest.mark.parametrize(
+    ("rule", "variable", "hosts"),
+    [
+        ("no_services", S, inventory(ha_virtual_services=[])),
+        ("bad_service_name", f"{S}[0].name", inventory(web(name="a/b"))),
+        ("duplicate_service_name", f"{S}[1].name", inventory(WEB, web(port=8080, check={"type": "connect"}))),
+        ("vip_or_fwmark", f"{S}[0]", inventory(web(vip=None))),
+        ("vip_or_fwmark", f"{S}[0]", inventory(web(fwmark=1))),
+        ("missing_port", f"{S}[0].port", inventory(web(port=None))),
+        ("port_zero", f"{S}[0].port", inventory(web(port=0))),
+        ("out_of_range", f"{S}[0].port", inventory(web(port=65536))),
+        ("out_of_range", f"{S}[0].fwmark", inventory(web(vip=None, port=None, fwmark=2**32))),
+        ("out_of_range", f"{S}[0].persistence.timeout", inventory(web(persistence={"timeout": 2678401}))),
+        ("out_of_range", f"{S}[0].real_servers[0].weight", serving({"host": "real1", "weight": -1})),
+        ("out_of_range", f"{S}[0].check.negotiate_timeout", inventory(checked(negotiate_timeout=3601))),
+        ("out_of_range", "ldirectord_check_interval", inventory(ldirectord_check_interval=0)),
+        ("out_of_range", "heartbeat_udp_port", inventory(heartbeat_udp_port=70000)),
+        ("duplicate_service", f"{S}[1]", inventory(WEB, web(name="b", vip="198.18.20.30"))),
+        ("duplicate_service", f"{S}[1]", inventory(*(web(name=n, vip=None, port=None, fwmark=1) for n in "ab"))),
+        ("unsupported_protocol", f"{S}[0].protocol", inventory(web(protocol="sctp"))),
+        ("bad_vip", f"{S}[0].vip", inventory(web(vip="198.18.20.30/24"))),
+        ("unusable_vip", f"{S}[0].vip", inventory(web(vip="198.18.20.0"))),
+        ("unusable_vip", f"{S}[0].vip", inventory(web(vip="198.18.20.255"))),
+        ("vip_is_host_address", f"{S}[0].vip", inventory(web(vip="198.18.20.100"))),
+        ("vip_in_no_network", f"{S}[0].vip", inventory(web(vip="198.18.30.1"))),
+        ("vip_off_link", f"{S}[0].vip", inventory(web(vip="198.18.21.30"))),
+        (
+            "vip_on_two_directors",
+            f"{S}[1].preferred_director",
+            inventory(WEB, web(name="b", port=443, preferred_director="dir2")),
+        ),
+        (
+            "ldirectord_on_two_directors",
+            "heartbeat_manages_ldirectord",
+            inventory(
+                WEB,
+                web(name="b", vip="198.18.20.31", preferred_director="dir2"),
+                heartbeat_manages_ldirectord=True,
+            ),
+        ),
+        ("unknown_director", f"{S}[0].preferred_director", inventory(web(preferred_director="real1"))),
+        ("unknown_real_server", f"{S}[0].real_servers[0].host", serving({"host": "reel1"})),
+        ("unknown_real_server", f"{S}[0].real_servers[0].host", serving({"host": "client1"})),
+        ("duplicate_real_server", f"{S}[0].real_servers[1].host", serving({"host": "real1"}, {"host": "real1"})),
+        ("port_mapping", f"{S}[0].real_servers[0].port", serving({"host": "real1", "port": 81}, forwarding="tunnel")),
+        ("no_weight", f"{S}[0].real_servers", serving({"host": "real1", "weight": 0})),
+        ("bad_netmask", f"{S}[0].persistence.netmask", inventory(web(persistence=persistent("24")))),
+        (
+            "bad_netmask",
+            f"{S}[0].persistence.netmask",
+            dual_stack(web(vip="2001:db8::30", persistence=persistent(129))),
+        ),
+        ("bad_fallback", f"{S}[0].fallback", inventory(web(fallback="127.0.0.1:0"))),
+        ("bad_fallback", f"{S}[0].fallback", inventory(web(fallback="[::1]:80"))),
+        (
+            "wrong_family",
+            f"{S}[0].real_servers[0]",
+            dual_stack(web(vip="2001:db8::30", real_servers=[{"host": "client1"}])),
+        ),
+        ("missing_check_port", f"{S}[0].check.port", inventory(web(vip=None, port=None, fwmark=1, check={}))),
+        (
+            "missing_check_port",
+            f"{S}[0].check.port",
+            inventory(web(port=0, persistence={"timeout": 1}, check={"type": "connect"})),
+        ),
+        ("check_checks_nothing", f"{S}[0].check.service", inventory(web(port=8080, check={}))),
+        ("check_checks_nothing", f"{S}[0].check.service", inventory(checked(service="none"))),
+        ("check_checks_nothing", f"{S}[0].check.type", inventory(checked(type="on"))),
+        ("missing_check_command", f"{S}[0].check.command", inventory(checked(type="external-perl"))),
+        ("missing_check_command", f"{S}[0].check.command", inventory(checked(type="external", command="bin/x"))),
+        ("bad_check_text", f"{S}[0].check.request", inventory(checked(request="a#b"))),
+        ("bad_check_text", f"{S}[0].check.receive", inventory(checked(receive="a\nb"))),
+        ("bad_check_text", f"{S}[0].check.request", inventory(checked(request=""))),
+        ("bad_check_text", f"{S}[0].check.virtualhost", inventory(checked(virtualhost='a"b'))),
+        ("bad_check_pattern", f"{S}[0].check.receive", inventory(checked(receive="[a"))),
+        ("interval_without_fork", f"{S}[0].check.interval", inventory(checked(interval=2))),
+        ("bad_time", "heartbeat_deadtime", inventory(heartbeat_deadtime="2s")),
+        ("bad_time", "heartbeat_keepalive", inventory(heartbeat_keepalive="500us")),
+        ("time_order", "heartbeat_deadtime", times("200ms", "500ms", "500ms")),
+        ("time_order", "heartbeat_deadtime", times("490ms", "500ms", "980ms")),
+        ("time_order", "heartbeat_initdead", times("1", "2", "31", "30")),
+        ("short_initdead", "heartbeat_initdead", times("1", "2", "7", "13")),
+        ("short_initdead", "heartbeat_initdead", times("1", "2", "3", "9")),
+        ("bad_authkeys", "heartbeat_authkeys.active", inventory(**keys(KEY, active=2))),
+        ("bad_authkeys", "heartbeat_authkeys.active", inventory(heartbeat_authkeys={"active": 1})),
+        ("bad_authkeys", "heartbeat_authkeys.keys[1].id", inventory(**keys(KEY, KEY))),
+        ("bad_authkeys", "heartbeat_authkeys.keys[0].id", inventory(**keys({**KEY, "id": 16}, active=16))),
+        ("bad_authkeys", "heartbeat_authkeys.keys[0].secret", inventory(**keys({"id": 1}))),
+        ("bad_authkeys", "heartbeat_authkeys.keys[0].secret", inventory(**keys({**KEY, "secret": "a long secret"}))),
+        (
+            "bad_authkeys",
+            "heartbeat_authkeys.keys[1].secret",
+            inventory(**keys(KEY, {**KEY, "id": 2, "method": "crc"})),
+        ),
+        (
+            "heartbeat_weak_secret",
+            "heartbeat_authkeys.keys[0].secret",
+            inventory(**keys({**KEY, "secret": "ChangeMe"})),
+        ),
+        ("heartbeat_crc", "heartbeat_authkeys.keys[0].method", inventory(**keys({"id": 1, "method": "crc"}))),
+        ("ping_own_vip", "heartbeat_ping[0]", inventory(heartbeat_ping=["198.18.20.30"])),
+        ("ping_own_address", "heartbeat_ping[0]", inventory(heartbeat_ping=["198.18.21.12"])),
+        ("bad_ping", "heartbeat_ping[0]", inventory(heartbeat_ping=["router"])),
+        ("bad_ping", "heartbeat_ping[1]", inventory(heartbeat_ping=["198.18.20.1"] * 2)),
+        ("ipfail_without_ping", "heartbeat_ipfail", inventory(heartbeat_ipfail="yes")),
+        ("bad_link", "heartbeat_links[0].interface", link(type="bcast", interface="eth2")),
+        ("bad_link", "heartbeat_links[0].interface", link(type="ucast")),
+        ("bad_link", "heartbeat_links[0].peers[0]", link(type="ucast", interface="eth0", peers=["198.18.20.99"])),
+        ("bad_link", "heartbeat_links[0].group", link(type="mcast", interface="eth0", group="192.0.2.1")),
+        ("bad_link", "heartbeat_links[0].ttl", link(type="mcast", interface="eth0", group="239.0.0.1", ttl=0)),
+        ("bad_link", "heartbeat_links[0].ttl", link(type="bcast", interface="eth0", ttl=1)),
+        ("bad_link", "heartbeat_links[0].device", link(type="serial", device="ttyS0")),
+        ("unknown_node", "heartbeat_nodes[1]", inventory(heartbeat_nodes=["dir1", "dir3", "dir2"])),
+        ("unknown_node", "heartbeat_nodes", inventory(heartbeat_nodes=["dir1"])),
+        ("unknown_node", "heartbeat_resource_groups[0].node", resources("ldirectord", node="x")),
+        (
+            "duplicate_resource_group",
+            "heartbeat_resource_groups[1].resources[0]",
+            inventory(heartbeat_resource_groups=[GROUP] * 2),
+        ),
+        ("bad_resource", "heartbeat_resource_groups[0].resources[0]", resources("192.0.2.1")),
+        ("bad_resource", "heartbeat_resource_groups[0].resources[0]", resources("IPaddr::192.0.2.1")),
+        ("bad_resource", "heartbeat_resource_groups[0].resources[0]", resources("a b")),
+        ("bad_resource", "heartbeat_resource_groups[0].resources", resources()),
+        ("unknown_variable", "heartbeat_deadtme", inventory(heartbeat_deadtme=1)),
+        ("unknown_variable", "real_server_x", inventory(real_server_x=1)),
+        ("unknown_variable", "ha_virtual_service", inventory(ha_virtual_service=[])),
+        ("unknown_acknowledgement", "ha_acknowledged[0]", inventory(ha_acknowledged=["heartbeat_crk"])),
+        ("unknown_acknowledgement", "ha_acknowledged[0]", inventory(ha_acknowledged=["bad_vip"])),
+        ("cannot_evaluate", f"{S}[0].vip", inventory(web(vip=Unevaluated("x is undefined")))),
+        ("cannot_evaluate", S, inventory(ha_virtual_services=Unevaluated("x is undefined"))),
+        ("wrong_type", "heartbeat_ping", inventory(heartbeat_ping="198.18.20.1")),
+        ("wrong_choice", f"{S}[0].scheduler", inventory(web(scheduler="wlrr"))),
+    ],
+)
+def test_one_mistake_is_one_finding(rule: str, variable: str, hosts: Hosts) -> None:
+    everywhere = {(rule, "all hosts", variable)}
+    extra = {
+        # A host outside of real_servers is a mistake of its own.
+        "wrong_family": {("unknown_real_server", "all hosts", f"{S}[0].real_servers[0].host")},
+    }
+    assert found(hosts) == everywhere | extra.get(rule, set())
+
+
+def changed(host: str, **variables: Any) -> Hosts:
+    hosts = inventory()
+    hosts[host].update(variables)
+    return hosts
+
+
+@pytest.mark.parametrize(
+    ("rule", "host", "variable", "hosts"),
+    [
+        ("missing_interfaces", "real1", "ha_interfaces", changed("real1", ha_interfaces=None)),
+        ("bad_interface", "real1", "ha_interfaces.eth0", changed("real1", ha_interfaces={"eth0": "198.18.20.21"})),
+        (
+            "bad_interface",
+            "real1",
+            "ha_interfaces.eth0[1]",
+            changed("real1", ha_interfaces={"eth0": ["198.18.20.21/24", 7]}),
+        ),
+        (
+            "bad_interface",
+            "client1",
+            "ha_interfaces.a-name-too-long-",
+            changed("client1", ha_interfaces={"a-name-too-long-": []}),
+        ),
+        ("unusable_address", "client1", "ha_interfaces.lo", changed("client1", ha_interfaces={"lo": "127.0.0.1/8"})),
+        (
+            "unusable_address",
+            "client1",
+            "ha_interfaces.eth0",
+            changed("client1", ha_interfaces={"eth0": "198.18.20.0/24"}),
+        ),
+        (
+            "duplicate_address",
+            "real2",
+            "ha_interfaces.eth0",
+            changed("real2", ha_interfaces={"eth0": "198.18.20.21/24"}),
+        ),
+        ("bad_node_name", "dir1", "heartbeat_node_name", changed("dir1", heartbeat_node_name="dir_1")),
+        ("wrong_type", "real1", "ha_interfaces", changed("real1", ha_interfaces="198.18.20.21/24")),
+        ("cannot_evaluate", "real1", "ha_interfaces.eth0", changed("real1", ha_interfaces={"eth0": Unevaluated("x")})),
+    ],
+)
+def test_mistakes_of_one_host(rule: str, host: str, variable: str, hosts: Hosts) -> None:
+    assert found(hosts) == {(rule, host, variable)}
+
+
+def test_node_names_are_compared_as_heartbeat_folds_them() -> None:
+    assert found(changed("dir1", heartbeat_node_name="DIR2")) == {
+        ("duplicate_node_name", "dir1, dir2", "heartbeat_node_name"),
+    }
+
+
+def test_directors_must_agree() -> None:
+    assert found(changed("dir2", heartbeat_deadtime="4")) == {("values_differ", "all hosts", "heartbeat_deadtime")}
+    different = changed("dir2", heartbeat_authkeys={"keys": [KEY]})
+    assert [rule for rule, _host, _variable in found(different)] == ["authkeys_differ"]
+    # The same in other words is no difference.
+    assert found(changed("dir2", heartbeat_udp_port="694")) == set()
+
+
+def test_each_director_is_checked_by_its_own_values() -> None:
+    hosts = changed("dir2", heartbeat_initdead="5")
+    assert ("short_initdead", "dir2", "heartbeat_initdead") in found(hosts)
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        ({"directors": ["dir1", "dir2"]}, {("missing_group", "inventory", "groups.real_servers")}),
+        ({**GROUPS, "real_servers": []}, {("missing_group", "inventory", "groups.real_servers")}),
+        ({**GROUPS, "directors": ["dir1"]}, {("director_count", "inventory", "groups.directors")}),
+        ({**GROUPS, "real_server": ["client1"]}, {("unknown_group", "inventory", "groups.real_server")}),
+        ({**GROUPS, "real_servers_web": ["real1"]}, set()),
+        ({**GROUPS, "webservers": ["client1"]}, set()),
+    ],
+)
+def test_groups(groups: dict[str, list[str]], expected: set[tuple[str, str, str]]) -> None:
+    assert found(inventory(), groups) == expected
+
+
+def test_standby_director_as_real_server() -> None:
+    groups = {**GROUPS, "real_servers": ["real1", "dir2"]}
+    assert found(inventory(), groups) == {("director_is_real_server", "all hosts", f"{S}[0].real_servers")}
+    assert found(inventory(heartbeat_manages_ldirectord=True), groups) == set()
+    assert found(inventory(web(forwarding="nat")), groups) == set()
+
+
+def test_interfaces_of_different_names() -> None:
+    hosts = changed("dir2", ha_interfaces={"ens3": "198.18.20.12/24", "ens4": "198.18.21.12/24"})
+    assert found(hosts) == {
+        ("vip_interfaces_differ", "all hosts", f"{S}[0].vip"),
+        ("no_link", "all hosts", "heartbeat_links"),
+    }
+
+
+def test_real_server_behind_a_router() -> None:
+    hosts = changed("real2", ha_interfaces={"eth0": "198.18.22.22/24"})
+    assert found(hosts) == {
+        ("unreachable_real_server", "all hosts", f"{S}[0].real_servers"),
+        ("vip_off_link", "all hosts", f"{S}[0].vip"),
+    }
+    for host in hosts.values():
+        host[S][0]["forwarding"] = "tunnel"
+    assert found(hosts) == set()
+
+
+def test_acknowledged_warning_does_not_stop() -> None:
+    hosts = inventory(**keys({"id": 1, "method": "crc"}))
+    warning = check(hosts, GROUPS, SPECS)
+    assert [finding.severity for finding in warning] == ["warning"]
+    assert warning[0].remedy.endswith('or accept it: add "heartbeat_crc" to ha_acknowledged')
+    assert stops(warning)
+    for host in hosts.values():
+        host["ha_acknowledged"] = ["heartbeat_crc"]
+    accepted = check(hosts, GROUPS, SPECS)
+    assert [finding.severity for finding in accepted] == ["acknowledged"]
+    assert not stops(accepted)
+
+
+def test_render() -> None:
+    findings = [
+        Finding("bad_vip", "error", "all hosts", "v[10].vip", "x", "is wrong", "mend it"),
+        Finding("bad_vip", "error", "all hosts", "v[2].vip", "y", "is wrong", "mend it"),
+        Finding("no_weight", "warning", "dir1", "v[2]", "", "is odd", "change it"),
+        Finding("heartbeat_crc", "acknowledged", "dir1", "k", "crc", "signs nothing", "use sha1"),
+    ]
+    assert render(findings).splitlines() == [
+        "Preflight: 2 errors, 1 warning, 1 acknowledged. No host was touched.",
+        "",
+        "ERROR         all hosts: v[2].vip = y",
+        "              is wrong  [bad_vip]",
+        "              -> mend it",
+        "",
+        "ERROR         all hosts: v[10].vip = x",
+        "              is wrong  [bad_vip]",
+        "              -> mend it",
+        "",
+        "WARNING       dir1: v[2]",
+        "              is odd  [no_weight]",
+        "              -> change it",
+        "",
+        "ACKNOWLEDGED  dir1: k = crc",
+        "              signs nothing  [heartbeat_crc]",
+    ]
+
+
+def test_every_rule_says_where_it_comes_from() -> None:
+    assert all(rule.find.__doc__ for rule in RULES)
+    assert {rule.severity for rule in RULES} == {"error", "warning"}
+
+
+# Arbitrary data, with a good chance of nearly right data: names, words and numbers that rules look at.
+WORDS = st.sampled_from(
+    [
+        *(
+            "web",
+            "198.18.20.30",
+            "198.18.20.11/24",
+            "2001:db8::1/64",
+            "fe80::1%eth0",
+            "real1",
+            "dir1",
+            "eth0",
+            "on",
+            "",
+        ),
+        *("(", "#", "2", "500ms", "1.", "IPaddr::1.2.3.4", "tcp", "nat", "direct", "negotiate", "external", "none"),
+        *("sha1", "crc", "mcast"),
+    ]
+)
+NUMBERS = st.integers() | st.sampled_from([0, 1, 2, 15, 53, 80, 65535, 65536]) | st.floats()
+LEAVES = st.none() | st.booleans() | NUMBERS | WORDS | st.text(max_size=8) | st.just(Unevaluated("x is undefined"))
+ANYTHING = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS | st.text(max_size=4), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def nearly(option: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Return values that mostly have the shape that an option wants."""
+    kind = option.get("type", "str")
+    if kind == "list":
+        element = {**option, "type": option.get("elements", "raw")}
+        right: st.SearchStrategy[Any] = st.lists(nearly(element), max_size=3)
+    elif kind == "dict" and "options" in option:
+        right = st.fixed_dictionaries({}, optional={name: nearly(inner) for name, inner in option["options"].items()})
+    elif kind == "dict":
+        right = st.dictionaries(WORDS, WORDS | st.lists(WORDS, max_size=2) | ANYTHING, max_size=3)
+    elif "choices" in option:
+        right = st.sampled_from(option["choices"])
+    else:
+        right = {"int": NUMBERS, "bool": st.booleans()}.get(kind, WORDS)
+    return st.one_of(right, right, right, LEAVES, ANYTHING)
+
+
+OPTIONS = {name: option for role in SPECS.values() for name, option in role.items()}
+VARIABLES = st.fixed_dictionaries({}, optional={name: nearly(option) for name, option in OPTIONS.items()})
+NAMES = st.sampled_from([*ADDRESSES, "x"])
+SOME_GROUPS = st.dictionaries(
+    st.sampled_from(["directors", "real_servers", "all", "director", "x"]), st.lists(NAMES, max_size=3), max_size=4
+)
+
+
+@settings(max_examples=300)
+@given(st.dictionaries(NAMES, VARIABLES, max_size=4), SOME_GROUPS | st.just(GROUPS))
+def test_never_raises_on_nearly_right_inventories(hosts: Hosts, groups: dict[str, list[str]]) -> None:
+    findings = check(hosts, groups, SPECS)
+    assert all(len(block.splitlines()) <= 4 for block in render(findings).split("\n\n"))
+
+
+@settings(max_examples=200)
+@given(
+    st.dictionaries(NAMES, st.dictionaries(st.sampled_from([*OPTIONS, "ha_x", "heartbeat_x"]), ANYTHING), max_size=4)
+)
+def test_never_raises_on_garbage(hosts: Hosts) -> None:
+    render(check(hosts, GROUPS, SPECS))
+
+
+@settings(max_examples=100)
+@given(VARIABLES, st.randoms(use_true_random=False))
+def test_order_of_variables_and_hosts_does_not_matter(variables: dict[str, Any], chance: random.Random) -> None:
+    hosts = {host: {"ha_interfaces": own, **variables} for host, own in ADDRESSES.items()}
+    names = [*hosts]
+    chance.shuffle(names)
+    shuffled = {name: dict(chance.sample([*hosts[name].items()], len(hosts[name]))) for name in names}
+    wanted = render(check(hosts, GROUPS, SPECS))
+    # Which of two hosts with one address is the first does depend on their order.
+    if "duplicate_address" not in wanted:
+        assert render(check(shuffled, GROUPS, SPECS)) == wanted
+
+
+SECRET = "hunter2"
+PLACES: list[Callable[[Any], Hosts]] = [
+    lambda secret: inventory(checked(password=secret)),
+    lambda secret: inventory(checked(secret=secret)),
+    lambda secret: inventory(checked(pasword=secret)),
+    lambda secret: inventory(web(check=secret)),
+    lambda secret: inventory(web(chekc=secret)),
+    inventory,
+    lambda secret: inventory(heartbeat_authkeys=secret),
+    lambda secret: inventory(heartbeat_authkey=secret),
+    lambda secret: inventory(**keys({"id": 1, "secret": secret})),
+    lambda secret: inventory(**keys({"id": 1, "key": secret})),
+    lambda secret: inventory(**keys({"id": 1, "method": "crc", "secret": secret})),
+    lambda secret: inventory(**keys(secret)),
+    lambda secret: changed("dir1", **keys({**KEY, "secret": secret})),
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "secret",
+    [SECRET, f"{SECRET} #\n", [SECRET], {SECRET: 1}, [{"a": SECRET}], Unevaluated("it failed", SECRET)],
+    ids=["word", "odd", "list", "key", "nested", "template"],
+)
+def test_secrets_are_never_shown(place: Callable[[Any], Hosts], secret: Any) -> None:
+    findings = check(place(secret), GROUPS, SPECS)
+    if secret == {SECRET: 1}:
+        return  # the name of an option is no secret; only that this does not raise is of interest
+    assert SECRET not in render(findings)
+    assert SECRET not in repr(findings)
+
+
+@pytest.mark.skipif(shutil.which("perl") is None, reason="compares with Perl")
+def test_patterns_that_perl_takes_are_never_refused() -> None:
+    chance = random.Random(1)
+    pieces = [
+        *"()[]{}*+?^$|\\.ab1:-#",
+        "(?:",
+        "(?<n>",
+        "[:alpha:]",
+        "\\z",
+        "\\h",
+        "{2,}",
+        "(*FAIL)",
+        "(?|",
+        "\\x{28}",
+        "(?i)",
+    ]
+    patterns = ["".join(chance.choices(pieces, k=chance.randint(1, 8))) for _number in range(20000)]
+    program = "no warnings; $/ = qq(\\0); while (<STDIN>) { chomp; print eval { qr/$_/; 1 } ? 1 : 0 }"
+    answer = subprocess.run(
+        ["perl", "-e", program], input="\0".join(patterns), capture_output=True, text=True, check=True
+    )
+    refused = [pattern for pattern in patterns if _pattern_fault(pattern)]
+    wrong = [
+        pattern
+        for pattern, taken in zip(patterns, answer.stdout, strict=True)
+        if taken == "1" and _pattern_fault(pattern)
+    ]
+    assert len(refused) > 1000
+    assert wrong == []

@@ -1,0 +1,135 @@
+"""The collection as a whole: its tarball installs and runs elsewhere, and its roles document what they take."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLES = sorted(path.name for path in ROOT.glob("roles/*") if path.is_dir())
+PLAYBOOKS = sorted(path.stem for path in ROOT.glob("playbooks/*.yml"))
+# All that a user's copy holds at its top; a new entry has to be named here or in galaxy.yml's build_ignore.
+SHIPPED = {
+    "CHANGELOG.md",
+    "FILES.json",
+    "LICENSE",
+    "MANIFEST.json",
+    "README.md",
+    "changelogs",
+    "docs",
+    "inventories",
+    "meta",
+    "playbooks",
+    "plugins",
+    "roles",
+}
+
+
+def load(path: Path) -> Any:
+    """Return what a YAML file holds."""
+    return yaml.safe_load(path.read_text())
+
+
+def defaults(role: str) -> dict[str, Any]:
+    """Return a role's defaults; a role may have none."""
+    path = ROOT / "roles" / role / "defaults/main.yml"
+    return (load(path) or {}) if path.exists() else {}
+
+
+def options(role: str) -> dict[str, dict[str, Any]]:
+    """Return what a role's argument specification says of each variable, over all entry points."""
+    specs = load(ROOT / "roles" / role / "meta/argument_specs.yml")["argument_specs"]
+    return {name: option for spec in specs.values() for name, option in spec.get("options", {}).items()}
+
+
+def is_template(value: object) -> bool:
+    """Tell whether a default is worked out only when the role runs."""
+    return "{{" in str(value)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_role_specifies_every_default(role: str) -> None:
+    assert set(defaults(role)) <= set(options(role))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_role_and_specification_agree_on_defaults(role: str) -> None:
+    written = {name: value for name, value in defaults(role).items() if not is_template(value)}
+    specified = {name: option["default"] for name, option in options(role).items() if "default" in option}
+    # Variables with another prefix belong to the cluster (ha_…) or to another role, which has their defaults.
+    own = {name: value for name, value in specified.items() if name.startswith(f"{role}_")}
+    # An empty default need not be specified: nothing is said by it.
+    telling = {name: value for name, value in written.items() if value or value is False or value == 0}
+    assert {name: written.get(name) for name in own} == own
+    assert {name: specified.get(name) for name in telling} == telling
+
+
+def test_no_two_roles_have_a_default_of_one_name() -> None:
+    count = Counter(name for role in ROLES for name in defaults(role))
+    assert [name for name, times in count.items() if times > 1] == []
+
+
+def run(*command: str | Path, cwd: Path, **env: str) -> str:
+    """Run one of Ansible's programs without any setting of the checkout's; return its output."""
+    tool, *arguments = command
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "MOLECULE_"))}
+    done = subprocess.run(
+        [Path(sys.executable).with_name(str(tool)), *arguments],
+        cwd=cwd,
+        env=outside | {"ANSIBLE_HOME": str(cwd / "home")} | env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the collection as ansible-galaxy builds it from the checkout."""
+    where = tmp_path_factory.mktemp("build")
+    run("ansible-galaxy", "collection", "build", ROOT, "--output-path", where, cwd=where)
+    return next(where.glob("codalvs-ha-*.tar.gz"))
+
+
+@pytest.fixture(scope="module")
+def installed(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a collections path that the tarball is installed in; its dependencies come with the ansible package."""
+    where = tmp_path_factory.mktemp("elsewhere")
+    run("ansible-galaxy", "collection", "install", "--offline", tarball, "-p", where, cwd=where)
+    return where
+
+
+def test_tarball_carries_what_users_need_and_nothing_else(tarball: Path) -> None:
+    with tarfile.open(tarball) as archive:
+        names = [name.removeprefix("./") for name in archive.getnames()]
+    parts = {name.partition("/")[0] for name in names}
+    assert parts <= SHIPPED
+    assert {"LICENSE", "README.md", "meta", "playbooks", "plugins", "roles"} <= parts
+    assert [name for name in names if "__pycache__" in name or "molecule" in name or "/tests/" in name] == []
+    assert [name for name in names if name.startswith("changelogs/")] in ([], ["changelogs/changelog.yaml"])
+    assert len(names) == len(set(names))
+
+
+def test_installed_playbooks_run_by_full_name(installed: Path) -> None:
+    names = [f"codalvs.ha.{name}" for name in PLAYBOOKS]
+    output = run("ansible-playbook", "--syntax-check", *names, cwd=installed, ANSIBLE_COLLECTIONS_PATH=str(installed))
+    assert output.count("\nplaybook: ") == len(names)
+
+
+def test_installed_roles_are_documented(installed: Path) -> None:
+    output = run(
+        "ansible-doc", "--type", "role", "--list", "codalvs.ha", cwd=installed, ANSIBLE_COLLECTIONS_PATH=str(installed)
+    )
+    listed = [line.split(":")[0] for line in output.splitlines() if line.startswith("codalvs.ha.")]
+    assert sorted(listed) == [f"codalvs.ha.{role}" for role in ROLES]

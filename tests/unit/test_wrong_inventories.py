@@ -1,0 +1,114 @@
+"""Every wrong inventory stops a real run of site.yml before any host is touched, and all its mistakes are named."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WRONG = sorted((ROOT / "tests/inventories_wrong").glob("*.yml"))
+GOOD = ROOT / "inventories/quickstart/hosts.yml"
+EXPECTED = re.compile(r"^# expect: (?P<rule>\w+) on (?P<host>.+?): (?P<variable>\S+)$", re.MULTILINE)
+PRINTED = re.compile(
+    r"^ *(?:ERROR|WARNING) +(?P<host>.+?): (?P<variable>\S+)(?: = .*)?\n.*\[(?P<rule>\w+)\]$", re.MULTILINE
+)
+# In every wrong inventory that holds a secret, this is (part of) it.
+SECRET = "hunter2"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run of Ansible."""
+
+    exit_code: int
+    output: str
+    touches: str  # what the ssh in its way was asked for; empty when no connection was tried
+
+    def hosts_in_recap(self) -> list[str]:
+        return re.findall(r"^(\S+) +: ok=", self.output.partition("PLAY RECAP")[2], re.MULTILINE)
+
+
+def run_ansible(directory: Path, *arguments: str) -> Run:
+    """Run an Ansible command with an ssh that leaves a mark and fails, for every host, even localhost."""
+    directory.mkdir(parents=True)
+    ssh, marks = directory / "ssh", directory / "marks"
+    ssh.write_text(f'#!/bin/sh\necho "$@" >>{marks}\nexit 255\n', encoding="utf-8")
+    ssh.chmod(0o755)
+    through = {"ansible_connection": "ssh", "ansible_ssh_executable": ssh, "ansible_ssh_retries": 0}
+    settings = [part for name, value in through.items() for part in ("-e", f"{name}={value}")]
+    process = subprocess.run(
+        [sys.executable, "-m", "ansible", *arguments, *settings],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return Run(process.returncode, process.stdout, marks.read_text(encoding="utf-8") if marks.exists() else "")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Run]:
+    """Run site.yml on every wrong inventory, several at a time."""
+    base = tmp_path_factory.mktemp("wrong")
+
+    def run(inventory: Path) -> Run:
+        # With -vvv, because secrets must not be seen there either.
+        return run_ansible(base / inventory.stem, "playbook", "-vvv", "-i", str(inventory), "playbooks/site.yml")
+
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        return dict(zip(WRONG, pool.map(run, WRONG), strict=True))
+
+
+def test_there_are_at_least_twenty() -> None:
+    assert len(WRONG) >= 20
+
+
+@pytest.mark.parametrize("inventory", WRONG, ids=lambda path: path.stem)
+def test_wrong_inventory(inventory: Path, runs: dict[Path, Run]) -> None:
+    run = runs[inventory]
+    text = inventory.read_text(encoding="utf-8")
+    expected = {(match["rule"], match["host"], match["variable"]) for match in EXPECTED.finditer(text)}
+    printed = {(match["rule"], match["host"], match["variable"]) for match in PRINTED.finditer(run.output)}
+    assert expected
+    assert printed == expected, run.output
+    assert run.exit_code != 0
+    assert run.touches == ""
+    assert run.hosts_in_recap() == ["localhost"]
+    assert SECRET not in run.output
+
+
+def test_one_inventory_has_many_mistakes() -> None:
+    counts = [len(EXPECTED.findall(inventory.read_text(encoding="utf-8"))) for inventory in WRONG]
+    assert max(counts) >= 20
+
+
+@pytest.mark.parametrize("limit", [(), ("--limit", "dir1"), ("--check",)], ids=["all", "limit", "check"])
+def test_good_inventory(limit: tuple[str, ...], tmp_path: Path) -> None:
+    run = run_ansible(tmp_path / "run", "playbook", "-v", "-i", str(GOOD), *limit, "playbooks/preflight.yml")
+    assert run.exit_code == 0, run.output
+    assert "Preflight found no mistakes." in run.output
+    assert run.touches == ""
+
+
+def test_inventory_without_hosts(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.yml"
+    empty.write_text("all:\n  hosts: {}\n", encoding="utf-8")
+    run = run_ansible(tmp_path / "run", "playbook", "-i", str(empty), "playbooks/preflight.yml")
+    assert run.exit_code != 0
+    assert {match["rule"] for match in PRINTED.finditer(run.output)} == {"missing_group", "no_services"}
+
+
+def test_the_detector_detects(tmp_path: Path) -> None:
+    run = run_ansible(tmp_path / "run", "adhoc", "-i", str(GOOD), "-m", "ansible.builtin.ping", "dir1")
+    assert run.exit_code != 0
+    assert "dir1" in run.touches
