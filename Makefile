@@ -1,0 +1,55 @@
+# make help says what there is.
+#   PYTHON=3.12     only that Python's tools (each builds its own .venv/VERSION)
+#   SCENARIO=name   one Molecule scenario
+#   LAB_NAME=name   another lab than the default one
+
+.DEFAULT_GOAL := help
+RUN = tests/run $(if $(PYTHON),--python $(PYTHON))
+export LAB_NAME PYTHON
+
+.PHONY: help
+help: ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 26
+
+.PHONY: demo down lab
+demo: ## a cluster in the lab, and how it survives its director's end
+	tests/with-lab lab/demo
+
+lab: ## a Docker engine whose kernel has IPVS and Coda; `lab/lab env` tells how to reach it
+	lab/lab up
+
+down: ## end the lab
+	lab/lab down
+
+.PHONY: test lint unit sanity molecule
+test: ## everything that CI runs
+	@$(RUN)
+
+lint: ## yamllint, ansible-lint, ruff, mypy, shellcheck, changelog fragments
+	@$(RUN) lint
+
+unit: ## pytest and hypothesis
+	@$(RUN) unit
+
+sanity: ## ansible-test sanity
+	@$(RUN) sanity
+
+molecule: ## SCENARIO=name: that scenario; else all, in two labs
+	@$(RUN) $(if $(SCENARIO),--scenario $(SCENARIO),molecule)
+
+.PHONY: bench-failover bench-interrupted
+bench-failover: ## how long clients wait while a director fails
+	tests/with-lab benchmarks/failover
+
+bench-interrupted: ## whether the next run mends a site.yml that was killed half-way
+	tests/with-lab benchmarks/interrupted
+
+.PHONY: venv build clean
+venv: ## the tools, in .venv/VERSION
+	@tests/venv $(PYTHON)
+
+build: ## the collection's tarball, in build/
+	"$$(tests/venv $(PYTHON))"/bin/ansible-galaxy collection build --force --output-path build
+
+clean: ## remove what the tools made
+	rm -rf .venv build .ansible .hypothesis
