@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -75,10 +76,14 @@ class Cluster:
         """Return the VIP of the first virtual service."""
         return self.variables(self.group("directors")[0])["ha_virtual_services"][0]["vip"]
 
+    @property
+    def inventories(self) -> list[str]:
+        """Return the options that name the inventory, and how its hosts are reached as containers."""
+        return ["-i", str(self.inventory), "-i", str(SHARED / "inventory" / "docker.yml")]
+
     def command(self, playbook: str | Path) -> list[str]:
         """Return the command that runs a playbook on the containers."""
-        containers = SHARED / "inventory" / "docker.yml"
-        command = ["ansible-playbook", "-i", str(self.inventory), "-i", str(containers), str(playbook)]
+        command = ["ansible-playbook", *self.inventories, str(playbook)]
         return command + (["--extra-vars", json.dumps(self.extra_vars)] if self.extra_vars else [])
 
     def playbook(self, playbook: str | Path, *arguments: str, log: Path | None = None) -> str:
@@ -135,6 +140,12 @@ def run(*command: str) -> str:
         tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-40:])
         raise HarnessError(f"{' '.join(command[:6])} … ended with {done.returncode}:\n{tail}")
     return done.stdout
+
+
+def recap(output: str) -> dict[str, dict[str, int]]:
+    """Return the counts of a playbook's recap: {host: {"ok": 12, "changed": 0, …}}."""
+    lines = re.findall(r"^(\S+) +: (ok=.*)$", output, re.MULTILINE)
+    return {host: {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", counts)} for host, counts in lines}
 
 
 def wait_for(what: str, condition: Any, seconds: float = 60) -> None:

@@ -558,7 +558,7 @@ def _check_rest(config: HaCf, node: str) -> Iterator[Problem]:
 class AuthKey:
     """One key; printing it does not show the secret."""
 
-    line: int
+    line: int = field(compare=False)
     method: str
     secret: str | None = field(default=None, repr=False)
 
@@ -629,9 +629,11 @@ def _key_line(words: list[str], keys: Mapping[int, AuthKey]) -> list[str]:
     return []
 
 
-def check_authkeys(text: str) -> list[Problem]:
-    """Return everything wrong with an authkeys file. No problem holds a secret."""
+def check_authkeys(text: str, installed: str | None = None) -> list[Problem]:
+    """Return everything wrong with an authkeys file that replaces the installed one. No problem holds a secret."""
     found, problems = parse_authkeys(text)
+    if installed is not None:
+        problems += _check_rotation(found, parse_authkeys(installed)[0])
     given = [problem.directive for problem in problems]
     if found.active is None and "auth" not in given:
         problems.append(Problem(0, "auth", "", "is missing: 'auth NUMBER' says which key signs"))
@@ -643,6 +645,22 @@ def check_authkeys(text: str) -> list[Problem]:
         problem = "crc signs nothing: anybody on the link can forge a heartbeat; use sha1 unless the link is private"
         problems.append(Problem(line, "key", str(found.active), problem, WARNING))
     return problems
+
+
+def _check_rotation(new: AuthKeys, old: AuthKeys) -> Iterator[Problem]:
+    """Yield what would part the directors while only one of them has the new file.
+
+    A packet carries the number of its key and is dropped unless the receiver has that key under that number (isauthentic
+    in Heartbeat's auth.c), so each director must know the key that the other one signs with.
+    """
+    if old.active is None or old.active not in old.keys:
+        return
+    if new.keys.get(old.active) != old.keys[old.active]:
+        problem = "the directors sign with this key: keep it under this number until another one is active"
+        yield Problem(0, "key", str(old.active), problem)
+    elif new.active in new.keys and old.keys.get(new.active) != new.keys[new.active]:
+        problem = "the directors don't have this key yet: give it to them in one run, and make it active in the next"
+        yield Problem(0, "key", str(new.active), problem)
 
 
 # ---- haresources -----------------------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ description:
     to the text of files that are not installed yet, and looks whether this host has what they name.
   - It names everything wrong at once, with file, line, value and what is allowed, and never a secret.
   - What Heartbeat accepts but is hardly meant, such as a crc key, is a warning.
+  - New keys are compared with those of the installed C(authkeys). What would part the directors while only one of them
+    has the new file is an error.
 options:
   ha_cf:
     description: Text of C(ha.cf).
@@ -93,7 +95,8 @@ problems:
 import os
 import pwd
 from collections.abc import Callable, Collection, Container, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -109,6 +112,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_config import
 )
 
 RESOURCE_DIRECTORIES = ("/etc/ha.d/resource.d", "/etc/init.d")  # in Heartbeat's order
+AUTHKEYS = Path("/etc/ha.d/authkeys")
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,7 @@ class Host:
     users: Container[str]
     executables: Container[str]
     scripts: Container[str]
+    authkeys: str | None = field(default=None, repr=False)  # the text of the installed file
 
 
 def this_host() -> Host:
@@ -140,6 +145,7 @@ def this_host() -> Host:
         users=Lookup(_user_exists),
         executables=Lookup(_is_executable),
         scripts=Lookup(lambda name: any(_is_executable(f"{folder}/{name}") for folder in RESOURCE_DIRECTORIES)),
+        authkeys=AUTHKEYS.read_text(errors="replace") if AUTHKEYS.exists() else None,
     )
 
 
@@ -169,7 +175,7 @@ def find_problems(texts: Mapping[str, str | None], host: Host) -> list[tuple[str
         problems = check_haresources(haresources, nodes, scripts=host.scripts, interfaces=host.interfaces)
         found += [("haresources", problem) for problem in problems]
     if authkeys is not None:
-        found += [("authkeys", problem) for problem in check_authkeys(authkeys)]
+        found += [("authkeys", problem) for problem in check_authkeys(authkeys, host.authkeys)]
     return found
 
 

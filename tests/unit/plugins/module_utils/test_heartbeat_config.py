@@ -375,6 +375,30 @@ def test_crc_is_a_warning() -> None:
     assert [problem.level for problem in check_authkeys("auth 1\n1 crc\n")] == [WARNING]
 
 
+BOTH = "1 sha1 sesame\n2 sha1 friend\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("auth 1\n1 sha1 sesame\n", f"auth 1\n{BOTH}", None),
+        (f"auth 1\n{BOTH}", f"auth 2\n{BOTH}", None),
+        (f"auth 2\n{BOTH}", "auth 2\n2 sha1 friend\n", None),
+        ("auth 1\n1 sha1 sesame\n", "# moved\nauth 1\n1 sha1 sesame\n", None),
+        ("no keys at all\n", "auth 1\n1 sha1 sesame\n", None),
+        ("auth 1\n1 sha1 sesame\n", "auth 1\n1 sha1 friend\n", "keep it under this number"),
+        ("auth 1\n1 sha1 sesame\n", "auth 1\n1 md5 sesame\n", "keep it under this number"),
+        ("auth 1\n1 sha1 sesame\n", "auth 2\n2 sha1 sesame\n", "keep it under this number"),
+        ("auth 1\n1 sha1 sesame\n", f"auth 2\n{BOTH}", "make it active in the next"),
+    ],
+)
+def test_keys_are_changed_without_parting_the_directors(old: str, new: str, problem: str | None) -> None:
+    found = check_authkeys(new, old)
+    assert len(found) == (problem is not None)
+    assert all(problem in one.problem and one.level == ERROR for one in found)
+    assert not {"sesame", "friend"} & set(str(found).split("'"))
+
+
 def test_keys_do_not_print_their_secrets() -> None:
     keys, _problems = parse_authkeys("auth 3\n1 crc\n3 md5 Hello!\n")
     assert keys.active == 3
