@@ -13,6 +13,8 @@ go on.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 from typing import Any
@@ -40,6 +42,7 @@ def cluster(hosts: Hosts, groups: Groups) -> dict[str, Any]:
     links: [{type: ucast, interface, peers}], one for every network that all directors share;
     resource_groups: [{node, resources}], the lines of haresources;
     real_server_vips: {host: [{address, forwarding}]}, only direct and tunnel (NAT needs none);
+    reserved_ports: {director: [port]}, of the TCP services that no program of the director's own may answer;
     nat_families: [4, 6], the address families in which a director has to forward for NAT.
     """
     services = resolve_services(hosts, groups)
@@ -54,6 +57,7 @@ def cluster(hosts: Hosts, groups: Groups) -> dict[str, Any]:
         "links": list(_links(hosts, directors)),
         "resource_groups": list(_resource_groups(vips, managed)),
         "real_server_vips": _real_server_vips(services),
+        "reserved_ports": {name: _reserved_ports(services, name) for name in directors},
         "nat_families": sorted(
             {
                 service["family"]
@@ -62,6 +66,21 @@ def cluster(hosts: Hosts, groups: Groups) -> dict[str, Any]:
             }
         ),
     }
+
+
+def addresses(source: str | Mapping[str, Any]) -> list[str]:
+    """Return addresses as 'eth0: 192.0.2.11/24', from the output of `ip -json address show` or from ha_interfaces.
+
+    They are in the kernel's spelling, so that both can be compared.
+    """
+    if isinstance(source, Mapping):
+        return [f"{name}: {address}" for name, address in interfaces({"": {"ha_interfaces": source}}, "")]
+    return [
+        f"{link['ifname']}: {ip_interface((entry['local'], entry['prefixlen']))}"
+        for link in json.loads(source)
+        for entry in link.get("addr_info", ())
+        if "local" in entry
+    ]
 
 
 def interfaces(hosts: Hosts, name: str) -> list[tuple[str, IPv4Interface | IPv6Interface]]:
@@ -119,7 +138,7 @@ def _real_server(
     entry: dict[str, Any], service: dict[str, Any], hosts: Hosts, directors: Sequence[str]
 ) -> dict[str, Any]:
     forwarding = entry.get("forwarding") or service["forwarding"]
-    address = _real_address(entry["host"], service["family"], forwarding, hosts, directors)
+    address = _real_address(entry["host"], service["family"], hosts, directors)
     port = int(entry.get("port") or service["port"])
     return {
         "host": entry["host"],
@@ -131,13 +150,9 @@ def _real_server(
     }
 
 
-def _real_address(name: str, family: int, forwarding: str, hosts: Hosts, directors: Sequence[str]) -> str:
-    """Choose the address that directors forward to: one in a director's network if there is one, else the first.
-
-    Only tunnels may carry one address family in the other (ip_vs refuses mixed families otherwise).
-    """
-    own = [address for _name, address in interfaces(hosts, name)]
-    candidates = [address for address in own if address.version == family] or (own if forwarding == "tunnel" else [])
+def _real_address(name: str, family: int, hosts: Hosts, directors: Sequence[str]) -> str:
+    """Choose the address that directors forward to: one in a director's network if there is one, else the first."""
+    candidates = [address for _name, address in interfaces(hosts, name) if address.version == family]
     if not candidates:
         raise ClusterError(f"host {name}: ha_interfaces: no IPv{family} address for a service with an IPv{family} VIP")
     near = {address.network for director in directors for _name, address in interfaces(hosts, director)}
@@ -206,6 +221,18 @@ def _real_server_vips(services: Sequence[dict[str, Any]]) -> dict[str, list[dict
                 entry = {"address": service["vip"], "forwarding": server["forwarding"]}
                 wanted.setdefault(server["host"], {})[service["vip"]] = entry
     return {host: list(vips.values()) for host, vips in wanted.items()}
+
+
+def _reserved_ports(services: Sequence[dict[str, Any]], director: str) -> list[int]:
+    """Return the ports of TCP services that the director neither serves itself nor is the fallback of."""
+    local = re.compile(r"127\.|\[::1\]|localhost")
+    ports = {
+        service["port"]
+        for service in services
+        if service["protocol"] == "tcp" and service["port"] and not local.match(service["fallback"] or "")
+    }
+    own = {service["port"] for service in services if director in (s["host"] for s in service["real_servers"])}
+    return sorted(ports - own)
 
 
 def _boolean(value: object) -> bool:

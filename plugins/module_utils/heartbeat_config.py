@@ -650,10 +650,10 @@ def check_authkeys(text: str, installed: str | None = None) -> list[Problem]:
 def _check_rotation(new: AuthKeys, old: AuthKeys) -> Iterator[Problem]:
     """Yield what would part the directors while only one of them has the new file.
 
-    A packet carries the number of its key and is dropped unless the receiver has that key under that number (isauthentic
-    in Heartbeat's auth.c), so each director must know the key that the other one signs with.
+    A packet carries the number of its key and is dropped unless the receiver has that key under that number, by
+    Heartbeat's isauthentic(): each director must know the key that the other one signs with.
     """
-    if old.active is None or old.active not in old.keys:
+    if old.active is None or old.active not in old.keys or new.active is None:
         return
     if new.keys.get(old.active) != old.keys[old.active]:
         problem = "the directors sign with this key: keep it under this number until another one is active"

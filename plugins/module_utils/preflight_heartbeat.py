@@ -16,6 +16,7 @@ from fractions import Fraction
 from typing import Any
 
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import (
+    Address,
     Cluster,
     Complaint,
     HostAddress,
@@ -177,8 +178,9 @@ def bad_ping(cluster: Cluster) -> Iterator[Complaint]:
     """ha.cf's ping nodes are addresses; each is a node of the cluster, so none twice."""
     pings = list(_pings(cluster))
     for position, (variable, text) in enumerate(pings):
-        if to_address(text) is None:
-            yield Complaint(variable, show(text), "must be an IPv4 or IPv6 address", "write the address of a router")
+        address = to_address(text)
+        if address is None or address.version != 4:
+            yield Complaint(variable, show(text), "must be an IPv4 address", "write the address of a router")
         elif text in [other for _variable, other in pings[:position]]:
             yield Complaint(variable, show(text), "is in the list already", "keep one")
 
@@ -280,6 +282,42 @@ def bad_resource(cluster: Cluster) -> Iterator[Complaint]:
                 yield Complaint(f"{variable}[{position}]", show(resource), *fault)
 
 
+@rule("vip_without_holder")
+def vip_without_holder(cluster: Cluster) -> Iterator[Complaint]:
+    """What no group of haresources names, nobody holds; what two name, two may hold."""
+    groups = [group for group in _groups(cluster) if group and known(group["resources"]) is not None]
+    if not groups or any(group is None for group in _groups(cluster)):
+        return
+    held = [_ipaddr2(resource) for group in groups for resource in group["resources"] if resource is not UNUSABLE]
+    for vip in {service.vip: None for service in cluster.services if service.vip}:
+        if (count := held.count(vip)) != 1:
+            problem = f"{'none' if count == 0 else 'more than one'} of its resources is the VIP {vip}"
+            yield Complaint("heartbeat_resource_groups", "", problem, "name it in one group, or leave the list out")
+
+
+@rule("ldirectord_unstarted")
+def ldirectord_unstarted(cluster: Cluster) -> Iterator[Complaint]:
+    """Heartbeat starts what haresources names; systemd starts ldirectord only where Heartbeat does not."""
+    managed = cluster.get("heartbeat_manages_ldirectord")
+    own = cluster.get("ldirectord_managed_by_heartbeat")
+    if managed is not None and own is not None and own != managed:
+        problem = f"heartbeat_manages_ldirectord is {show(managed)}, and they must agree: one of them starts ldirectord"
+        yield Complaint("ldirectord_managed_by_heartbeat", show(own), problem, "leave it out")
+    for index, group in enumerate(_groups(cluster)):
+        resources = [each for each in known(group["resources"]) or () if each is not UNUSABLE] if group else []
+        starts = any(resource.split("::")[0] == "ldirectord" for resource in resources)
+        if managed is not None and resources and starts != managed and any(map(_ipaddr2, resources)):
+            does = "starts ldirectord" if starts else "does not start ldirectord"
+            problem = f"heartbeat_manages_ldirectord is {show(managed)}, and the group {does}"
+            yield Complaint(f"heartbeat_resource_groups[{index}].resources", "", problem, "make them agree")
+
+
+def _ipaddr2(resource: str) -> Address | None:
+    """Return the address of an IPaddr2 resource, None of any other."""
+    script, *arguments = resource.split("::")
+    return to_address(arguments[0].split("/")[0]) if script == "IPaddr2" and arguments else None
+
+
 def _milliseconds(cluster: Cluster, name: str) -> Fraction | None:
     """Return a time setting; None (or nothing at all) when it is no valid time."""
     match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(ms|us)?", cluster.get(name) or "")
@@ -338,15 +376,16 @@ def _bad_link(
         directors = {str(own.address.ip) for host in cluster.directors for own in cluster.addresses.get(host, ())}
         for index, text in enumerate(known(link["peers"]) or ()):
             address = None if text is UNUSABLE else to_address(text)
-            if text is not UNUSABLE and directors and str(address) not in directors:
-                problem = "is no address of a director in ha_interfaces" if address else "must be an address"
+            if text is not UNUSABLE and directors and (str(address) not in directors or ":" in text):
+                problem = "is no IPv4 address of a director in ha_interfaces" if address else "must be an IPv4 address"
                 yield Complaint(
                     f"{variable}.peers[{index}]", show(text), problem, "name both directors' addresses there"
                 )
+        yield from _lone_peers(cluster, variable, known(link["peers"]) or ())
     if kind == "mcast":
         group = to_address(known(link["group"]))
-        if known(link["group"]) is not None and not (group and group.is_multicast):
-            problem = "must be a multicast address"
+        if known(link["group"]) is not None and not (group and group.is_multicast and group.version == 4):
+            problem = "must be an IPv4 multicast address"
             yield Complaint(
                 f"{variable}.group", show(link["group"]), problem, "choose one of 239.0.0.0/8, such as 239.0.0.1"
             )
@@ -357,6 +396,16 @@ def _bad_link(
     device = known(link["device"])
     if kind == "serial" and device is not None and not device.startswith("/dev/"):
         yield Complaint(f"{variable}.device", show(device), "must be a device file", "write it like /dev/ttyS0")
+
+
+def _lone_peers(cluster: Cluster, variable: str, peers: Sequence[Any]) -> Iterator[Complaint]:
+    """Heartbeat ignores its own address in ha.cf: a director whose address alone is named would send to nobody."""
+    named = {str(to_address(text)) for text in peers if text is not UNUSABLE}
+    of = {host: {str(own.address.ip) for own in cluster.addresses.get(host, ())} for host in cluster.directors}
+    lacking = [host for host, own in of.items() if own and not own & named]
+    if 0 < len(lacking) < len(of) and named <= set().union(*of.values()):
+        problem = f"lacks an address of {' and '.join(lacking)}: the other director would send to nobody"
+        yield Complaint(f"{variable}.peers", "", problem, "name both directors' addresses there")
 
 
 def _bad_link_interface(

@@ -186,19 +186,13 @@ def unreachable_real_server(cluster: Cluster) -> Iterator[Complaint]:
 
 @rule("wrong_family")
 def wrong_family(cluster: Cluster) -> Iterator[Complaint]:
-    """ip_vs mixes IPv4 and IPv6 only in tunnels."""
+    """ip_vs mixes IPv4 and IPv6 only in tunnels, and ldirectord not at all."""
     for service in cluster.services:
         for server in service.real_servers:
             own = cluster.addresses.get(server.host)
-            if (
-                own
-                and service.family
-                and server.forwarding != "tunnel"
-                and not cluster.networks(server.host, service.family)
-            ):
+            if own and service.family and not cluster.networks(server.host, service.family):
                 problem = f"real server {server.host} has no IPv{service.family} address, as the service needs it"
-                remedy = "add one to its ha_interfaces, or use forwarding: tunnel"
-                yield Complaint(server.variable, server.host, problem, remedy)
+                yield Complaint(server.variable, server.host, problem, "add one to its ha_interfaces")
 
 
 def _vips(cluster: Cluster) -> Iterator[tuple[Service, Address]]:

@@ -15,8 +15,6 @@ description:
     to the text of files that are not installed yet, and looks whether this host has what they name.
   - It names everything wrong at once, with file, line, value and what is allowed, and never a secret.
   - What Heartbeat accepts but is hardly meant, such as a crc key, is a warning.
-  - New keys are compared with those of the installed C(authkeys). What would part the directors while only one of them
-    has the new file is an error.
 options:
   ha_cf:
     description: Text of C(ha.cf).
@@ -28,6 +26,11 @@ options:
     type: str
   authkeys:
     description: Text of C(authkeys).
+    type: str
+  installed_authkeys:
+    description:
+      - Text of the C(authkeys) that both directors have now.
+      - What would part them while only one of them has the new O(authkeys) is an error.
     type: str
 attributes:
   check_mode:
@@ -95,8 +98,7 @@ problems:
 import os
 import pwd
 from collections.abc import Callable, Collection, Container, Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -112,7 +114,6 @@ from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_config import
 )
 
 RESOURCE_DIRECTORIES = ("/etc/ha.d/resource.d", "/etc/init.d")  # in Heartbeat's order
-AUTHKEYS = Path("/etc/ha.d/authkeys")
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,6 @@ class Host:
     users: Container[str]
     executables: Container[str]
     scripts: Container[str]
-    authkeys: str | None = field(default=None, repr=False)  # the text of the installed file
 
 
 def this_host() -> Host:
@@ -145,7 +145,6 @@ def this_host() -> Host:
         users=Lookup(_user_exists),
         executables=Lookup(_is_executable),
         scripts=Lookup(lambda name: any(_is_executable(f"{folder}/{name}") for folder in RESOURCE_DIRECTORIES)),
-        authkeys=AUTHKEYS.read_text(errors="replace") if AUTHKEYS.exists() else None,
     )
 
 
@@ -164,7 +163,9 @@ def _is_executable(path: str) -> bool:
 def find_problems(texts: Mapping[str, str | None], host: Host) -> list[tuple[str, Problem]]:
     """Return what is wrong with the files given, each with the name of its file."""
     found: list[tuple[str, Problem]] = []
-    ha_cf, haresources, authkeys = (texts.get(name) for name in ("ha_cf", "haresources", "authkeys"))
+    ha_cf, haresources, authkeys, installed = (
+        texts.get(name) for name in ("ha_cf", "haresources", "authkeys", "installed_authkeys")
+    )
     if ha_cf is not None:
         problems = check_ha_cf(
             ha_cf, host.node, interfaces=host.interfaces, users=host.users, executables=host.executables
@@ -175,7 +176,7 @@ def find_problems(texts: Mapping[str, str | None], host: Host) -> list[tuple[str
         problems = check_haresources(haresources, nodes, scripts=host.scripts, interfaces=host.interfaces)
         found += [("haresources", problem) for problem in problems]
     if authkeys is not None:
-        found += [("authkeys", problem) for problem in check_authkeys(authkeys, host.authkeys)]
+        found += [("authkeys", problem) for problem in check_authkeys(authkeys, installed)]
     return found
 
 
@@ -205,6 +206,7 @@ def main() -> None:
             "ha_cf": {"type": "str"},
             "haresources": {"type": "str"},
             "authkeys": {"type": "str", "no_log": True},
+            "installed_authkeys": {"type": "str", "no_log": True},
         },
         required_one_of=[("ha_cf", "haresources", "authkeys")],
         supports_check_mode=True,

@@ -60,7 +60,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 running:
-  description: Whether Heartbeat runs.
+  description: Whether Heartbeat is installed and runs.
   type: bool
   returned: always
 node:
@@ -78,7 +78,9 @@ nodes:
   type: dict
   returned: always
 held:
-  description: Those of O(vips) that are on this host's interfaces other than lo.
+  description:
+    - Those of O(vips) that are on their interface of this host.
+    - Where O(vips[].interface) is not given, any interface but lo counts.
   type: list
   elements: str
   returned: always
@@ -93,22 +95,30 @@ settled:
   returned: always
 """
 
-import json
 import platform
 from ipaddress import ip_address
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.codalvs.ha.plugins.module_utils.cluster import addresses
 
-def held_addresses(ip_json: str) -> set[str]:
-    """Return the addresses in the output of `ip -json address show`, without those of the loopback device."""
-    return {
-        str(ip_address(entry["local"]))
-        for link in json.loads(ip_json)
-        if link.get("ifname") != "lo"
-        for entry in link.get("addr_info", ())
-        if "local" in entry
-    }
+
+def held_addresses(vips: list[dict[str, Any]], ip_json: str) -> list[str]:
+    """Return the VIPs that `ip -json address show` has on their interface, or on any but lo where none is given.
+
+    On lo or a dummy device a director carries a VIP as a real server.
+    """
+    present = [entry.rpartition("/")[0].split(": ") for entry in addresses(ip_json)]
+    return sorted(
+        {
+            address
+            for vip in vips
+            for device, address in present
+            if address == str(ip_address(vip["address"]))
+            and (device == vip["interface"] if vip.get("interface") else device != "lo")
+        }
+    )
 
 
 def expected_addresses(vips: list[dict[str, str]], node: str, resources: str) -> list[str]:
@@ -141,12 +151,15 @@ def main() -> None:
     vips = module.params["vips"]
     node = platform.node().lower()
 
+    program = module.get_bin_path("cl_status")
+
     def cl_status(*words: str) -> str:
-        code, out, _err = module.run_command(["cl_status", *words])
+        if not program:
+            return ""
+        code, out, _err = module.run_command([program, *words])
         return out.strip() if code == 0 else ""
 
-    present = held_addresses(module.run_command(["ip", "-json", "address", "show"], check_rc=True)[1])
-    held = sorted({str(ip_address(vip["address"])) for vip in vips} & present)
+    held = held_addresses(vips, module.run_command(["ip", "-json", "address", "show"], check_rc=True)[1])
     names = cl_status("listnodes", "-n").split()
     resources = cl_status("rscstatus") if names else ""
     expected = expected_addresses(vips, node, resources)

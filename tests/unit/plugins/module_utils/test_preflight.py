@@ -133,6 +133,9 @@ def test_good_variations(hosts: Hosts) -> None:
 
 S = "ha_virtual_services"
 GROUP = {"node": "dir1", "resources": ["IPaddr2::198.18.20.30/24/eth0"]}
+MAIL = {"node": "dir2", "resources": ["MailTo::root"]}
+TAKEN = {"node": "dir2", "resources": ["MailTo::root", "IPaddr2::198.18.20.30/24/eth0"]}
+EMPTY = {"node": "dir2", "resources": []}
 
 
 def link(**fields: Any) -> Hosts:
@@ -144,7 +147,8 @@ def serving(*entries: dict[str, Any], **changes: Any) -> Hosts:
 
 
 def resources(*names: str, node: str = "dir1") -> Hosts:
-    return inventory(heartbeat_resource_groups=[{"node": node, "resources": list(names)}])
+    """Return an inventory with one group of resources, to which the VIP belongs."""
+    return inventory(heartbeat_resource_groups=[{"node": node, "resources": [*names, *GROUP["resources"]]}])
 
 
 def times(keepalive: str, warntime: str, deadtime: str, initdead: str = "30") -> Hosts:
@@ -270,16 +274,36 @@ def persistent(netmask: object) -> dict[str, Any]:
         ("bad_link", "heartbeat_links[0].device", link(type="serial", device="ttyS0")),
         ("unknown_node", "heartbeat_nodes[1]", inventory(heartbeat_nodes=["dir1", "dir3", "dir2"])),
         ("unknown_node", "heartbeat_nodes", inventory(heartbeat_nodes=["dir1"])),
-        ("unknown_node", "heartbeat_resource_groups[0].node", resources("ldirectord", node="x")),
+        ("unknown_node", "heartbeat_resource_groups[0].node", resources("MailTo::root", node="x")),
         (
             "duplicate_resource_group",
             "heartbeat_resource_groups[1].resources[0]",
-            inventory(heartbeat_resource_groups=[GROUP] * 2),
+            inventory(heartbeat_resource_groups=[MAIL, {**GROUP, "resources": MAIL["resources"] + GROUP["resources"]}]),
         ),
         ("bad_resource", "heartbeat_resource_groups[0].resources[0]", resources("192.0.2.1")),
         ("bad_resource", "heartbeat_resource_groups[0].resources[0]", resources("IPaddr::192.0.2.1")),
         ("bad_resource", "heartbeat_resource_groups[0].resources[0]", resources("a b")),
-        ("bad_resource", "heartbeat_resource_groups[0].resources", resources()),
+        ("bad_resource", "heartbeat_resource_groups[1].resources", inventory(heartbeat_resource_groups=[GROUP, EMPTY])),
+        ("vip_without_holder", "heartbeat_resource_groups", inventory(heartbeat_resource_groups=[MAIL])),
+        ("vip_without_holder", "heartbeat_resource_groups", inventory(heartbeat_resource_groups=[GROUP, TAKEN])),
+        ("ldirectord_unstarted", "heartbeat_resource_groups[0].resources", resources("ldirectord")),
+        (
+            "ldirectord_unstarted",
+            "heartbeat_resource_groups[0].resources",
+            inventory(heartbeat_manages_ldirectord=True, heartbeat_resource_groups=[GROUP]),
+        ),
+        (
+            "ldirectord_unstarted",
+            "ldirectord_managed_by_heartbeat",
+            inventory(ldirectord_managed_by_heartbeat=True),
+        ),
+        (
+            "bad_link",
+            "heartbeat_links[0].peers",
+            link(type="ucast", interface="eth0", peers=["198.18.20.11"]),
+        ),
+        ("bad_link", "heartbeat_links[0].group", link(type="mcast", interface="eth0", group="ff02::1")),
+        ("bad_ping", "heartbeat_ping[0]", inventory(heartbeat_ping=["2001:db8::1"])),
         ("unknown_variable", "heartbeat_deadtme", inventory(heartbeat_deadtme=1)),
         ("unknown_variable", "real_server_x", inventory(real_server_x=1)),
         ("unknown_variable", "ha_virtual_service", inventory(ha_virtual_service=[])),
