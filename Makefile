@@ -18,8 +18,8 @@ demo: ## a cluster in the lab, and how it survives its director's end
 lab: ## a Docker engine whose kernel has IPVS and Coda; `lab/lab env` tells how to reach it
 	lab/lab up
 
-down: ## end the lab
-	lab/lab down
+down: ## end every lab of this machine
+	lab/lab down --all
 
 .PHONY: test lint unit sanity molecule
 test: ## everything that CI runs

@@ -10,11 +10,12 @@ forwarding for half a second, which flatters every figure.
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +40,8 @@ class Attempt:
 
 def longest_outage(attempts: list[Attempt]) -> float:
     """Return the longest time (s) from a last good attempt to the next good one with failures between; 0 for none."""
+    if not any(attempt.ok for attempt in attempts):
+        raise HarnessError("the client was not served at all")
     longest, last_good, failed = 0.0, None, False
     for attempt in attempts:
         if not attempt.ok:
@@ -88,11 +91,7 @@ class Cluster:
 
     def playbook(self, playbook: str | Path, *arguments: str, log: Path | None = None) -> str:
         """Run a playbook on the containers and return its output; a failure raises with the output's end."""
-        output = run(*self.command(playbook), *arguments)
-        if log:
-            log.parent.mkdir(parents=True, exist_ok=True)
-            log.write_text(output)
-        return output
+        return run(*self.command(playbook), *arguments, log=log)
 
     def holders(self) -> list[str]:
         """Return the living directors that hold the VIP."""
@@ -128,14 +127,36 @@ class Cluster:
         if client.returncode:
             raise HarnessError(f"the polling client ended with {client.returncode}")
 
+    def poll_through_power_cut(self, host: str, before: float, after: float) -> Iterator[Attempt]:
+        """Let the client ask while a machine loses power, and for some seconds before and after; yield each attempt."""
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            cut = pool.submit(self._cut_power_later, host, before)
+            yield from self.poll(before + after)
+            cut.result()
+
+    def _cut_power_later(self, host: str, seconds: float) -> None:
+        time.sleep(seconds)
+        self.cut_power(host)
+
     def wait_whole(self) -> None:
-        """Wait until verify.yml is content: one holder of each VIP, tables full, clients served."""
+        """Wait until verify.yml is content, and every director that balances sends to every real server."""
         self.playbook("codalvs.ha.verify")
+        wait_for("all real servers take connections", self._all_real_servers)
+
+    def _all_real_servers(self) -> bool:
+        tables = [run("docker", "exec", name, "ipvsadm", "--save", "--numeric") for name in self.group("directors")]
+        alive = [
+            [line for line in table.splitlines() if re.match(r"-a (?!.* -w 0\b)", line)] for table in tables if table
+        ]
+        return bool(alive) and all(len(lines) == len(self.group("real_servers")) for lines in alive)
 
 
-def run(*command: str) -> str:
+def run(*command: str, log: Path | None = None) -> str:
     """Run a command and return what it printed; a failure raises HarnessError with its last lines."""
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if log:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(done.stdout + done.stderr)
     if done.returncode:
         tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-40:])
         raise HarnessError(f"{' '.join(command[:6])} … ended with {done.returncode}:\n{tail}")
@@ -148,7 +169,7 @@ def recap(output: str) -> dict[str, dict[str, int]]:
     return {host: {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", counts)} for host, counts in lines}
 
 
-def wait_for(what: str, condition: Any, seconds: float = 60) -> None:
+def wait_for(what: str, condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until a condition (a function) is true; raise HarnessError when the time is over."""
     end = time.monotonic() + seconds
     while not condition():
@@ -157,6 +178,23 @@ def wait_for(what: str, condition: Any, seconds: float = 60) -> None:
         time.sleep(0.2)
 
 
+def keep(name: str, figures: Any) -> None:
+    """Write a benchmark's figures to build/bench/NAME.json."""
+    path = ROOT / "build" / "bench" / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def start(main: Callable[[], None]) -> None:
+    """Run a program's main function; what goes wrong is one sentence and exit code 1."""
+    try:
+        main()
+    except HarnessError as error:
+        sys.exit(f"{Path(sys.argv[0]).name}: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the cluster is left as it is")
+
+
 def quickstart(**extra_vars: Any) -> Cluster:
     """Return the quickstart cluster."""
-    return Cluster(Path(os.environ.get("CLUSTER_INVENTORY", ROOT / "inventories" / "quickstart")), extra_vars)
+    return Cluster(ROOT / "inventories" / "quickstart", extra_vars)

@@ -31,9 +31,12 @@ def ask(address: str, port: int, path: str, limit: float) -> str:
             if not chunk:
                 break
             answer += chunk
+    if not answer:
+        raise OSError("empty answer")
     head, _, body = answer.partition(b"\r\n\r\n")
-    if b" 200 " not in head.splitlines()[0] + b" ":
-        raise OSError(head.splitlines()[0].decode(errors="replace") if head else "empty answer")
+    status = head.partition(b"\r\n")[0].decode(errors="replace")
+    if " 200 " not in f"{status} ":
+        raise OSError(status)
     return body.decode(errors="replace").strip().partition("\n")[0]
 
 
