@@ -1,0 +1,84 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What follows from the inventory, where no rendered file shows it."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import ip_interface
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.codalvs.ha.plugins.filter.haresources import haresources
+from ansible_collections.codalvs.ha.plugins.module_utils.cluster import ClusterError, addresses, cluster
+
+GROUPS = {"directors": ["dir1", "dir2"], "real_servers": ["real1", "dir2"]}
+OWN = {
+    "dir1": {"eth0": "192.0.2.11/24"},
+    "dir2": {"eth0": ["192.0.2.12/24", "2001:DB8::12/64"]},
+    "real1": {"eth0": "192.0.2.21/24"},
+}
+
+
+def hosts(*services: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the hosts' variables; each service gets a name and a VIP."""
+    named = [{"name": f"s{number}", "vip": "192.0.2.30", **service} for number, service in enumerate(services)]
+    return {name: {"ha_interfaces": own, "ha_virtual_services": named} for name, own in OWN.items()}
+
+
+def shown(*entries: tuple[str, str]) -> str:
+    """Return what `ip -json address show` prints of these addresses."""
+    links = []
+    for name, text in entries:
+        own = ip_interface(text)
+        links.append({"ifname": name, "addr_info": [{"local": str(own.ip), "prefixlen": own.network.prefixlen}]})
+    return json.dumps([*links, {"ifname": "tun0", "addr_info": [{"broadcast": "192.0.2.255"}]}, {}])
+
+
+def test_addresses_of_inventory_and_kernel_have_one_spelling() -> None:
+    said = addresses(OWN["dir2"])
+    assert said == ["eth0: 192.0.2.12/24", "eth0: 2001:db8::12/64"]
+    assert addresses(shown(("eth0", "192.0.2.12/24"), ("eth0", "2001:db8::12/64"))) == said
+
+
+@given(st.lists(st.tuples(st.sampled_from(["lo", "eth0", "bond0.5"]), st.ip_addresses(), st.integers(0, 32))))
+def test_every_address_of_the_kernel_is_listed(found: list[tuple[str, Any, int]]) -> None:
+    entries = [(name, f"{ip}/{prefix}") for name, ip, prefix in found]
+    assert addresses(shown(*entries)) == [f"{name}: {ip_interface(text)}" for name, text in entries]
+
+
+def test_a_wrong_address_is_named() -> None:
+    with pytest.raises(ClusterError, match=r"eth0.*192\.0\.2\.300"):
+        addresses({"eth0": "192.0.2.300/24"})
+
+
+@pytest.mark.parametrize(
+    ("service", "dir1", "dir2"),
+    [
+        ({"port": 80}, [80], []),  # dir2 is a real server: the program there is the service itself
+        ({"port": 80, "real_servers": [{"host": "real1"}]}, [80], [80]),
+        ({"port": 80, "real_servers": [{"host": "real1"}], "fallback": "127.0.0.1:80"}, [], []),
+        ({"port": 53, "protocol": "udp", "real_servers": [{"host": "real1"}]}, [], []),
+        ({"port": 0, "real_servers": [{"host": "real1"}]}, [], []),
+    ],
+)
+def test_ports_that_directors_must_leave_alone(service: dict[str, Any], dir1: list[int], dir2: list[int]) -> None:
+    assert cluster(hosts(service), GROUPS)["reserved_ports"] == {"dir1": dir1, "dir2": dir2}
+
+
+def test_a_real_server_without_an_address_of_the_family_is_named() -> None:
+    with pytest.raises(ClusterError, match=r"real1.*IPv6"):
+        cluster(hosts({"vip": "2001:db8::30", "port": 80, "real_servers": [{"host": "real1"}]}), GROUPS)
+
+
+def test_resources_are_listed_with_their_nodes() -> None:
+    text = "# all\nDIR1 IPaddr2::192.0.2.30/24/eth0 \\\n  ldirectord\ndir2 192.0.2.31\n"
+    assert haresources(text) == [
+        {"node": "dir1", "script": "IPaddr2", "arguments": ["192.0.2.30/24/eth0"]},
+        {"node": "dir1", "script": "ldirectord", "arguments": []},
+        {"node": "dir2", "script": "IPaddr", "arguments": ["192.0.2.31"]},
+    ]

@@ -1,0 +1,39 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The figures of demo and benchmarks are what the client saw."""
+
+from __future__ import annotations
+
+import pytest
+from harness import Attempt, HarnessError, longest_outage, recap
+
+
+@pytest.mark.parametrize(
+    ("attempts", "outage"),
+    [
+        ("0+ 1+ 2+", 0),
+        ("0+ 1- 2+", 2),
+        ("0- 1+ 2+", 0),  # before the first good answer nothing is known
+        ("0+ 1- 2- 4+ 5+ 6- 7+", 4),
+        ("0+ 9+", 0),  # slow, but nobody was refused
+    ],
+)
+def test_the_outage_is_the_longest_time_between_good_answers(attempts: str, outage: float) -> None:
+    found = [Attempt(float(text[:-1]), text[-1] == "+", "") for text in attempts.split()]
+    assert longest_outage(found) == outage
+
+
+@pytest.mark.parametrize("attempts", ["", "0- 1-", "0+ 1-"])
+def test_a_service_that_does_not_come_back_is_no_short_outage(attempts: str) -> None:
+    found = [Attempt(float(text[:-1]), text[-1] == "+", "") for text in attempts.split()]
+    with pytest.raises(HarnessError):
+        longest_outage(found)
+
+
+def test_a_recap_is_read() -> None:
+    output = "PLAY RECAP ****\ndir1  : ok=25   changed=2    unreachable=0    failed=0\nreal1 : ok=9    changed=0\n"
+    assert recap(output) == {
+        "dir1": {"ok": 25, "changed": 2, "unreachable": 0, "failed": 0},
+        "real1": {"ok": 9, "changed": 0},
+    }
