@@ -145,10 +145,9 @@ class Cluster:
 
     def _all_real_servers(self) -> bool:
         tables = [run("docker", "exec", name, "ipvsadm", "--save", "--numeric") for name in self.group("directors")]
-        alive = [
-            [line for line in table.splitlines() if re.match(r"-a (?!.* -w 0\b)", line)] for table in tables if table
-        ]
-        return bool(alive) and all(len(lines) == len(self.group("real_servers")) for lines in alive)
+        found = [(table.count("-A "), len(re.findall(r"^-a (?!.* -w 0\b)", table, re.MULTILINE))) for table in tables]
+        real_servers = len(self.group("real_servers"))
+        return any(alive for _, alive in found) and all(alive == services * real_servers for services, alive in found)
 
 
 def run(*command: str, log: Path | None = None) -> str:
