@@ -246,9 +246,8 @@ def unknown_node(cluster: Cluster) -> Iterator[Complaint]:
     if nodes and UNUSABLE not in nodes:
         for name in names:
             if name not in [node.lower() for node in nodes]:
-                yield Complaint(
-                    "heartbeat_nodes", "", f"director {name} is missing", f"add {name}, or leave the list out"
-                )
+                problem, remedy = f"director {show(name)} is missing", f"add {show(name)}, or leave the list out"
+                yield Complaint("heartbeat_nodes", "", problem, remedy)
     for index, group in enumerate(_groups(cluster)):
         if group and known(group["node"]) is not None and group["node"].lower() not in names:
             yield _unknown_node(f"heartbeat_resource_groups[{index}].node", group["node"], names)
@@ -430,7 +429,7 @@ def _bad_link_interface(
 
 
 def _unknown_node(variable: str, node: str, names: Sequence[str]) -> Complaint:
-    remedy = did_you_mean(node.lower(), names, f"the directors are {', '.join(names)}")
+    remedy = did_you_mean(node.lower(), names, f"the directors are {', '.join(map(show, names))}")
     return Complaint(variable, show(node), "is no director's node name", remedy)
 
 
