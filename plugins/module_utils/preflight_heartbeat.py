@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_config import parse_resource
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import (
     Address,
     Cluster,
@@ -287,7 +288,7 @@ def vip_without_holder(cluster: Cluster) -> Iterator[Complaint]:
     groups = [group for group in _groups(cluster) if group and known(group["resources"]) is not None]
     if not groups or any(group is None for group in _groups(cluster)):
         return
-    held = [_ipaddr2(resource) for group in groups for resource in group["resources"] if resource is not UNUSABLE]
+    held = [_address(resource) for group in groups for resource in group["resources"] if resource is not UNUSABLE]
     for vip in {service.vip: None for service in cluster.services if service.vip}:
         if (count := held.count(vip)) != 1:
             problem = f"{'none' if count == 0 else 'more than one'} of its resources is the VIP {vip}"
@@ -305,16 +306,17 @@ def ldirectord_unstarted(cluster: Cluster) -> Iterator[Complaint]:
     for index, group in enumerate(_groups(cluster)):
         resources = [each for each in known(group["resources"]) or () if each is not UNUSABLE] if group else []
         starts = any(resource.split("::")[0] == "ldirectord" for resource in resources)
-        if managed is not None and resources and starts != managed and any(map(_ipaddr2, resources)):
+        if managed is not None and resources and starts != managed and any(map(_address, resources)):
             does = "starts ldirectord" if starts else "does not start ldirectord"
             problem = f"heartbeat_manages_ldirectord is {show(managed)}, and the group {does}"
             yield Complaint(f"heartbeat_resource_groups[{index}].resources", "", problem, "make them agree")
 
 
-def _ipaddr2(resource: str) -> Address | None:
-    """Return the address of an IPaddr2 resource, None of any other."""
-    script, *arguments = resource.split("::")
-    return to_address(arguments[0].split("/")[0]) if script == "IPaddr2" and arguments else None
+def _address(resource: str) -> Address | None:
+    """Return the address that a resource stands for, None if it is no address."""
+    parsed = parse_resource(resource)
+    is_one = parsed.script in ("IPaddr", "IPaddr2") and parsed.arguments
+    return to_address(parsed.arguments[0].split("/")[0]) if is_one else None
 
 
 def _milliseconds(cluster: Cluster, name: str) -> Fraction | None:
