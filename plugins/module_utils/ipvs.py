@@ -1,0 +1,672 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The IPVS table as data: check, normalise, print, parse, compare and plan, without I/O.
+
+A table is a dict from Key to Service, a service's servers a dict from (address, port) to Server: the identities that
+the kernel uses (net/netfilter/ipvs/ip_vs_ctl.c). Everything is in the kernel's spelling, so that equal means equal.
+Lines are those of ipvsadm(8), with the thresholds that `ipvsadm -S` leaves out; `ipvsadm -R` takes them.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ansible_collections.codalvs.ha.plugins.module_utils.schema import (
+    UNUSABLE,
+    Problem,
+    closest,
+    conform,
+    did_you_mean,
+    show,
+)
+
+SCHEDULERS = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh", "twos")
+PROTOCOLS = {"tcp": "-t", "udp": "-u", "sctp": "--sctp-service"}
+FORWARDING = {"direct": "-g", "nat": "-m", "tunnel": "-i"}
+CHECKSUMS = {"none": "--tun-nocsum", "full": "--tun-csum", "remote": "--tun-remcsum"}
+# Bits of the scheduler flags (ip_vs.h: IP_VS_SVC_F_SCHED1 and on), and what ipvsadm(8) calls them for sh and mh.
+FLAGS = {"flag-1": 1, "flag-2": 2, "flag-3": 4}
+OWN_FLAGS = {"sh": {"sh-fallback": 1, "sh-port": 2}, "mh": {"mh-fallback": 1, "mh-port": 2}}
+ANY_CLIENT = {4: "255.255.255.255", 6: "128"}  # the netmask of persistence that tells every two clients apart
+LONGEST = 31 * 86400  # s; longest persistence that ipvsadm(8) takes
+MOST = 2**31 - 1  # the kernel keeps weights as int
+MOST_CONNECTIONS = 65535  # highest threshold that ipvsadm(8) takes
+TIMEOUTS = ("tcp", "tcp_fin", "udp")
+
+_TUNNEL = {
+    "type": {"type": "str", "choices": ["ipip", "gue", "gre"], "default": "ipip"},
+    "port": {"type": "int"},
+    "checksum": {"type": "str", "choices": list(CHECKSUMS)},
+}
+_SERVER = {
+    "address": {"type": "str", "required": True, "description": "the real server's address"},
+    "port": {"type": "int"},
+    "forwarding": {"type": "str", "choices": list(FORWARDING)},
+    "weight": {"type": "int", "default": 1},
+    "upper_threshold": {"type": "int", "default": 0},
+    "lower_threshold": {"type": "int", "default": 0},
+    "tunnel": {"type": "dict", "options": _TUNNEL},
+}
+_PERSISTENCE = {
+    "timeout": {"type": "int", "default": 300},
+    "netmask": {"type": "str"},
+    "engine": {"type": "str", "choices": ["sip"]},
+}
+# The vocabulary of a service; what the values mean stands in the documentation of the module ipvs.
+OPTIONS = {
+    "vip": {"type": "str"},
+    "port": {"type": "int", "default": 0},
+    "protocol": {"type": "str", "choices": list(PROTOCOLS)},
+    "fwmark": {"type": "int"},
+    "family": {"type": "int", "choices": [4, 6]},
+    "scheduler": {"type": "str", "default": "wlc"},
+    "scheduler_flags": {"type": "list", "elements": "str", "default": []},
+    "one_packet": {"type": "bool", "default": False},
+    "persistence": {"type": "dict", "options": _PERSISTENCE},
+    "forwarding": {"type": "str", "choices": list(FORWARDING), "default": "direct"},
+    "real_servers": {"type": "list", "elements": "dict", "options": _SERVER},
+}
+
+
+class Key(NamedTuple):
+    """What tells two virtual services apart: family, protocol, address and port, or family and firewall mark."""
+
+    family: int  # 4 or 6
+    protocol: str  # tcp, udp, sctp; empty with a mark
+    address: str  # empty with a mark
+    port: int
+    fwmark: int  # 0 without
+
+    def __str__(self) -> str:
+        if self.fwmark:
+            return f"fwmark {self.fwmark}{' IPv6' if self.family == 6 else ''}"
+        return f"{self.protocol} {endpoint(self.address, self.port)}"
+
+
+class Server(NamedTuple):
+    """One real server of one service."""
+
+    address: str
+    port: int
+    forwarding: str = "direct"
+    weight: int = 1
+    upper: int = 0  # connections from which on it gets no new ones; 0: no limit
+    lower: int = 0  # connections below which it gets some again
+    tunnel: str = "ipip"  # ipip, gue, gre; ipip where forwarding is not tunnel
+    tunnel_port: int = 0  # of gue
+    checksum: str = "none"  # none, full, remote
+
+
+class Service(NamedTuple):
+    """One virtual service with its real servers, by (address, port)."""
+
+    key: Key
+    scheduler: str
+    flags: int  # bits, see FLAGS
+    one_packet: bool
+    timeout: int  # s of persistence; 0: none
+    netmask: str  # dotted for IPv4, prefix length for IPv6
+    engine: str  # of persistence; empty: the client's address
+    servers: Mapping[tuple[str, int], Server]
+
+
+Table = Mapping[Key, Service]
+
+
+class Operation(NamedTuple):
+    """One change of the table, to be applied in order."""
+
+    kind: str  # add_service, edit_service, delete_service, add_server, edit_server, delete_server
+    service: Service
+    server: Server | None = None
+
+    def __str__(self) -> str:
+        if self.server is None:
+            word = {"add_service": "-A", "edit_service": "-E", "delete_service": "-D"}[self.kind]
+            tail = _service_words(self.service) if self.kind != "delete_service" else ""
+            return f"{word} {_named(self.service.key)}{tail}"
+        word = {"add_server": "-a", "edit_server": "-e", "delete_server": "-d"}[self.kind]
+        tail = _server_words(self.server) if self.kind != "delete_server" else ""
+        return f"{word} {_named(self.service.key)} -r {endpoint(self.server.address, self.server.port)}{tail}"
+
+
+def endpoint(address: str, port: int) -> str:
+    """Return address and port as ipvsadm(8) has it."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def address_of(text: object) -> tuple[int, str] | None:
+    """Return (4 or 6, the address in the kernel's spelling), or None."""
+    for family, number in ((4, socket.AF_INET), (6, socket.AF_INET6)):
+        try:
+            return family, socket.inet_ntop(number, socket.inet_pton(number, str(text)))
+        except (OSError, ValueError):
+            continue
+    return None
+
+
+# --- what the operator wrote -> table
+
+
+def read(
+    given: Sequence[object], schedulers: Collection[str] | None = None, identify: bool = False
+) -> tuple[dict[Key, Service], list[Problem]]:
+    """Return the table that a list of services describes, and everything wrong with it.
+
+    given: dicts in the vocabulary of OPTIONS. schedulers: those that this kernel has, None if that is not known.
+    identify: only the identities matter, as for what is to be removed.
+    """
+    problems: list[Problem] = []
+    table: dict[Key, Service] = {}
+    places: dict[Key, str] = {}
+    option = {"type": "dict", "options": OPTIONS}
+    for index, entry in enumerate(given):
+        path = f"services[{index}]"
+        fields = conform(option, entry, path, problems)
+        if fields is UNUSABLE or fields is None:
+            if fields is None:
+                problems.append(
+                    Problem("wrong_type", path, "empty", "must be a dictionary", "describe a service, or remove it")
+                )
+            continue
+        reader = _Reader(path, problems)
+        key = reader.key(fields)
+        if key is None:
+            continue
+        reader.path = f"{path} ({key})"
+        if key in places:
+            reader.wrong("duplicate_service", "", "", f"is the same service as {places[key]}", "remove one of the two")
+            continue
+        places[key] = path
+        table[key] = reader.service(key, fields, schedulers, identify)
+    return table, problems
+
+
+class _Reader:
+    """Reads one service; collects what is wrong with it."""
+
+    def __init__(self, path: str, problems: list[Problem]) -> None:
+        self.path = path
+        self.problems = problems
+
+    def wrong(self, rule: str, field: str, value: object, problem: str, remedy: str) -> None:
+        path = f"{self.path}.{field}" if field else self.path
+        self.problems.append(Problem(rule, path, "" if value == "" else show(value), problem, remedy))
+
+    def number(self, field: str, value: Any, least: int, most: int, default: int = 0) -> int:
+        """Return the value if it is within its bounds, else the default."""
+        if value is None or value is UNUSABLE:
+            return default
+        if not least <= value <= most:
+            self.wrong("out_of_range", field, value, f"must be {least} to {most}", "correct the number")
+            return default
+        return int(value)
+
+    def key(self, fields: dict[str, Any]) -> Key | None:
+        """Return the identity of a service."""
+        vip, mark, family = fields["vip"], fields["fwmark"], fields["family"]
+        if UNUSABLE in (vip, mark, family, fields["protocol"], fields["port"]):
+            return None
+        if (vip is None) == (mark is None):
+            self.wrong("vip_or_fwmark", "vip", "", "either vip or fwmark is needed, and only one", "give one of them")
+            return None
+        if mark is not None:
+            if fields["port"] or fields["protocol"]:
+                field = "port" if fields["port"] else "protocol"
+                self.wrong("fwmark_service", field, fields[field], "a service by mark has none", "remove it")
+            mark = self.number("fwmark", mark, 1, 2**32 - 1)
+            return Key(family or 4, "", "", 0, mark) if mark else None
+        known = address_of(vip)
+        if known is None:
+            self.wrong(
+                "wrong_address", "vip", vip, "must be an IPv4 or IPv6 address", "no name, no prefix length, no port"
+            )
+            return None
+        if family not in (None, known[0]):
+            self.wrong("wrong_family", "family", family, f"{known[1]} is IPv{known[0]}", "remove it: the vip tells")
+        port = self.number("port", fields["port"], 0, 65535, default=-1)
+        return Key(known[0], fields["protocol"] or "tcp", known[1], port, 0) if port >= 0 else None
+
+    def service(self, key: Key, fields: dict[str, Any], schedulers: Collection[str] | None, identify: bool) -> Service:
+        """Return a service; what could not be used is replaced by its default."""
+        scheduler = "wlc" if identify else self.scheduler(fields["scheduler"], schedulers)
+        flags = 0 if identify else self.flags(scheduler, fields["scheduler_flags"])
+        timeout, netmask, engine = 0, ANY_CLIENT[key.family], ""
+        one_packet = fields["one_packet"] is True
+        if not identify:
+            timeout, netmask, engine = self.persistence(key, fields["persistence"])
+            if key.port == 0 and not key.fwmark and not timeout and fields["persistence"] is None:
+                self.wrong(
+                    "zero_port",
+                    "port",
+                    0,
+                    "stands for every port, only with persistence",
+                    "name a port, or add persistence",
+                )
+            if one_packet and key.protocol not in ("udp", ""):
+                self.wrong("one_packet", "one_packet", True, "is for udp and fwmark services only", "remove it")
+        servers: dict[tuple[str, int], Server] = {}
+        entries = fields["real_servers"]
+        for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+            if entry is UNUSABLE:
+                continue
+            server = self.server(f"real_servers[{index}]", key, entry, fields["forwarding"], identify)
+            if server is None:
+                continue
+            if server[:2] in servers:
+                where = endpoint(server.address, server.port)
+                self.wrong(
+                    "duplicate_server", f"real_servers[{index}]", where, "is there twice", "remove one of the two"
+                )
+            servers[server[:2]] = server
+        return Service(key, scheduler, flags, one_packet, timeout, netmask, engine, servers)
+
+    def scheduler(self, name: Any, available: Collection[str] | None) -> str:
+        if name is UNUSABLE:
+            return "wlc"
+        if not re.fullmatch(r"[a-z0-9_]{1,15}", name):
+            self.wrong(
+                "unknown_scheduler", "scheduler", name, f"must be one of {', '.join(SCHEDULERS)}", "see ipvsadm(8)"
+            )
+            return "wlc"
+        if available is not None and name not in available:
+            if name in SCHEDULERS:
+                problem, remedy = (
+                    f"this kernel has no module ip_vs_{name}",
+                    f"choose one of {', '.join(sorted(available))}",
+                )
+            else:
+                problem = f"must be one of {', '.join(sorted(available))}"
+                remedy = did_you_mean(name, available, "choose one of them")
+            self.wrong("unknown_scheduler", "scheduler", name, problem, remedy)
+        elif available is None and name not in SCHEDULERS and (meant := closest(name, SCHEDULERS, cutoff=0.5)):
+            self.wrong(
+                "unknown_scheduler",
+                "scheduler",
+                name,
+                f"must be one of {', '.join(SCHEDULERS)}",
+                f"did you mean {meant!r}?",
+            )
+        return str(name)
+
+    def flags(self, scheduler: str, names: Any) -> int:
+        known = {**OWN_FLAGS.get(scheduler, {}), **FLAGS}
+        bits = 0
+        for name in names if isinstance(names, list) else ():
+            if name is UNUSABLE:
+                continue
+            if name in known:
+                bits |= known[name]
+            else:
+                allowed = ", ".join(known)
+                self.wrong(
+                    "unknown_flag",
+                    "scheduler_flags",
+                    name,
+                    f"with scheduler {scheduler}, must be one of {allowed}",
+                    "correct or remove it",
+                )
+        return bits
+
+    def persistence(self, key: Key, given: Any) -> tuple[int, str, str]:
+        """Return timeout, netmask and engine."""
+        none = (0, ANY_CLIENT[key.family], "")
+        if given is None or given is UNUSABLE:
+            return none
+        timeout = self.number("persistence.timeout", given["timeout"], 1, LONGEST)
+        netmask = given["netmask"]
+        if netmask is None or netmask is UNUSABLE:
+            netmask = ANY_CLIENT[key.family]
+        elif not _is_netmask(key.family, netmask):
+            allowed = "a netmask such as 255.255.255.0" if key.family == 4 else "a prefix length, 1 to 128"
+            self.wrong(
+                "wrong_netmask", "persistence.netmask", netmask, f"for IPv{key.family}, must be {allowed}", "correct it"
+            )
+            netmask = ANY_CLIENT[key.family]
+        engine = given["engine"] or ""
+        if engine is UNUSABLE:
+            engine = ""
+        if engine and key.protocol not in ("udp", ""):
+            self.wrong("wrong_engine", "persistence.engine", engine, "is for udp and fwmark services only", "remove it")
+        return timeout, str(netmask), engine
+
+    def server(self, place: str, key: Key, given: dict[str, Any], forwarding: Any, identify: bool) -> Server | None:
+        """Return a real server, or None where not even its address is right."""
+        if UNUSABLE in (given["address"], given["port"]):
+            return None
+        known = address_of(given["address"])
+        if known is None:
+            self.wrong(
+                "wrong_address",
+                f"{place}.address",
+                given["address"],
+                "must be an IPv4 or IPv6 address",
+                "no name, no prefix length, no port",
+            )
+            return None
+        method = given["forwarding"] or forwarding
+        port = self.number(f"{place}.port", given["port"], 0, 65535, default=key.port)
+        if identify or method is UNUSABLE:
+            return Server(known[1], port)
+        if method != "nat" and not key.fwmark and port != key.port:
+            remedy = f"remove it, or choose nat; {method} delivers to the service's port"
+            self.wrong("port_not_rewritten", f"{place}.port", port, f"with {method}, must be {key.port}", remedy)
+        if method != "tunnel" and known[0] != key.family:
+            self.wrong(
+                "mixed_families",
+                f"{place}.address",
+                known[1],
+                f"with {method}, must be IPv{key.family} as the service is",
+                "choose tunnel",
+            )
+        upper = self.number(f"{place}.upper_threshold", given["upper_threshold"], 0, MOST_CONNECTIONS)
+        lower = self.number(f"{place}.lower_threshold", given["lower_threshold"], 0, MOST_CONNECTIONS)
+        if lower > upper:
+            allowed = f"must not be above upper_threshold, {upper}"
+            self.wrong("lower_above_upper", f"{place}.lower_threshold", lower, allowed, "lower one or raise the other")
+        weight = self.number(f"{place}.weight", given["weight"], 0, MOST)
+        return Server(known[1], port, method, weight, upper, lower, *self.tunnel(place, method, given["tunnel"]))
+
+    def tunnel(self, place: str, method: str, given: Any) -> tuple[str, int, str]:
+        """Return type, port and checksum."""
+        if given is None or given is UNUSABLE:
+            return "ipip", 0, "none"
+        kind, port, checksum = (
+            None if given[name] is UNUSABLE else given[name] for name in ("type", "port", "checksum")
+        )
+        kind = kind or "ipip"
+        place = f"{place}.tunnel"
+        if method != "tunnel":
+            self.wrong("no_tunnel", place, "", f"means nothing with {method}", "remove it, or choose tunnel")
+            return "ipip", 0, "none"
+        if kind == "gue" and given["port"] is None:
+            self.wrong("gue_port", f"{place}.port", "", "is required for gue", "add the port, often 6080")
+        elif kind != "gue" and port is not None:
+            self.wrong("gue_port", f"{place}.port", port, f"{kind} has none", "remove it")
+        allowed = {"ipip": (), "gre": ("none", "full"), "gue": tuple(CHECKSUMS)}[kind]
+        if checksum is not None and checksum not in allowed:
+            problem = f"must be one of {', '.join(allowed)}" if allowed else "ipip has none"
+            self.wrong("tunnel_checksum", f"{place}.checksum", checksum, problem, "correct or remove it")
+            checksum = None
+        return kind, self.number(f"{place}.port", port, 1, 65535) if kind == "gue" else 0, checksum or "none"
+
+
+def _is_netmask(family: int, text: str) -> bool:
+    if family == 6:
+        return text.isascii() and text.isdigit() and 1 <= int(text[:4]) <= 128
+    known = address_of(text)
+    if known is None or known[0] != 4:
+        return False
+    bits = int.from_bytes(socket.inet_pton(socket.AF_INET, text), "big")
+    return bits > 0 and (~bits & 2**32 - 1) & (~bits + 1 & 2**32 - 1) == 0  # ones, then zeros
+
+
+# --- table -> what the operator writes
+
+
+def describe(table: Table) -> list[dict[str, Any]]:
+    """Return a table in the vocabulary of OPTIONS, sorted, without what is not set; read() of it is the table."""
+    return [_describe(table[key]) for key in sorted(table)]
+
+
+def _describe(service: Service) -> dict[str, Any]:
+    key = service.key
+    found: dict[str, Any] = (
+        {"fwmark": key.fwmark, "family": key.family}
+        if key.fwmark
+        else {"vip": key.address, "port": key.port, "protocol": key.protocol}
+    )
+    found["scheduler"] = service.scheduler
+    if service.flags:
+        found["scheduler_flags"] = _flag_names(service)
+    if service.one_packet:
+        found["one_packet"] = True
+    if service.timeout:
+        found["persistence"] = {"timeout": service.timeout}
+        if service.netmask != ANY_CLIENT[key.family]:
+            found["persistence"]["netmask"] = service.netmask
+        if service.engine:
+            found["persistence"]["engine"] = service.engine
+    found["real_servers"] = [_describe_server(service.servers[place]) for place in sorted(service.servers)]
+    return found
+
+
+def _describe_server(server: Server) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "address": server.address,
+        "port": server.port,
+        "forwarding": server.forwarding,
+        "weight": server.weight,
+    }
+    if server.upper:
+        found["upper_threshold"] = server.upper
+    if server.lower:
+        found["lower_threshold"] = server.lower
+    if server.tunnel != "ipip":
+        found["tunnel"] = {"type": server.tunnel, "checksum": server.checksum}
+        if server.tunnel_port:
+            found["tunnel"]["port"] = server.tunnel_port
+    return found
+
+
+def _flag_names(service: Service) -> list[str]:
+    known = {bit: name for names in (FLAGS, OWN_FLAGS.get(service.scheduler, {})) for name, bit in names.items()}
+    return [name for bit, name in sorted(known.items()) if service.flags & bit]
+
+
+# --- table <-> lines of ipvsadm
+
+
+def print_table(table: Table) -> list[str]:
+    """Return the lines of ipvsadm(8) that make this table, sorted."""
+    return [str(operation) for key in sorted(table) for operation in _additions(table[key])]
+
+
+def parse_table(lines: Iterable[str]) -> dict[Key, Service]:
+    """Return the table that lines of `ipvsadm -S -n` or print_table() make; raises ValueError with the line."""
+    table: dict[Key, Service] = {}
+    for line in lines:
+        words = iter(line.split())
+        try:
+            command = next(words, "")
+            if command == "-A":
+                service = _parse_service(words)
+                table[service.key] = service
+            elif command == "-a":
+                key, server = _parse_server(words)
+                servers = {**table[key].servers, server[:2]: server}
+                table[key] = table[key]._replace(servers=servers)
+            elif command:
+                raise ValueError(f"unknown command {command}")
+        except (KeyError, StopIteration, TypeError, ValueError) as error:
+            raise ValueError(f"{line.strip()!r}: {error}") from None
+    return table
+
+
+def _additions(service: Service) -> Iterator[Operation]:
+    yield Operation("add_service", service)
+    for place in sorted(service.servers):
+        yield Operation("add_server", service, service.servers[place])
+
+
+def _named(key: Key) -> str:
+    if key.fwmark:
+        return f"-f {key.fwmark}{' -6' if key.family == 6 else ''}"
+    return f"{PROTOCOLS[key.protocol]} {endpoint(key.address, key.port)}"
+
+
+def _service_words(service: Service) -> str:
+    words = [f" -s {service.scheduler}"]
+    if service.one_packet:
+        words.append("-o")
+    if service.timeout:
+        words.append(f"-p {service.timeout}")
+        if service.netmask != ANY_CLIENT[service.key.family]:
+            words.append(f"-M {service.netmask}")
+        if service.engine:
+            words.append(f"--pe {service.engine}")
+    if service.flags:
+        words.append(f"-b {','.join(_flag_names(service))}")
+    return " ".join(words)
+
+
+def _server_words(server: Server) -> str:
+    words = [f" {FORWARDING[server.forwarding]} -w {server.weight}"]
+    if server.upper:
+        words.append(f"-x {server.upper}")
+    if server.lower:
+        words.append(f"-y {server.lower}")
+    if server.tunnel != "ipip":
+        words.append(f"--tun-type {server.tunnel}")
+        if server.tunnel_port:
+            words.append(f"--tun-port {server.tunnel_port}")
+        words.append(CHECKSUMS[server.checksum])
+    return " ".join(words)
+
+
+_PROTOCOL_WORDS = {word: name for name, word in PROTOCOLS.items()}
+_FORWARDING_WORDS = {word: name for name, word in FORWARDING.items()}
+_CHECKSUM_WORDS = {word: name for name, word in CHECKSUMS.items()}
+
+
+def _parse_endpoint(text: str) -> tuple[int, str, int]:
+    address, _colon, port = text.rpartition(":")
+    known = address_of(address.strip("[]"))
+    if known is None:
+        raise ValueError(f"no address and port: {text}")
+    return known[0], known[1], int(port)
+
+
+def _parse_key(word: str, value: str) -> Key:
+    if word == "-f":
+        return Key(4, "", "", 0, int(value))
+    family, address, port = _parse_endpoint(value)
+    return Key(family, _PROTOCOL_WORDS[word], address, port, 0)
+
+
+def _parse_service(words: Iterator[str]) -> Service:
+    key = _parse_key(next(words), next(words))
+    service = Service(key, "wlc", 0, False, 0, "", "", {})
+    flags: list[str] = []
+    for word in words:
+        if word == "-6":
+            service = service._replace(key=key._replace(family=6))
+        elif word == "-o":
+            service = service._replace(one_packet=True)
+        elif word == "-s":
+            service = service._replace(scheduler=next(words))
+        elif word == "-p":
+            service = service._replace(timeout=int(next(words)))
+        elif word == "-M":
+            service = service._replace(netmask=next(words))
+        elif word == "--pe":
+            service = service._replace(engine=next(words))
+        elif word == "-b":
+            flags = next(words).split(",")
+        else:
+            raise ValueError(f"unknown option {word}")
+    known = {**OWN_FLAGS.get(service.scheduler, {}), **FLAGS}
+    return service._replace(
+        flags=sum(known[name] for name in flags), netmask=service.netmask or ANY_CLIENT[service.key.family]
+    )
+
+
+def _parse_server(words: Iterator[str]) -> tuple[Key, Server]:
+    key = _parse_key(next(words), next(words))
+    server = Server("", 0)
+    numbers = {"-w": "weight", "-x": "upper", "-y": "lower", "--tun-port": "tunnel_port"}
+    for word in words:
+        if word == "-6":
+            key = key._replace(family=6)
+        elif word == "-r":
+            _family, address, port = _parse_endpoint(next(words))
+            server = server._replace(address=address, port=port)
+        elif word in _FORWARDING_WORDS:
+            server = server._replace(forwarding=_FORWARDING_WORDS[word])
+        elif word in numbers:
+            values: dict[str, Any] = {numbers[word]: int(next(words))}
+            server = server._replace(**values)
+        elif word == "--tun-type":
+            server = server._replace(tunnel=next(words))
+        elif word in _CHECKSUM_WORDS:
+            server = server._replace(checksum=_CHECKSUM_WORDS[word])
+        else:
+            raise ValueError(f"unknown option {word}")
+    return key, server
+
+
+# --- compare and plan
+
+
+def plan(current: Table, wanted: Table, purge: bool = False) -> list[Operation]:
+    """Return what makes the kernel's table hold `wanted`; with purge, nothing else.
+
+    Changes are made in place, so that connections stay. Additions and changes come before removals, so that a service
+    that has servers before and after has some all the time.
+    """
+    changes: list[Operation] = []
+    removals: list[Operation] = []
+    for key, service in wanted.items():
+        old = current.get(key)
+        if old is None:
+            changes += _additions(service)
+            continue
+        if old[:-1] != service[:-1]:
+            changes.append(Operation("edit_service", service))
+        if old.servers == service.servers:
+            continue
+        for place, server in service.servers.items():
+            before = old.servers.get(place)
+            if before is None:
+                changes.append(Operation("add_server", service, server))
+            elif before != server:
+                changes.append(Operation("edit_server", service, server))
+        if purge:
+            removals += [
+                Operation("delete_server", service, server)
+                for place, server in old.servers.items()
+                if place not in service.servers
+            ]
+    if purge:
+        removals += [Operation("delete_service", service) for key, service in current.items() if key not in wanted]
+    return changes + removals
+
+
+def plan_removal(current: Table, unwanted: Table) -> list[Operation]:
+    """Return what takes services out; of one that is given with real servers, only those."""
+    operations = []
+    for key, service in unwanted.items():
+        old = current.get(key)
+        if old is None:
+            continue
+        if service.servers:
+            operations += [
+                Operation("delete_server", old, old.servers[place]) for place in service.servers if place in old.servers
+            ]
+        else:
+            operations.append(Operation("delete_service", old))
+    return operations
+
+
+def apply(table: Table, operations: Iterable[Operation]) -> dict[Key, Service]:
+    """Return the table after some operations, as the kernel would have it."""
+    result = dict(table)
+    for kind, service, server in operations:
+        key = service.key
+        if kind == "delete_service":
+            del result[key]
+        elif server is None:
+            # The real servers come by operations of their own, and an edit leaves them alone.
+            result[key] = service._replace(servers=result[key].servers if key in result else {})
+        else:
+            servers = dict(result[key].servers)
+            if kind == "delete_server":
+                del servers[server[:2]]
+            else:
+                servers[server[:2]] = server
+            result[key] = result[key]._replace(servers=servers)
+    return result

@@ -1,0 +1,313 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ipvs
+short_description: Make the kernel's IPVS table so
+version_added: 0.2.0
+author: The codalvs.ha engineers (@codalvs)
+description:
+  - Takes any number of virtual services with their real servers, reads the table once, and writes the difference at
+    once.
+  - A service or real server that has changed is changed in place, so that its connections stay. Additions come before
+    removals, so that a service is not empty in between.
+  - Everything wrong with the services is named at once, before the first change.
+  - The kernel knows no transaction. If it refuses an operation, the module stops soon after, fails, and says in
+    RV(operations), RV(refused) and RV(untried) how far it came; the next run goes on from there.
+  - It speaks to the kernel itself; C(ipvsadm) is not needed. C(ip_vs) is loaded where it is not.
+options:
+  services:
+    description:
+      - The virtual services, a list of dictionaries. What is given of a service is the whole of it, what is not given
+        becomes the default.
+      - C(vip) (address, IPv4 or IPv6), C(port) (1 to 65535; 0, every port, only with persistence) and C(protocol)
+        (V(tcp), the default, V(udp) or V(sctp)) say which service; in their place C(fwmark), the mark that a packet
+        filter has set (1 to 4294967295), with C(family) V(4), the default, or V(6).
+      - C(scheduler), any that the kernel has, default V(wlc); C(scheduler_flags), a list of V(sh-fallback),
+        V(sh-port) with V(sh), V(mh-fallback), V(mh-port) with V(mh), V(flag-1) to V(flag-3) with any other.
+      - C(persistence), a dictionary of C(timeout) (seconds, default 300), C(netmask) (of clients that count as one,
+        such as V(255.255.255.0), for IPv6 a prefix length) and C(engine) (V(sip); udp and fwmark services only). Not
+        given, there is none.
+      - C(one_packet), each packet is scheduled by itself; udp and fwmark services only. Default V(false).
+      - C(forwarding), V(direct), the default, V(nat) or V(tunnel), of all its real servers that name no other.
+      - C(real_servers), a list of dictionaries. C(address), required; C(port), default the service's, another only
+        with V(nat) or a mark; C(weight), 0 to 2147483647, default 1, 0 for no new connections; C(forwarding);
+        C(upper_threshold), 0 to 65535 connections from which on it gets no new ones, 0, the default, for no limit;
+        C(lower_threshold), below which it gets some again; C(tunnel), a dictionary of C(type) (V(ipip), the default,
+        V(gue) or V(gre)), C(port) (gue only, required there) and C(checksum) (V(none), the default, V(full), or
+        V(remote), gue only). With V(tunnel) the family of the address may differ from the service's.
+    type: list
+    elements: dict
+    default: []
+  state:
+    description:
+      - V(present) adds and corrects the services and real servers that are named.
+      - V(absent) removes the services that are named; of one that is given with C(real_servers), only these.
+    type: str
+    choices: [present, absent]
+    default: present
+  purge:
+    description:
+      - Make the table exactly the one given, and remove every other service and real server. Their connections end.
+      - With an empty O(services), this empties the table.
+    type: bool
+    default: false
+  timeouts:
+    description: How long an idle connection is remembered, in seconds; what is not given stays as it is.
+    type: dict
+    suboptions:
+      tcp:
+        description: An established TCP connection, 1 to 2678400.
+        type: int
+      tcp_fin:
+        description: A TCP connection that is being closed, 1 to 2678400.
+        type: int
+      udp:
+        description: After a UDP packet, 1 to 2678400.
+        type: int
+attributes:
+  check_mode:
+    support: full
+    description: Reads the table and says what would be done. Where C(ip_vs) is not loaded, the table counts as empty.
+  diff_mode:
+    support: full
+    description: The table before and after, in lines of C(ipvsadm).
+  platform:
+    support: full
+    platforms: posix
+    description: Linux with IPVS; root.
+seealso:
+  - module: codalvs.ha.ipvs_info
+  - name: ipvsadm(8)
+    description: The terms used here.
+    link: https://manpages.debian.org/ipvsadm
+"""
+
+EXAMPLES = r"""
+- name: Balance a web service, and leave everything else in the table alone
+  codalvs.ha.ipvs:
+    services:
+      - vip: 192.0.2.30
+        port: 80
+        scheduler: wrr
+        persistence: {timeout: 120}
+        real_servers:
+          - {address: 192.0.2.21, weight: 2}
+          - {address: 192.0.2.22}
+
+- name: Have exactly this table
+  codalvs.ha.ipvs:
+    purge: true
+    services:
+      - vip: '2001:db8::30'
+        port: 53
+        protocol: udp
+        forwarding: nat
+        real_servers: [{address: '2001:db8::21', port: 5353}]
+      - fwmark: 7
+        scheduler: sh
+        scheduler_flags: [sh-port]
+        forwarding: tunnel
+        real_servers: [{address: 198.51.100.7}]
+    timeouts: {tcp: 7200}
+
+- name: No new connections for one real server; those that it has stay
+  codalvs.ha.ipvs:
+    services:
+      - vip: 192.0.2.30
+        port: 80
+        scheduler: wrr
+        persistence: {timeout: 120}
+        real_servers: [{address: 192.0.2.21, weight: 0}]
+
+- name: Remove one real server, and a whole service
+  codalvs.ha.ipvs:
+    state: absent
+    services:
+      - {vip: 192.0.2.30, port: 80, real_servers: [{address: 192.0.2.21}]}
+      - {vip: 192.0.2.30, port: 443}
+"""
+
+RETURN = r"""
+operations:
+  description: What was done, or in check mode would be done, in order, as arguments of C(ipvsadm).
+  type: list
+  elements: str
+  returned: success, and when the kernel refused something
+  sample: ["-e -t 192.0.2.30:80 -r 192.0.2.21:80 -g -w 2"]
+refused:
+  description: What the kernel refused, and why.
+  type: list
+  elements: str
+  returned: when the kernel refused something
+untried:
+  description: What was not tried after that.
+  type: list
+  elements: str
+  returned: when the kernel refused something
+problems:
+  description: Everything wrong with O(services) and O(timeouts).
+  type: list
+  elements: dict
+  returned: when something is wrong
+  contains:
+    rule:
+      description: Name of the rule.
+      type: str
+    path:
+      description: Where; the service stands in brackets.
+      type: str
+      sample: services[0] (tcp 192.0.2.30:80).real_servers[1].weight
+    value:
+      description: The value.
+      type: str
+    problem:
+      description: What is wrong, or what is allowed.
+      type: str
+    remedy:
+      description: What to do.
+      type: str
+"""
+
+import errno
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import (
+    LONGEST,
+    TIMEOUTS,
+    Operation,
+    Table,
+    apply,
+    plan,
+    plan_removal,
+    print_table,
+    read,
+)
+from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_edge import failing, open_kernel
+from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_netlink import Kernel, Refused
+from ansible_collections.codalvs.ha.plugins.module_utils.schema import Problem
+
+ATTEMPTS = 3  # when another program, such as ldirectord, changes the same entries meanwhile
+
+
+def kernel_schedulers() -> set[str] | None:
+    """Return the schedulers that this kernel has or can load, None where its list of modules is not to be seen."""
+    folder = f"/lib/modules/{os.uname().release}"
+    names = set(os.listdir("/sys/module"))
+    try:
+        for file in ("modules.dep", "modules.builtin"):
+            with open(f"{folder}/{file}", encoding="utf-8") as lines:
+                names.update(found[1] for line in lines if (found := re.match(r"\S*/(ip_vs_\w+)\.ko", line)))
+    except FileNotFoundError:
+        return None
+    return {name[6:] for name in names if re.match(r"ip_vs_(?!ftp$|pe_)", name)}
+
+
+def check_timeouts(given: Mapping[str, int | None]) -> list[Problem]:
+    """Return what is wrong with the timeouts."""
+    return [
+        Problem(
+            "out_of_range", f"timeouts.{name}", str(value), f"must be 1 to {LONGEST}", "correct the number of seconds"
+        )
+        for name, value in given.items()
+        if value is not None and not 1 <= value <= LONGEST
+    ]
+
+
+def overtaken(refused: Refused) -> bool:
+    """Tell whether an operation was refused only because another program has been faster."""
+    kind, error = refused.operation.kind, refused.error
+    if error == errno.EEXIST:
+        return kind.startswith("add")
+    return error == errno.ESRCH or (error == errno.ENOENT and kind in ("edit_server", "delete_server"))
+
+
+def converge(
+    module: AnsibleModule, kernel: Kernel | None, wanted: Table
+) -> tuple[Table, list[Operation], list[Refused], list[Operation]]:
+    """Read, plan and, but in check mode, write; return the table before, what was done, refused and not tried."""
+    before: Table = {}
+    done: list[Operation] = []
+    for attempt in range(ATTEMPTS):
+        current = kernel.table() if kernel else {}
+        before = before if attempt else current
+        if module.params["state"] == "absent":
+            operations = plan_removal(current, wanted)
+        else:
+            operations = plan(current, wanted, module.params["purge"])
+        if module.check_mode or kernel is None:
+            return before, operations, [], []
+        applied, refused, untried = kernel.apply(operations)
+        done += applied
+        if not refused or not all(map(overtaken, refused)):
+            break
+    return before, done, refused, untried
+
+
+def main() -> None:
+    """Make the table so."""
+    module = AnsibleModule(
+        argument_spec={
+            "services": {"type": "list", "elements": "dict", "default": []},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "purge": {"type": "bool", "default": False},
+            "timeouts": {"type": "dict", "options": {name: {"type": "int"} for name in TIMEOUTS}},
+        },
+        supports_check_mode=True,
+    )
+    absent = module.params["state"] == "absent"
+    if absent and (module.params["purge"] or module.params["timeouts"]):
+        module.fail_json(msg="With state=absent, purge and timeouts mean nothing: remove them.")
+    wanted, problems = read(module.params["services"], kernel_schedulers(), identify=absent)
+    problems += check_timeouts(module.params["timeouts"] or {})
+    if problems:
+        lines = [f"{p.path}{' = ' + p.value if p.value else ''}: {p.problem}; {p.remedy}" for p in problems]
+        module.fail_json(
+            msg=f"Nothing was changed: {len(problems)} wrong.\n" + "\n".join(lines),
+            problems=list(map(asdict, problems)),
+        )
+
+    kernel = open_kernel(module)
+    with failing(module):
+        before, done, refused, untried = converge(module, kernel, wanted)
+        had = kernel.timeouts() if kernel else {}
+        timeouts = {name: s for name, s in (module.params["timeouts"] or {}).items() if s and had.get(name) != s}
+        if timeouts and kernel and not module.check_mode and not refused:
+            kernel.set_timeouts(timeouts)
+
+    operations = [str(operation) for operation in done]
+    if timeouts and not refused:
+        operations.append("--set " + " ".join(str(timeouts.get(name, 0)) for name in TIMEOUTS))
+    result: dict[str, Any] = {"changed": bool(operations), "operations": operations}
+    if module._diff:
+        tables = (before, apply(before, done))
+        texts = [
+            "".join(
+                f"{line}\n" for line in (*print_table(table), f"--set {' '.join(str(s.get(n, 0)) for n in TIMEOUTS)}")
+            )
+            for table, s in zip(tables, (had, {**had, **({} if refused else timeouts)}), strict=True)
+        ]
+        result["diff"] = {"before": texts[0], "after": texts[1]}
+    if refused:
+        shown = "\n".join(map(str, refused[:20]))
+        module.fail_json(
+            msg=f"The kernel refused {len(refused)}; {len(operations)} are done, {len(untried)} not tried.\n{shown}",
+            refused=list(map(str, refused)),
+            untried=list(map(str, untried)),
+            **result,
+        )
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

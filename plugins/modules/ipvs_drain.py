@@ -1,0 +1,276 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ipvs_drain
+short_description: Take a real server out of its services without breaking its connections, and back in
+version_added: 0.2.0
+author: The codalvs.ha engineers (@codalvs)
+description:
+  - Gives a real server weight 0 in every service of this director that has it, so that it gets no new connections,
+    and waits until those that it has have ended. Or gives it a weight again.
+  - With persistence, a client that is bound to it stays bound unless C(net.ipv4.vs.expire_quiescent_template) is 1.
+  - ldirectord undoes weights that it has not set itself only when a server's health changes, but then it does. Where it
+    runs, let its configuration say weight 0, and let this module only wait (O(set_weight=false)); the playbooks
+    C(codalvs.ha.drain) and C(codalvs.ha.undrain) do that.
+options:
+  real_server:
+    description: Address of the real server.
+    type: str
+    required: true
+  port:
+    description: Only where it has this port; if not given, all its ports.
+    type: int
+  state:
+    description: V(drained) is without new connections, V(active) with.
+    type: str
+    choices: [drained, active]
+    default: drained
+  set_weight:
+    description: V(false) waits until another program has set the weights.
+    type: bool
+    default: true
+  weight:
+    description: With O(state=active), the weight that it gets where it has 0.
+    type: int
+    default: 1
+  connections:
+    description: So many active (established) connections may remain.
+    type: int
+    default: 0
+  count_inactive:
+    description: Wait for inactive connections too. All of a UDP service are inactive by the kernel's count.
+    type: bool
+    default: false
+  timeout:
+    description: Seconds to wait; 0 does not wait. When they have passed, the module succeeds, with RV(reached) false.
+    type: int
+    default: 300
+  allow_last:
+    description: Drain it also where a service would be left without a real server that takes connections.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+    description: Says what would be done, does not wait, and refuses what would be refused.
+  diff_mode:
+    support: full
+    description: The weights before and after.
+  platform:
+    support: full
+    platforms: posix
+    description: Linux with IPVS; root.
+seealso:
+  - module: codalvs.ha.ipvs
+"""
+
+EXAMPLES = r"""
+- name: Take a real server out for maintenance
+  codalvs.ha.ipvs_drain:
+    real_server: 192.0.2.21
+    timeout: 600
+  register: drained
+  failed_when: not drained.reached
+
+- name: Take it in again
+  codalvs.ha.ipvs_drain:
+    real_server: 192.0.2.21
+    state: active
+"""
+
+RETURN = r"""
+reached:
+  description: The weights are as wanted and, for V(drained), no more connections than allowed remain.
+  type: bool
+  returned: success
+services:
+  description: The services that have this real server, and what it has there.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    service:
+      description: The service, as messages name it.
+      type: str
+    port:
+      description: Port of the real server.
+      type: int
+    weight:
+      description: Its weight.
+      type: int
+    active:
+      description: Established connections.
+      type: int
+    inactive:
+      description: Other connections.
+      type: int
+    persistent:
+      description: Clients that are bound to it.
+      type: int
+  sample:
+    - {service: "tcp 192.0.2.30:80", port: 80, weight: 0, active: 3, inactive: 17, persistent: 0}
+waited:
+  description: How long it waited, in seconds.
+  type: float
+  returned: success
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import MOST, Operation, Server, Service, address_of
+from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_edge import failing, open_kernel
+from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_netlink import Counted, Kernel
+
+PAUSE = 1.0  # s between two looks
+
+
+class Entry(NamedTuple):
+    """A real server in one service."""
+
+    service: Service
+    server: Server
+    counted: Counted
+    others: int  # other real servers of that service that take connections
+
+    def shown(self) -> dict[str, Any]:
+        """Return it in the shape of the result."""
+        numbers = dict(zip(("active", "inactive", "persistent"), self.counted.connections, strict=True))
+        return {"service": str(self.service.key), "port": self.server.port, "weight": self.server.weight, **numbers}
+
+
+def entries(
+    table: Iterable[tuple[Service, Counted, Sequence[tuple[Server, Counted]]]], address: str, port: int | None
+) -> list[Entry]:
+    """Return where a real server is in a table, sorted by service."""
+
+    def meant(server: Server) -> bool:
+        return server.address == address and port in (None, server.port)
+
+    return [
+        Entry(service, server, counted, sum(other.weight > 0 and not meant(other) for other, _counted in servers))
+        for service, _counted, servers in sorted(table, key=lambda found: found[0].key)
+        for server, counted in sorted(servers)
+        if meant(server)
+    ]
+
+
+def plan(found: Iterable[Entry], state: str, weight: int) -> list[Operation]:
+    """Return the operations that give every entry the weight of its state."""
+    return [
+        Operation("edit_server", entry.service, entry.server._replace(weight=0 if state == "drained" else weight))
+        for entry in found
+        if (entry.server.weight > 0) == (state == "drained")
+    ]
+
+
+def reached(found: Iterable[Entry], state: str, limit: int, count_inactive: bool) -> bool:
+    """Tell whether every entry has the weight of its state, and few enough connections."""
+    if state == "active":
+        return all(entry.server.weight > 0 for entry in found)
+    return all(
+        entry.server.weight == 0 and sum(entry.counted.connections[: 2 if count_inactive else 1]) <= limit
+        for entry in found
+    )
+
+
+def check(given: dict[str, Any]) -> list[str]:
+    """Return what is wrong with the options."""
+    problems = []
+    if address_of(given["real_server"]) is None:
+        problems.append(f"real_server = {given['real_server']}: must be an IPv4 or IPv6 address")
+    bounds = {"port": (0, 65535), "weight": (1, MOST), "connections": (0, MOST), "timeout": (0, MOST)}
+    for name, (least, most) in bounds.items():
+        if given[name] is not None and not least <= given[name] <= most:
+            problems.append(f"{name} = {given[name]}: must be {least} to {most}")
+    return problems
+
+
+def run(module: AnsibleModule, kernel: Kernel | None) -> dict[str, Any]:
+    """Set the weights, wait, and return the result."""
+    given = module.params
+    known = address_of(given["real_server"])
+    address, state = known[1] if known else "", given["state"]
+
+    def look() -> list[Entry]:
+        return entries(kernel.counted() if kernel else [], address, given["port"])
+
+    first = found = look()
+    operations = plan(found, state, given["weight"]) if given["set_weight"] else []
+    last = [str(entry.service.key) for entry in found if entry.server.weight > 0 and not entry.others]
+    if state == "drained" and last and not given["allow_last"]:
+        module.fail_json(
+            msg=f"Nothing was changed: without {address}, no real server takes connections for {', '.join(last)}. "
+            "Take another one in first, or set allow_last."
+        )
+    began = time.monotonic()
+    if kernel and not module.check_mode:
+        _done, refused, _untried = kernel.apply(operations)
+        if refused:
+            module.fail_json(msg="The kernel refused to set a weight: " + "; ".join(map(str, refused)))
+        found = look()
+        while not is_reached(found, given) and time.monotonic() - began < given["timeout"]:
+            time.sleep(PAUSE)
+            found = look()
+    result = {
+        "changed": bool(operations),
+        "reached": is_reached(found, given),
+        "services": [entry.shown() for entry in found],
+        "waited": round(time.monotonic() - began, 1),
+    }
+    if module._diff:
+        weights = {(operation.service.key, *(operation.server or ())[:2]): operation.server for operation in operations}
+        result["diff"] = {
+            "before": "".join(map(_line, first)),
+            "after": "".join(
+                _line(entry._replace(server=weights.get((entry.service.key, *entry.server[:2])) or entry.server))
+                for entry in first
+            ),
+        }
+    return result
+
+
+def is_reached(found: list[Entry], given: dict[str, Any]) -> bool:
+    """Tell whether what the options want is so."""
+    return reached(found, given["state"], given["connections"], given["count_inactive"])
+
+
+def _line(entry: Entry) -> str:
+    return f"{entry.service.key} -> {entry.server.address} port {entry.server.port} weight {entry.server.weight}\n"
+
+
+def main() -> None:
+    """Drain a real server, or take it in again."""
+    module = AnsibleModule(
+        argument_spec={
+            "real_server": {"type": "str", "required": True},
+            "port": {"type": "int"},
+            "state": {"type": "str", "choices": ["drained", "active"], "default": "drained"},
+            "set_weight": {"type": "bool", "default": True},
+            "weight": {"type": "int", "default": 1},
+            "connections": {"type": "int", "default": 0},
+            "count_inactive": {"type": "bool", "default": False},
+            "timeout": {"type": "int", "default": 300},
+            "allow_last": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    problems = check(module.params)
+    if problems:
+        module.fail_json(msg="Nothing was changed:\n" + "\n".join(problems))
+    kernel = open_kernel(module, needed=False)
+    with failing(module):
+        result = run(module, kernel)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

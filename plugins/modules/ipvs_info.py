@@ -1,0 +1,267 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ipvs_info
+short_description: The kernel's IPVS table, its counters, connections and sync daemons
+version_added: 0.2.0
+author: The codalvs.ha engineers (@codalvs)
+description:
+  - Reads what the kernel knows. Names of hosts and ports are never resolved.
+  - RV(services) is in the vocabulary of M(codalvs.ha.ipvs), so that it can be given back to it.
+options:
+  gather:
+    description:
+      - What to read. V(services), V(timeouts) and V(daemons) are read in any case.
+      - V(statistics) adds what was counted of every service and real server, V(connections) the connections.
+    type: list
+    elements: str
+    choices: [statistics, connections]
+    default: []
+  connections:
+    description: Which connections to return, where O(gather) asks for them; every condition has to hold.
+    type: dict
+    suboptions:
+      limit:
+        description: How many at most.
+        type: int
+        default: 1000
+      protocol:
+        description: V(tcp), V(udp) or V(sctp).
+        type: str
+        choices: [tcp, udp, sctp]
+      client:
+        description: Address of the client.
+        type: str
+      vip:
+        description: Virtual address.
+        type: str
+      vport:
+        description: Port of the virtual service.
+        type: int
+      real_server:
+        description: Address of the real server.
+        type: str
+      state:
+        description: Such as V(ESTABLISHED), V(FIN_WAIT) or, for persistence, V(NONE).
+        type: str
+attributes:
+  check_mode:
+    support: full
+    description: Reads only.
+  diff_mode:
+    support: none
+    description: Reads only.
+  platform:
+    support: full
+    platforms: posix
+    description: Linux with IPVS; root.
+seealso:
+  - module: codalvs.ha.ipvs
+"""
+
+EXAMPLES = r"""
+- name: Read the table
+  codalvs.ha.ipvs_info:
+  register: director
+
+- name: See which connections a real server has
+  codalvs.ha.ipvs_info:
+    gather: [connections]
+    connections: {real_server: 192.0.2.21, state: ESTABLISHED, limit: 100}
+
+- name: Copy a table to another director
+  codalvs.ha.ipvs:
+    services: "{{ hostvars.dir1.director.services }}"
+    purge: true
+"""
+
+RETURN = r"""
+loaded:
+  description: Whether this kernel has loaded IPVS; if not, everything else is empty.
+  type: bool
+  returned: always
+version:
+  description: Version of IPVS.
+  type: str
+  returned: always
+  sample: 1.2.1
+connection_table_size:
+  description: Size of the hash table of connections.
+  type: int
+  returned: always
+services:
+  description: Virtual services and their real servers, sorted; see O(codalvs.ha.ipvs#module:services).
+  type: list
+  elements: dict
+  returned: always
+  sample:
+    - vip: 192.0.2.30
+      port: 80
+      protocol: tcp
+      scheduler: wrr
+      real_servers: [{address: 192.0.2.21, port: 80, forwarding: direct, weight: 1}]
+timeouts:
+  description: How long an idle connection is remembered, in seconds.
+  type: dict
+  returned: always
+  sample: {tcp: 900, tcp_fin: 120, udp: 300}
+daemons:
+  description: The sync daemons that run.
+  type: list
+  elements: dict
+  returned: always
+  sample:
+    - {role: backup, interface: eth1, syncid: 1, maxlen: 1472, group: 224.0.0.81, port: 8848, ttl: 1}
+statistics:
+  description:
+    - What was counted, a dictionary for each service, in the order of RV(services).
+    - Totals are since the entry was made or the counters were set to zero, rates are of the last seconds.
+  type: list
+  elements: dict
+  returned: when O(gather) has V(statistics)
+  contains:
+    service:
+      description: The service, as messages name it.
+      type: str
+      sample: tcp 192.0.2.30:80
+    connections:
+      description: Connections scheduled.
+      type: int
+    in_packets:
+      description: Packets from clients; C(out_packets), C(in_bytes), C(out_bytes) likewise.
+      type: int
+    connections_per_second:
+      description: Rate; C(in_packets_per_second) and so on likewise.
+      type: int
+    real_servers:
+      description:
+        - The same for each real server, with its C(address) and C(port), and C(active) (established), C(inactive) and
+          C(persistent), the numbers of connections that it has now.
+      type: list
+      elements: dict
+connections:
+  description: Connections of this director, in the kernel's order.
+  type: list
+  elements: dict
+  returned: when O(gather) has V(connections)
+  sample:
+    - protocol: tcp
+      client: 198.51.100.7
+      client_port: 40112
+      vip: 192.0.2.30
+      vport: 80
+      real_server: 192.0.2.21
+      real_port: 80
+      state: ESTABLISHED
+      expires: 899
+connections_truncated:
+  description: There were more than the limit.
+  type: bool
+  returned: when O(gather) has V(connections)
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import address_of, describe
+from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_connections import parse_connections, select
+from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_edge import failing, open_kernel
+from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_netlink import COUNTERS, RATES, Counted
+
+CONDITIONS = ("protocol", "client", "vip", "vport", "real_server", "state")
+
+
+def numbers(counted: Counted) -> dict[str, int]:
+    """Return counters and rates by name."""
+    return dict(zip((*COUNTERS, *RATES), (*counted.totals, *counted.rates), strict=True))
+
+
+def statistics(found: Iterable[Any]) -> list[dict[str, Any]]:
+    """Return what Kernel.counted() found in the shape of the result, sorted as describe() sorts."""
+    return [
+        {
+            "service": str(service.key),
+            **numbers(counted),
+            "real_servers": [
+                {
+                    "address": server.address,
+                    "port": server.port,
+                    **dict(zip(("active", "inactive", "persistent"), own.connections, strict=True)),
+                    **numbers(own),
+                }
+                for server, own in sorted(servers)
+            ],
+        }
+        for service, counted, servers in sorted(found, key=lambda entry: entry[0].key)
+    ]
+
+
+def main() -> None:
+    """Read."""
+    module = AnsibleModule(
+        argument_spec={
+            "gather": {"type": "list", "elements": "str", "choices": ["statistics", "connections"], "default": []},
+            "connections": {
+                "type": "dict",
+                "options": {
+                    "limit": {"type": "int", "default": 1000},
+                    "protocol": {"type": "str", "choices": ["tcp", "udp", "sctp"]},
+                    "client": {"type": "str"},
+                    "vip": {"type": "str"},
+                    "vport": {"type": "int"},
+                    "real_server": {"type": "str"},
+                    "state": {"type": "str"},
+                },
+            },
+        },
+        supports_check_mode=True,
+    )
+    gather, wanted = module.params["gather"], module.params["connections"] or {"limit": 1000}
+    conditions = {name: wanted[name] for name in CONDITIONS if wanted.get(name) is not None}
+    for name in ("client", "vip", "real_server"):
+        if name in conditions:
+            known = address_of(conditions[name])
+            if known is None:
+                module.fail_json(msg=f"connections.{name} = {conditions[name]}: must be an IPv4 or IPv6 address")
+            else:
+                conditions[name] = known[1]
+
+    result: dict[str, Any] = {"loaded": True, "version": "", "connection_table_size": 0, "services": [], "timeouts": {}}
+    result["daemons"] = []
+    kernel = open_kernel(module, needed=False)
+    if kernel is None:
+        result["loaded"] = False
+        result.update({"statistics": []} if "statistics" in gather else {})
+        result.update({"connections": [], "connections_truncated": False} if "connections" in gather else {})
+        module.exit_json(changed=False, **result)
+        return
+    with failing(module):
+        result.update(kernel.info(), timeouts=kernel.timeouts())
+        result["daemons"] = [daemon._asdict() for daemon in kernel.daemons()]
+        if "statistics" in gather:
+            found = kernel.counted()
+            result["statistics"] = statistics(found)
+            table = {
+                service.key: service._replace(servers={server[:2]: server for server, _counted in servers})
+                for service, _counted, servers in found
+            }
+        else:
+            table = kernel.table()
+        result["services"] = describe(table)
+        if "connections" in gather:
+            with open("/proc/net/ip_vs_conn", encoding="ascii") as lines:
+                result["connections"], result["connections_truncated"] = select(
+                    parse_connections(lines), conditions, wanted["limit"]
+                )
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

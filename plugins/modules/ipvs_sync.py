@@ -1,0 +1,204 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ipvs_sync
+short_description: The daemons that synchronise IPVS connections between directors
+version_added: 0.2.0
+author: The codalvs.ha engineers (@codalvs)
+description:
+  - Starts and stops the kernel's sync daemons. A master sends what it knows of connections by multicast, a backup
+    listens.
+  - One that runs with other settings is stopped and started again; what it knows of connections stays with the
+    kernel.
+  - What is sent is neither signed nor encrypted, so use a dedicated or trusted network.
+  - The daemons end with the machine; a role or unit has to start them at boot.
+options:
+  role:
+    description: Which daemons run on this director, exactly; V(both) is usual on both directors of a pair.
+    type: str
+    choices: [master, backup, both, none]
+    required: true
+  interface:
+    description: Interface of the network over which they speak; required unless O(role=none).
+    type: str
+  syncid:
+    description: Only daemons of the same number, 0 to 255, hear each other; a backup with 0 hears all.
+    type: int
+    default: 0
+  group:
+    description: Multicast address, IPv4 or IPv6.
+    type: str
+    default: 224.0.0.81
+  port:
+    description: UDP port, 1 to 65535, the first one where C(net.ipv4.vs.sync_ports) is above 1.
+    type: int
+    default: 8848
+  ttl:
+    description: How many routers a datagram may pass, 1 to 255; 1 stays in the network.
+    type: int
+    default: 1
+  maxlen:
+    description: Longest datagram in bytes, 1024 to 65487; if not given, the kernel takes what the interface carries.
+    type: int
+attributes:
+  check_mode:
+    support: full
+    description: Reads only, and says what would be done.
+  diff_mode:
+    support: full
+    description: The daemons before and after, in words of C(ipvsadm).
+  platform:
+    support: full
+    platforms: posix
+    description: Linux with IPVS; root.
+seealso:
+  - module: codalvs.ha.ipvs_info
+"""
+
+EXAMPLES = r"""
+- name: Send and receive connections over the dedicated link
+  codalvs.ha.ipvs_sync:
+    role: both
+    interface: eth1
+    syncid: 7
+
+- name: Neither send nor receive
+  codalvs.ha.ipvs_sync:
+    role: none
+"""
+
+RETURN = r"""
+daemons:
+  description: The daemons that run now, or in check mode would run, as M(codalvs.ha.ipvs_info) returns them.
+  type: list
+  elements: dict
+  returned: success
+operations:
+  description: What was done, in order.
+  type: list
+  elements: str
+  returned: success
+  sample: ["stop master", "start master"]
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import address_of
+from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_edge import open_kernel
+from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_netlink import Daemon
+
+ROLES = {"master": ("master",), "backup": ("backup",), "both": ("backup", "master"), "none": ()}
+BOUNDS = {"syncid": (0, 255), "port": (1, 65535), "ttl": (1, 255), "maxlen": (1024, 65487)}
+
+
+def check(given: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the options, without looking at this host."""
+    problems = [
+        f"{name} = {given[name]}: must be {least} to {most}"
+        for name, (least, most) in BOUNDS.items()
+        if given[name] is not None and not least <= given[name] <= most
+    ]
+    known = address_of(given["group"])
+    if known is None or not ip_address(known[1]).is_multicast:
+        problems.append(f"group = {given['group']}: must be a multicast address, such as 224.0.0.81 or ff02::81")
+    if given["role"] != "none" and not given["interface"]:
+        problems.append("interface: is required, the network over which the directors speak")
+    return problems
+
+
+def wanted_daemons(given: Mapping[str, Any]) -> list[Daemon]:
+    """Return the daemons that the options ask for."""
+    known = address_of(given["group"])
+    group = known[1] if known else ""
+    return [
+        Daemon(role, given["interface"], given["syncid"], given["maxlen"] or 0, group, given["port"], given["ttl"])
+        for role in ROLES[given["role"]]
+    ]
+
+
+def same(running: Daemon, wanted: Daemon) -> bool:
+    """Tell whether a daemon runs as wanted; without a maxlen, any will do."""
+    return running == (wanted if wanted.maxlen else wanted._replace(maxlen=running.maxlen))
+
+
+def plan(running: Sequence[Daemon], wanted: Sequence[Daemon]) -> tuple[list[Daemon], list[Daemon]]:
+    """Return the daemons to stop, and those to start after that."""
+    stop = [daemon for daemon in running if not any(same(daemon, other) for other in wanted)]
+    start = [daemon for daemon in wanted if not any(same(other, daemon) for other in running)]
+    return stop, start
+
+
+def words(daemon: Daemon) -> str:
+    """Return a daemon as ipvsadm(8) starts it."""
+    length = f" --sync-maxlen {daemon.maxlen}" if daemon.maxlen else ""
+    return (
+        f"--start-daemon {daemon.role} --mcast-interface {daemon.interface} --syncid {daemon.syncid}{length}"
+        f" --mcast-group {daemon.group} --mcast-port {daemon.port} --mcast-ttl {daemon.ttl}\n"
+    )
+
+
+def main() -> None:
+    """Make the daemons so."""
+    module = AnsibleModule(
+        argument_spec={
+            "role": {"type": "str", "choices": list(ROLES), "required": True},
+            "interface": {"type": "str"},
+            "syncid": {"type": "int", "default": 0},
+            "group": {"type": "str", "default": "224.0.0.81"},
+            "port": {"type": "int", "default": 8848},
+            "ttl": {"type": "int", "default": 1},
+            "maxlen": {"type": "int"},
+        },
+        supports_check_mode=True,
+    )
+    problems = check(module.params)
+    interface = module.params["interface"]
+    if interface and not os.path.exists(f"/sys/class/net/{interface}"):
+        present = ", ".join(sorted(os.listdir("/sys/class/net")))
+        problems.append(f"interface = {interface}: this host has no such interface; there are {present}")
+    if problems:
+        module.fail_json(msg="Nothing was changed:\n" + "\n".join(problems))
+
+    kernel = open_kernel(module, needed=module.params["role"] != "none")
+    running = kernel.daemons() if kernel else []
+    stop, start = plan(running, wanted_daemons(module.params))
+    after = sorted([daemon for daemon in running if daemon not in stop] + start)
+    if kernel and not module.check_mode:
+        done = []
+        try:
+            for daemon in stop:
+                kernel.stop_daemon(daemon)
+                done.append(f"stop {daemon.role}")
+            for daemon in start:
+                kernel.start_daemon(daemon)
+                done.append(f"start {daemon.role}")
+        except OSError as error:
+            module.fail_json(
+                msg=f"The kernel refused to change the {daemon.role} daemon: {error.strerror}. Done: "
+                f"{', '.join(done) or 'nothing'}. Real servers of another family than their service rule them out.",
+                changed=bool(done),
+                operations=done,
+            )
+        after = kernel.daemons()
+    result: dict[str, Any] = {
+        "changed": bool(stop or start),
+        "operations": [f"stop {daemon.role}" for daemon in stop] + [f"start {daemon.role}" for daemon in start],
+        "daemons": [daemon._asdict() for daemon in after],
+    }
+    if module._diff:
+        result["diff"] = {"before": "".join(map(words, running)), "after": "".join(map(words, after))}
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

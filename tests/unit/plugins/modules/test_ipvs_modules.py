@@ -1,0 +1,202 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the IPVS modules plan, without a kernel. With one: the scenario ipvs."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import Operation, parse_table
+from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_connections import parse_connections, select
+from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_netlink import (
+    Counted,
+    Daemon,
+    Refused,
+    decode_daemon,
+    encode_daemon,
+)
+from ansible_collections.codalvs.ha.plugins.modules import ipvs, ipvs_drain, ipvs_sync
+
+LINES = [
+    "-A -t 192.0.2.30:80 -s wrr",
+    "-a -t 192.0.2.30:80 -r 192.0.2.21:80 -g -w 3",
+    "-a -t 192.0.2.30:80 -r 192.0.2.22:80 -g -w 1",
+    "-A -t 192.0.2.30:443 -s wrr",
+    "-a -t 192.0.2.30:443 -r 192.0.2.21:443 -g -w 0",
+    "-a -t 192.0.2.30:443 -r 192.0.2.22:443 -g -w 1",
+]
+
+
+def counted(lines: list[str], **connections: tuple[int, int, int]) -> list[Any]:
+    """Return a table as Kernel.counted() does; connections by the last part of a real server's address."""
+    none = Counted((0,) * 5, (0,) * 5)
+    return [
+        (
+            service,
+            none,
+            [
+                (server, none._replace(connections=connections.get("of" + server.address.split(".")[-1], (0, 0, 0))))
+                for server in service.servers.values()
+            ],
+        )
+        for service in parse_table(lines).values()
+    ]
+
+
+# --- ipvs_drain
+
+
+def test_a_drained_server_gets_weight_0_where_it_has_another() -> None:
+    found = ipvs_drain.entries(counted(LINES), "192.0.2.21", None)
+    assert list(map(str, ipvs_drain.plan(found, "drained", 1))) == ["-e -t 192.0.2.30:80 -r 192.0.2.21:80 -g -w 0"]
+    assert list(map(str, ipvs_drain.plan(found, "active", 4))) == ["-e -t 192.0.2.30:443 -r 192.0.2.21:443 -g -w 4"]
+
+
+def test_a_port_narrows_it_down() -> None:
+    assert [entry.shown()["service"] for entry in ipvs_drain.entries(counted(LINES), "192.0.2.21", 443)] == [
+        "tcp 192.0.2.30:443"
+    ]
+
+
+def test_the_last_that_takes_connections_is_seen() -> None:
+    others = {entry.server.port: entry.others for entry in ipvs_drain.entries(counted(LINES), "192.0.2.22", None)}
+    assert others == {80: 1, 443: 0}
+
+
+@pytest.mark.parametrize(
+    ("connections", "limit", "count_inactive", "expected"),
+    [
+        ((0, 9, 9), 0, False, True),
+        ((1, 0, 0), 0, False, False),
+        ((1, 0, 0), 1, False, True),
+        ((0, 9, 0), 8, True, False),
+    ],
+)
+def test_drained_means_weight_0_and_few_connections(
+    connections: tuple[int, int, int], limit: int, count_inactive: bool, expected: bool
+) -> None:
+    quiet = [line.replace("-w 3", "-w 0") for line in LINES]
+    found = ipvs_drain.entries(counted(quiet, of21=connections), "192.0.2.21", None)
+    assert ipvs_drain.reached(found, "drained", limit, count_inactive) is expected
+
+
+def test_with_a_weight_it_is_not_drained() -> None:
+    assert not ipvs_drain.reached(ipvs_drain.entries(counted(LINES), "192.0.2.21", 80), "drained", 0, False)
+    assert ipvs_drain.reached(ipvs_drain.entries(counted(LINES), "192.0.2.21", 80), "active", 0, False)
+
+
+# --- ipvs_sync
+
+OPTIONS: dict[str, Any] = {
+    "role": "both",
+    "interface": "eth1",
+    "syncid": 7,
+    "group": "224.0.0.81",
+    "port": 8848,
+    "ttl": 1,
+    "maxlen": None,
+}
+daemons = st.builds(
+    Daemon,
+    role=st.sampled_from(("master", "backup")),
+    interface=st.sampled_from(("eth0", "eth1")),
+    syncid=st.integers(0, 255),
+    maxlen=st.integers(1024, 65487),
+    group=st.sampled_from(("224.0.0.81", "ff02::81")),
+    port=st.integers(1, 65535),
+    ttl=st.integers(1, 255),
+)
+
+
+@given(daemons)
+def test_a_daemon_on_the_wire_is_the_same(daemon: Daemon) -> None:
+    data = encode_daemon(daemon, whole=True)
+    assert decode_daemon(data, 0, len(data)) == daemon
+
+
+@given(st.lists(daemons, unique_by=lambda daemon: daemon.role), st.sampled_from(("master", "backup", "both", "none")))
+def test_after_the_plan_exactly_the_wanted_ones_run(running: list[Daemon], role: str) -> None:
+    wanted = ipvs_sync.wanted_daemons({**OPTIONS, "role": role})
+    stop, start = ipvs_sync.plan(running, wanted)
+    after = [daemon for daemon in running if daemon not in stop] + [daemon._replace(maxlen=1472) for daemon in start]
+    assert sorted(daemon.role for daemon in after) == sorted(daemon.role for daemon in wanted)
+    assert ipvs_sync.plan(after, wanted) == ([], [])
+
+
+def test_the_settings_of_sync_daemons_are_checked_all_at_once() -> None:
+    wrong = {**OPTIONS, "interface": None, "syncid": 256, "group": "192.0.2.1", "port": 0, "ttl": 0, "maxlen": 9}
+    assert [problem.split(" ")[0].rstrip(":") for problem in ipvs_sync.check(wrong)] == [
+        "syncid",
+        "port",
+        "ttl",
+        "maxlen",
+        "group",
+        "interface",
+    ]
+    assert ipvs_sync.check(OPTIONS) == []
+
+
+# --- ipvs
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "expected"),
+    [
+        ("add_service", errno.EEXIST, True),
+        ("add_server", errno.ESRCH, True),
+        ("delete_server", errno.ENOENT, True),
+        ("add_service", errno.ENOENT, False),  # the scheduler is not there
+        ("add_server", errno.EINVAL, False),
+    ],
+)
+def test_only_what_another_program_did_first_is_tried_again(kind: str, error: int, expected: bool) -> None:
+    service = next(iter(parse_table(LINES).values()))
+    server = next(iter(service.servers.values())) if kind.endswith("server") else None
+    assert ipvs.overtaken(Refused(Operation(kind, service, server), error)) is expected
+
+
+def test_timeouts_are_checked() -> None:
+    assert [problem.path for problem in ipvs.check_timeouts({"tcp": 0, "tcp_fin": 1, "udp": None})] == ["timeouts.tcp"]
+
+
+# --- ipvs_info
+
+CONNECTIONS = """\
+Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData
+TCP C6336407 9C40 C000021E 0050 C0000215 0050 ESTABLISHED     899
+UDP C6336408 0000 C000021E 0035 C0000216 0035 UDP             299 sip call-id@example
+TCP 2001:0db8:0000:0000:0000:0000:0000:0007 9C41 2001:0db8:0000:0000:0000:0000:0000:0030 0050 C0000215 0050 FIN_WAIT 12
+"""
+
+
+def test_connections_are_read() -> None:
+    first, second, third = parse_connections(CONNECTIONS.splitlines())
+    assert first == {
+        "protocol": "tcp",
+        "client": "198.51.100.7",
+        "client_port": 40000,
+        "vip": "192.0.2.30",
+        "vport": 80,
+        "real_server": "192.0.2.21",
+        "real_port": 80,
+        "state": "ESTABLISHED",
+        "expires": 899,
+    }
+    assert (second["engine"], second["engine_data"]) == ("sip", "call-id@example")
+    assert (third["client"], third["vip"], third["real_server"]) == ("2001:db8::7", "2001:db8::30", "192.0.2.21")
+
+
+def test_connections_are_selected_up_to_a_limit() -> None:
+    def connections() -> Any:
+        return parse_connections(CONNECTIONS.splitlines())
+
+    assert len(select(connections(), {}, 5)[0]) == 3
+    assert select(connections(), {"protocol": "tcp"}, 1)[1] is True
+    assert select(connections(), {"protocol": "tcp", "state": "FIN_WAIT"}, 1)[1] is False
+    assert select(connections(), {}, 0) == ([], True)
