@@ -37,12 +37,15 @@ sanity: ## ansible-test sanity
 molecule: ## SCENARIO=name: that scenario; else all, in two labs
 	@$(RUN) $(if $(SCENARIO),--scenario $(SCENARIO),molecule)
 
-.PHONY: bench-failover bench-interrupted bench-second-run
+.PHONY: bench-failover bench-interrupted bench-ipvs bench-second-run
 bench-failover: ## how long clients wait while a director fails
 	tests/with-lab benchmarks/failover
 
 bench-interrupted: ## whether the next run mends a site.yml that was killed half-way
 	tests/with-lab benchmarks/interrupted
+
+bench-ipvs: ## what the module ipvs costs, against ipvsadm
+	tests/with-lab benchmarks/ipvs
 
 bench-second-run: ## what a run that changes nothing costs, against gathering facts
 	tests/with-lab benchmarks/second_run

@@ -9,15 +9,18 @@ forwarding for half a second, which flatters every figure.
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +178,28 @@ def wait_for(what: str, condition: Callable[[], bool], seconds: float = 60) -> N
         if time.monotonic() > end:
             raise HarnessError(f"{what}: not after {seconds:.0f} s")
         time.sleep(0.2)
+
+
+def install_modules(host: str, place: str) -> None:
+    """Put the collection's modules, what they import of Ansible, and serve.py on a machine."""
+    found = find_spec("ansible")
+    if found is None or not found.submodule_search_locations:
+        raise HarnessError("Ansible is not in this Python's environment")
+    package = Path(found.submodule_search_locations[0])
+    collection = Path("ansible_collections/codalvs/ha/plugins")
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz") as archive:
+        for source, target in (
+            (package / "release.py", Path("ansible/release.py")),
+            (package / "module_utils", Path("ansible/module_utils")),
+            (ROOT / "plugins" / "modules", collection / "modules"),
+            (ROOT / "plugins" / "module_utils", collection / "module_utils"),
+            (ROOT / "lab" / "serve.py", Path("serve.py")),
+        ):
+            archive.add(source, target, filter=lambda entry: None if "__pycache__" in entry.name else entry)
+    command = ["docker", "exec", "--interactive", host, "sh", "-c"]
+    command.append(f"mkdir -p {place}/ansible && touch {place}/ansible/__init__.py && tar -xz -C {place}")
+    subprocess.run(command, input=data.getvalue(), check=True)
 
 
 def keep(name: str, figures: Any) -> None:

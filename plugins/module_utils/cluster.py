@@ -37,6 +37,7 @@ def cluster(hosts: Hosts, groups: Groups) -> dict[str, Any]:
 
     The result is a dict of
     services: the virtual services, completed and with their real servers' addresses (see resolve_services);
+    table: the same services in the vocabulary of the module ipvs, which knows no checks;
     vips: [{address, prefix, interface, node}], each VIP once;
     nodes: Heartbeat's names of the directors, in order of preference;
     links: [{type: ucast, interface, peers}], one for every network that all directors share;
@@ -52,6 +53,7 @@ def cluster(hosts: Hosts, groups: Groups) -> dict[str, Any]:
     managed = bool(directors) and _boolean(hosts[directors[0]].get("heartbeat_manages_ldirectord", False))
     return {
         "services": services,
+        "table": [_in_table(service) for service in services],
         "vips": vips,
         "nodes": list(nodes.values()),
         "links": list(_links(hosts, directors)),
@@ -157,6 +159,14 @@ def _real_address(name: str, family: int, hosts: Hosts, directors: Sequence[str]
         raise ClusterError(f"host {name}: ha_interfaces: no IPv{family} address for a service with an IPv{family} VIP")
     near = {address.network for director in directors for _name, address in interfaces(hosts, director)}
     return str(next((address for address in candidates if address.network in near), candidates[0]).ip)
+
+
+def _in_table(service: Mapping[str, Any]) -> dict[str, Any]:
+    identity = ("fwmark",) if service["fwmark"] else ("vip", "port", "protocol")
+    keys = ("address", "port", "forwarding", "weight")
+    servers = [{key: server[key] for key in keys} for server in service["real_servers"]]
+    found = {key: service[key] for key in (*identity, "scheduler")} | {"real_servers": servers}
+    return found | ({"persistence": service["persistence"]} if service["persistence"] else {})
 
 
 def _endpoint(address: str, port: int) -> str:

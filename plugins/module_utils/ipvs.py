@@ -543,7 +543,7 @@ def _parse_endpoint(text: str) -> tuple[int, str, int]:
 
 def _parse_key(word: str, value: str) -> Key:
     if word == "-f":
-        return Key(4, "", "", 0, int(value))
+        return Key(4, "", "", 0, int(value) % 2**32)  # ipvsadm prints high marks as negative numbers
     family, address, port = _parse_endpoint(value)
     return Key(family, _PROTOCOL_WORDS[word], address, port, 0)
 
@@ -628,11 +628,11 @@ def plan(current: Table, wanted: Table, purge: bool = False) -> list[Operation]:
         if purge:
             removals += [
                 Operation("delete_server", service, server)
-                for place, server in old.servers.items()
+                for place, server in sorted(old.servers.items())
                 if place not in service.servers
             ]
     if purge:
-        removals += [Operation("delete_service", service) for key, service in current.items() if key not in wanted]
+        removals += [Operation("delete_service", current[key]) for key in sorted(current) if key not in wanted]
     return changes + removals
 
 

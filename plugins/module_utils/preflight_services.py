@@ -268,6 +268,23 @@ def ldirectord_on_two_directors(cluster: Cluster) -> Iterator[Complaint]:
         yield Complaint("heartbeat_manages_ldirectord", "true", problem, remedy)
 
 
+@rule("static_and_managed")
+def static_and_managed(cluster: Cluster) -> Iterator[Complaint]:
+    """Heartbeat would start the ldirectord that a static table does without."""
+    if cluster.get("lvs_director_static") and cluster.get("heartbeat_manages_ldirectord"):
+        problem = "the table is kept without ldirectord, and Heartbeat is to start it"
+        remedy = "leave out either this or heartbeat_manages_ldirectord"
+        yield Complaint("lvs_director_static", "true", problem, remedy)
+
+
+@rule("unwatched_table", severity="warning")
+def unwatched_table(cluster: Cluster) -> Iterator[Complaint]:
+    """Without ldirectord, checks and fallbacks mean nothing."""
+    if cluster.get("lvs_director_static") and not cluster.get("heartbeat_manages_ldirectord"):
+        problem = "nobody checks the real servers: a failed one goes on getting its share of the connections"
+        yield Complaint("lvs_director_static", "true", problem, "let ldirectord keep the table (false)")
+
+
 @rule("missing_check_port")
 def missing_check_port(cluster: Cluster) -> Iterator[Complaint]:
     """ldirectord's ld_checkport(): check port, else the real server's, else the usual one of the protocol."""

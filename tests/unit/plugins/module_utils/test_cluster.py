@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.codalvs.ha.plugins.filter.drained import drained
 from ansible_collections.codalvs.ha.plugins.filter.haresources import haresources
+from ansible_collections.codalvs.ha.plugins.filter.ipvs_lines import ipvs_lines
 from ansible_collections.codalvs.ha.plugins.module_utils.cluster import ClusterError, addresses, cluster
 
 GROUPS = {"directors": ["dir1", "dir2"], "real_servers": ["real1", "dir2"]}
@@ -82,3 +84,48 @@ def test_resources_are_listed_with_their_nodes() -> None:
         {"node": "dir1", "script": "ldirectord", "arguments": []},
         {"node": "dir2", "script": "IPaddr", "arguments": ["192.0.2.31"]},
     ]
+
+
+def test_the_table_without_checks_is_what_the_module_takes() -> None:
+    found = cluster(
+        hosts(
+            {"port": 80, "persistence": {"timeout": 60}, "check": {"type": "on"}, "real_servers": [{"host": "real1"}]},
+            {
+                "vip": None,
+                "fwmark": 7,
+                "forwarding": "nat",
+                "real_servers": [{"host": "real1", "weight": 0, "port": 81}],
+            },
+        ),
+        GROUPS,
+    )
+    assert ipvs_lines(found["table"]) == [
+        "-A -f 7 -s wrr",
+        "-a -f 7 -r 192.0.2.21:81 -m -w 0",
+        "-A -t 192.0.2.30:80 -s wrr -p 60",
+        "-a -t 192.0.2.30:80 -r 192.0.2.21:80 -g -w 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "weights"),
+    [
+        (["192.0.2.21"], [0, 1, 0]),
+        (["192.0.2.21:80"], [0, 1, 1]),
+        (["192.0.2.21:81", "real1", "192.0.2"], [1, 1, 1]),
+        (["[2001:db8::1]:443", "192.0.2.22"], [1, 0, 1]),
+    ],
+)
+def test_who_is_drained_has_weight_0(names: list[str], weights: list[int]) -> None:
+    servers = [{"address": "192.0.2.21", "weight": 1}, {"address": "192.0.2.22", "weight": 1}]
+    services = [
+        {"port": 80, "real_servers": servers},
+        {"port": 443, "real_servers": [{"endpoint": "192.0.2.21:443", "weight": 1}]},
+    ]
+    assert [server["weight"] for service in drained(services, names) for server in service["real_servers"]] == weights
+
+
+def test_an_ipv6_server_is_drained_by_address_or_endpoint() -> None:
+    services = [{"port": 443, "real_servers": [{"address": "2001:db8::1", "weight": 1}]}]
+    for name in ("2001:db8::1", "[2001:db8::1]:443"):
+        assert drained(services, [name])[0]["real_servers"][0]["weight"] == 0

@@ -200,6 +200,12 @@ def persistent(netmask: object) -> dict[str, Any]:
                 heartbeat_manages_ldirectord=True,
             ),
         ),
+        ("unwatched_table", "lvs_director_static", inventory(lvs_director_static=True)),
+        (
+            "static_and_managed",
+            "lvs_director_static",
+            inventory(lvs_director_static=True, heartbeat_manages_ldirectord=True),
+        ),
         ("unknown_director", f"{S}[0].preferred_director", inventory(web(preferred_director="real1"))),
         ("unknown_real_server", f"{S}[0].real_servers[0].host", serving({"host": "reel1"})),
         ("unknown_real_server", f"{S}[0].real_servers[0].host", serving({"host": "client1"})),
