@@ -48,7 +48,7 @@ def test_a_broken_attribute_ends_the_reading() -> None:
 
 
 def test_a_service_is_on_the_wire_as_the_kernel_wants_it() -> None:
-    (service,) = parse_table(["-A -t 192.0.2.30:80 -s rr"]).values()
+    service = next(iter(parse_table(["-A -t 192.0.2.30:80 -s rr"]).values()))
     assert encode_operation(Operation("delete_service", service)).hex() == (
         "30000180"  # nested: service
         "0600010002000000"  # family
@@ -59,7 +59,7 @@ def test_a_service_is_on_the_wire_as_the_kernel_wants_it() -> None:
 
 
 def test_a_refusal_says_why() -> None:
-    (service,) = parse_table(["-A -t 192.0.2.30:80 -s twos"]).values()
+    service = next(iter(parse_table(["-A -t 192.0.2.30:80 -s twos"]).values()))
     assert "scheduler twos" in reason(Operation("add_service", service), errno.ENOENT)
     assert "no such service" in reason(Operation("edit_service", service), errno.ESRCH)
     assert reason(Operation("add_service", service), errno.EIO) == "Input/output error"
