@@ -33,6 +33,9 @@ FLAGS = {"flag-1": 1, "flag-2": 2, "flag-3": 4}
 OWN_FLAGS = {"sh": {"sh-fallback": 1, "sh-port": 2}, "mh": {"mh-fallback": 1, "mh-port": 2}}
 ANY_CLIENT = {4: "255.255.255.255", 6: "128"}  # the netmask of persistence that tells every two clients apart
 LONGEST = 31 * 86400  # s; longest persistence that ipvsadm(8) takes
+LONGEST_IDLE = (
+    2**31 - 1
+) // 1000  # s; the kernel keeps timeouts as int, in ticks of which there are up to 1000 a second
 MOST = 2**31 - 1  # the kernel keeps weights as int
 MOST_CONNECTIONS = 65535  # highest threshold that ipvsadm(8) takes
 TIMEOUTS = ("tcp", "tcp_fin", "udp")
@@ -176,14 +179,21 @@ def read(
         reader = _Reader(path, problems)
         key = reader.key(fields)
         if key is None:
+            # Whatever else is wrong with it is named too, but not what depends on the missing identity.
+            reader.blind = True
+            reader.service(Key(4, "tcp", "", 0, 0), fields, schedulers, identify)
             continue
         reader.path = f"{path} ({key})"
+        service = reader.service(key, fields, schedulers, identify)
         if key in places:
             reader.wrong("duplicate_service", "", "", f"is the same service as {places[key]}", "remove one of the two")
-            continue
-        places[key] = path
-        table[key] = reader.service(key, fields, schedulers, identify)
+        elif not identify or fields["real_servers"] != []:  # an empty list of real servers to remove removes none
+            table[key] = service
+        places.setdefault(key, path)
     return table, problems
+
+
+_NEED_IDENTITY = ("mixed_families", "one_packet", "port_not_rewritten", "wrong_engine", "wrong_netmask", "zero_port")
 
 
 class _Reader:
@@ -192,8 +202,11 @@ class _Reader:
     def __init__(self, path: str, problems: list[Problem]) -> None:
         self.path = path
         self.problems = problems
+        self.blind = False  # the service is not known: rules that need it are left out
 
     def wrong(self, rule: str, field: str, value: object, problem: str, remedy: str) -> None:
+        if self.blind and rule in _NEED_IDENTITY:
+            return
         path = f"{self.path}.{field}" if field else self.path
         self.problems.append(Problem(rule, path, "" if value == "" else show(value), problem, remedy))
 
@@ -336,10 +349,8 @@ class _Reader:
 
     def server(self, place: str, key: Key, given: dict[str, Any], forwarding: Any, identify: bool) -> Server | None:
         """Return a real server, or None where not even its address is right."""
-        if UNUSABLE in (given["address"], given["port"]):
-            return None
-        known = address_of(given["address"])
-        if known is None:
+        known = None if given["address"] is UNUSABLE else address_of(given["address"])
+        if known is None and given["address"] is not UNUSABLE:
             self.wrong(
                 "wrong_address",
                 f"{place}.address",
@@ -347,11 +358,12 @@ class _Reader:
                 "must be an IPv4 or IPv6 address",
                 "no name, no prefix length, no port",
             )
-            return None
+        usable = known is not None
+        known = known or (key.family, "")
         method = given["forwarding"] or forwarding
         port = self.number(f"{place}.port", given["port"], 0, 65535, default=key.port)
         if identify or method is UNUSABLE:
-            return Server(known[1], port)
+            return Server(known[1], port) if usable else None
         if method != "nat" and not key.fwmark and port != key.port:
             remedy = f"remove it, or choose nat; {method} delivers to the service's port"
             self.wrong("port_not_rewritten", f"{place}.port", port, f"with {method}, must be {key.port}", remedy)
@@ -369,7 +381,8 @@ class _Reader:
             allowed = f"must not be above upper_threshold, {upper}"
             self.wrong("lower_above_upper", f"{place}.lower_threshold", lower, allowed, "lower one or raise the other")
         weight = self.number(f"{place}.weight", given["weight"], 0, MOST)
-        return Server(known[1], port, method, weight, upper, lower, *self.tunnel(place, method, given["tunnel"]))
+        tunnel = self.tunnel(place, method, given["tunnel"])
+        return Server(known[1], port, method, weight, upper, lower, *tunnel) if usable else None
 
     def tunnel(self, place: str, method: str, given: Any) -> tuple[str, int, str]:
         """Return type, port and checksum."""
@@ -397,7 +410,7 @@ class _Reader:
 
 def _is_netmask(family: int, text: str) -> bool:
     if family == 6:
-        return text.isascii() and text.isdigit() and 1 <= int(text[:4]) <= 128
+        return re.fullmatch("[1-9][0-9]{0,2}", text) is not None and int(text) <= 128
     known = address_of(text)
     if known is None or known[0] != 4:
         return False

@@ -18,7 +18,8 @@ def parse_connections(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     """Yield each connection as a dict.
 
     Its keys are protocol, client, client_port, vip, vport, real_server, real_port, state and expires (s); persistence
-    by an engine adds engine and engine_data. A port of 0 with the state NONE is a template of persistence.
+    by an engine adds engine and engine_data. A client port of 0 with the
+    state NONE or ASSURED is a template of persistence.
     """
     for line in lines:
         words = line.split()

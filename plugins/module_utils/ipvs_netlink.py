@@ -312,6 +312,10 @@ def _decode_counted(data: bytes, place: tuple[int, int], connections: tuple[int,
     return Counted(tuple(values[:5]), tuple(values[5:]), connections)
 
 
+def _deletes(operation: Operation) -> bool:
+    return operation.kind.startswith("delete")
+
+
 # --- the kernel
 
 
@@ -373,10 +377,12 @@ class Kernel:
         done: list[Operation] = []
         position = 0
         while position < len(operations):
-            first, batch = self.sequence + 1, []
-            size = 0
+            batch: list[bytes] = []
+            first, size = self.sequence + 1, 0
             while position < len(operations) and size < _BATCH:
                 operation = operations[position]
+                if batch and _deletes(operation) and not _deletes(operations[position - 1]):
+                    break  # a refused addition must not be followed by the removals that rely on it
                 batch.append(self._message(COMMANDS[operation.kind], encode_operation(operation), 0))
                 size += len(batch[-1])
                 position += 1

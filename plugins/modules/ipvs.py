@@ -46,7 +46,7 @@ options:
   state:
     description:
       - V(present) adds and corrects the services and real servers that are named.
-      - V(absent) removes the services that are named; of one that is given with C(real_servers), only these.
+      - V(absent) removes the services that are named; of one that is given with C(real_servers), only these, if any.
     type: str
     choices: [present, absent]
     default: present
@@ -61,13 +61,13 @@ options:
     type: dict
     suboptions:
       tcp:
-        description: An established TCP connection, 1 to 2678400.
+        description: An established TCP connection, 1 to 2147483.
         type: int
       tcp_fin:
-        description: A TCP connection that is being closed, 1 to 2678400.
+        description: A TCP connection that is being closed, 1 to 2147483.
         type: int
       udp:
-        description: After a UDP packet, 1 to 2678400.
+        description: After a UDP packet, 1 to 2147483.
         type: int
 attributes:
   check_mode:
@@ -183,7 +183,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import (
-    LONGEST,
+    LONGEST_IDLE,
     TIMEOUTS,
     Operation,
     Table,
@@ -217,10 +217,14 @@ def check_timeouts(given: Mapping[str, int | None]) -> list[Problem]:
     """Return what is wrong with the timeouts."""
     return [
         Problem(
-            "out_of_range", f"timeouts.{name}", str(value), f"must be 1 to {LONGEST}", "correct the number of seconds"
+            "out_of_range",
+            f"timeouts.{name}",
+            str(value),
+            f"must be 1 to {LONGEST_IDLE}",
+            "correct the number of seconds",
         )
         for name, value in given.items()
-        if value is not None and not 1 <= value <= LONGEST
+        if value is not None and not 1 <= value <= LONGEST_IDLE
     ]
 
 
@@ -279,23 +283,22 @@ def main() -> None:
 
     kernel = open_kernel(module)
     with failing(module):
-        before, done, refused, untried = converge(module, kernel, wanted)
         had = kernel.timeouts() if kernel else {}
         timeouts = {name: s for name, s in (module.params["timeouts"] or {}).items() if s and had.get(name) != s}
-        if timeouts and kernel and not module.check_mode and not refused:
+        if timeouts and kernel and not module.check_mode:
             kernel.set_timeouts(timeouts)
+        before, done, refused, untried = converge(module, kernel, wanted)
+        after = kernel.table() if module._diff and kernel and not module.check_mode else apply(before, done)
 
-    operations = [str(operation) for operation in done]
-    if timeouts and not refused:
-        operations.append("--set " + " ".join(str(timeouts.get(name, 0)) for name in TIMEOUTS))
+    operations = ["--set " + " ".join(str(timeouts.get(name, 0)) for name in TIMEOUTS)] if timeouts else []
+    operations += map(str, done)
     result: dict[str, Any] = {"changed": bool(operations), "operations": operations}
     if module._diff:
-        tables = (before, apply(before, done))
         texts = [
             "".join(
                 f"{line}\n" for line in (*print_table(table), f"--set {' '.join(str(s.get(n, 0)) for n in TIMEOUTS)}")
             )
-            for table, s in zip(tables, (had, {**had, **({} if refused else timeouts)}), strict=True)
+            for table, s in ((before, had), (after, {**had, **timeouts}))
         ]
         result["diff"] = {"before": texts[0], "after": texts[1]}
     if refused:

@@ -54,10 +54,18 @@ options:
     description: Drain it also where a service would be left without a real server that takes connections.
     type: bool
     default: false
+  allow_missing:
+    description:
+      - Succeed also where no service of this director has it, as on a standby whose table is empty. Otherwise that
+        counts as a failure, for the address may be misspelt.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
-    description: Says what would be done, does not wait, and refuses what would be refused.
+    description:
+      - Says what would be done, does not wait, and refuses what would be refused. RV(reached) is what it would be
+        at once.
   diff_mode:
     support: full
     description: The weights before and after.
@@ -173,7 +181,7 @@ def plan(found: Iterable[Entry], state: str, weight: int) -> list[Operation]:
 
 
 def reached(found: Iterable[Entry], state: str, limit: int, count_inactive: bool) -> bool:
-    """Tell whether every entry has the weight of its state, and few enough connections."""
+    """Tell whether every entry has the weight of its state, and few enough connections; there may be none."""
     if state == "active":
         return all(entry.server.weight > 0 for entry in found)
     return all(
@@ -204,6 +212,9 @@ def run(module: AnsibleModule, kernel: Kernel | None) -> dict[str, Any]:
         return entries(kernel.counted() if kernel else [], address, given["port"])
 
     first = found = look()
+    if not found and given["set_weight"] and not given["allow_missing"]:
+        port = "" if given["port"] is None else f" at port {given['port']}"
+        module.fail_json(msg=f"Nothing was changed: {address}{port} is in no service of this director.")
     operations = plan(found, state, given["weight"]) if given["set_weight"] else []
     last = [str(entry.service.key) for entry in found if entry.server.weight > 0 and not entry.others]
     if state == "drained" and last and not given["allow_last"]:
@@ -220,6 +231,9 @@ def run(module: AnsibleModule, kernel: Kernel | None) -> dict[str, Any]:
         while not is_reached(found, given) and time.monotonic() - began < given["timeout"]:
             time.sleep(PAUSE)
             found = look()
+    planned = [_planned(entry, operations) for entry in first]
+    if module.check_mode:
+        found = planned
     result = {
         "changed": bool(operations),
         "reached": is_reached(found, given),
@@ -227,20 +241,26 @@ def run(module: AnsibleModule, kernel: Kernel | None) -> dict[str, Any]:
         "waited": round(time.monotonic() - began, 1),
     }
     if module._diff:
-        weights = {(operation.service.key, *(operation.server or ())[:2]): operation.server for operation in operations}
-        result["diff"] = {
-            "before": "".join(map(_line, first)),
-            "after": "".join(
-                _line(entry._replace(server=weights.get((entry.service.key, *entry.server[:2])) or entry.server))
-                for entry in first
-            ),
-        }
+        result["diff"] = {"before": "".join(map(_line, first)), "after": "".join(map(_line, planned))}
     return result
 
 
 def is_reached(found: list[Entry], given: dict[str, Any]) -> bool:
     """Tell whether what the options want is so."""
+    if not found and not given["allow_missing"]:
+        return False  # it may come: another program is making the table
     return reached(found, given["state"], given["connections"], given["count_inactive"])
+
+
+def _planned(entry: Entry, operations: Iterable[Operation]) -> Entry:
+    """Return an entry as it is after the operations."""
+    for operation in operations:
+        if operation.server and (operation.service.key, *operation.server[:2]) == (
+            entry.service.key,
+            *entry.server[:2],
+        ):
+            return entry._replace(server=operation.server)
+    return entry
 
 
 def _line(entry: Entry) -> str:
@@ -260,6 +280,7 @@ def main() -> None:
             "count_inactive": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 300},
             "allow_last": {"type": "bool", "default": False},
+            "allow_missing": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

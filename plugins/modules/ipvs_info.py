@@ -47,7 +47,7 @@ options:
         description: Address of the real server.
         type: str
       state:
-        description: Such as V(ESTABLISHED), V(FIN_WAIT) or, for persistence, V(NONE).
+        description: Such as V(ESTABLISHED), V(FIN_WAIT) or, for persistence, V(NONE) and V(ASSURED).
         type: str
 attributes:
   check_mode:
@@ -256,7 +256,7 @@ def main() -> None:
             table = kernel.table()
         result["services"] = describe(table)
         if "connections" in gather:
-            with open("/proc/net/ip_vs_conn", encoding="ascii") as lines:
+            with open("/proc/net/ip_vs_conn", encoding="ascii", errors="backslashreplace") as lines:
                 result["connections"], result["connections_truncated"] = select(
                     parse_connections(lines), conditions, wanted["limit"]
                 )

@@ -43,7 +43,7 @@ options:
     type: int
     default: 1
   maxlen:
-    description: Longest datagram in bytes, 1024 to 65487; if not given, the kernel takes what the interface carries.
+    description: Bytes of the longest datagram, 1024 to 65487; if not given, the kernel chooses, such as 1472.
     type: int
 attributes:
   check_mode:
@@ -86,6 +86,7 @@ operations:
   sample: ["stop master", "start master"]
 """
 
+import errno
 import os
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
@@ -94,7 +95,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import address_of
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_edge import open_kernel
+from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_edge import failing, open_kernel
 from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_netlink import Daemon
 
 ROLES = {"master": ("master",), "backup": ("backup",), "both": ("backup", "master"), "none": ()}
@@ -170,7 +171,8 @@ def main() -> None:
         module.fail_json(msg="Nothing was changed:\n" + "\n".join(problems))
 
     kernel = open_kernel(module, needed=module.params["role"] != "none")
-    running = kernel.daemons() if kernel else []
+    with failing(module):
+        running = kernel.daemons() if kernel else []
     stop, start = plan(running, wanted_daemons(module.params))
     after = sorted([daemon for daemon in running if daemon not in stop] + start)
     if kernel and not module.check_mode:
@@ -183,13 +185,15 @@ def main() -> None:
                 kernel.start_daemon(daemon)
                 done.append(f"start {daemon.role}")
         except OSError as error:
+            mixed = "; real servers of another family than their service rule them out"
             module.fail_json(
-                msg=f"The kernel refused to change the {daemon.role} daemon: {error.strerror}. Done: "
-                f"{', '.join(done) or 'nothing'}. Real servers of another family than their service rule them out.",
+                msg=f"The kernel refused to change the {daemon.role} daemon: {error.strerror}"
+                f"{mixed if error.errno == errno.EINVAL else ''}. Done before: {', '.join(done) or 'nothing'}.",
                 changed=bool(done),
                 operations=done,
             )
-        after = kernel.daemons()
+        with failing(module):
+            after = kernel.daemons()
     result: dict[str, Any] = {
         "changed": bool(stop or start),
         "operations": [f"stop {daemon.role}" for daemon in stop] + [f"start {daemon.role}" for daemon in start],

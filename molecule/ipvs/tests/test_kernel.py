@@ -97,7 +97,7 @@ class Machine:
 
 def identities(table: Table) -> list[dict[str, Any]]:
     """Return the services of a table without their real servers."""
-    return [{**service, "real_servers": []} for service in describe(table)]
+    return [{name: value for name, value in service.items() if name != "real_servers"} for service in describe(table)]
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +246,7 @@ def test_timeouts_are_set_and_read(empty: Machine) -> None:
 def test_a_wrong_list_changes_nothing(empty: Machine) -> None:
     wrong = [WEB, {**WEB, "port": 81, "scheduler": "twos"}, {**WEB6, "real_servers": [{"address": "x", "weight": -1}]}]
     result = empty.refused("ipvs", services=wrong)
-    assert [problem["rule"] for problem in result["problems"]] == ["unknown_scheduler", "wrong_address"]
+    assert [problem["rule"] for problem in result["problems"]] == ["unknown_scheduler", "wrong_address", "out_of_range"]
     assert empty.lines() == []
 
 
@@ -260,6 +260,11 @@ def test_what_the_kernel_refuses_is_named_and_the_next_run_goes_on(empty: Machin
     assert len(result["operations"]) + 1 + len(result["untried"]) == 3 + 3 + 3 * 400
     assert result["untried"]
     assert len(empty.lines()) == len(result["operations"])
+    # Nor is anything removed that the refused one was to replace.
+    before = empty.lines()
+    swapped = {**WEB, "real_servers": [{"address": "224.0.0.9"}]}
+    assert empty.refused("ipvs", services=[swapped], purge=True)["operations"] == []
+    assert empty.lines() == before
     good = [WEB, {**bad, "real_servers": bad["real_servers"][:1]}, *many]
     assert len(empty.module("ipvs", services=good)["operations"]) == len(result["untried"])
 
@@ -349,6 +354,7 @@ def test_a_server_is_drained_and_taken_in_again(empty: Machine) -> None:
         [0],
     )
     assert empty.module("ipvs_drain", real_server="198.51.100.1")["changed"] is False
+    assert "is in no service" in empty.refused("ipvs_drain", real_server="198.51.100.11")["msg"]
     assert "no real server takes connections" in empty.refused("ipvs_drain", real_server="198.51.100.2")["msg"]
     assert empty.module("ipvs_drain", real_server="198.51.100.1", state="active", weight=2)["changed"] is True
     assert empty.module("ipvs", services=[WEB, WEB6], purge=True)["changed"] is False
@@ -365,7 +371,7 @@ def test_ldirectord_does_not_get_in_the_way(watched: Machine, table: Table, rest
     """It starts, fills and empties its own service while the module works; neither touches what the other has made."""
     if restart:
         watched.run("systemctl", "--no-block", "restart", "ldirectord")
-    watched.module("ipvs", services=describe(table))
+    watched.module("ipvs", services=describe(table), _ansible_diff=True)
     assert plan(watched.table(), table) == []
     watched.module("ipvs", services=identities(table), state="absent")
 

@@ -125,7 +125,12 @@ def test_who_is_drained_has_weight_0(names: list[str], weights: list[int]) -> No
     assert [server["weight"] for service in drained(services, names) for server in service["real_servers"]] == weights
 
 
+def test_what_is_no_real_server_is_left_alone() -> None:
+    services = [{"port": 443, "real_servers": [{"adress": "192.0.2.21"}]}, {"vip": "192.0.2.30"}]
+    assert drained(services, ["192.0.2.21"]) == [services[0], {"vip": "192.0.2.30", "real_servers": []}]
+
+
 def test_an_ipv6_server_is_drained_by_address_or_endpoint() -> None:
-    services = [{"port": 443, "real_servers": [{"address": "2001:db8::1", "weight": 1}]}]
-    for name in ("2001:db8::1", "[2001:db8::1]:443"):
+    services = [{"port": 443, "real_servers": [{"address": "2001:DB8:0::1", "weight": 1}]}]
+    for name in ("2001:db8::1", "[2001:db8::1]:443", "2001:db8:0:0::1"):
         assert drained(services, [name])[0]["real_servers"][0]["weight"] == 0

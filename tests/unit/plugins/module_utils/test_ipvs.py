@@ -213,6 +213,14 @@ def test_a_line_that_is_none_is_named(line: str) -> None:
         parse_table([line])
 
 
+def test_an_empty_list_of_real_servers_to_remove_removes_nothing() -> None:
+    current = table_of(WEB)
+    nothing, problems = read([{**WEB, "real_servers": []}], identify=True)
+    assert (plan_removal(current, nothing), problems) == ([], [])
+    whole, problems = read([{"vip": "192.0.2.30", "port": 80}], identify=True)
+    assert [operation.kind for operation in plan_removal(current, whole)] == ["delete_service"]
+
+
 # --- what is refused
 
 
@@ -294,6 +302,23 @@ def server(**fields: object) -> dict[str, Any]:
 def test_each_mistake_is_named(service: dict[str, Any], rule: str, path: str) -> None:
     _table, problems = read([service], set(SCHEDULERS) - {"twos"})
     assert [(problem.rule, problem.path) for problem in problems] == [(rule, path)]
+
+
+def test_without_an_identity_the_rest_is_still_read() -> None:
+    entry = {"vip": "x", "port": 81, "scheduler": "??", "real_servers": [{"address": "y", "weight": -1, "port": 82}]}
+    _table, problems = read([entry])
+    assert [problem.rule for problem in problems] == [
+        "wrong_address",
+        "unknown_scheduler",
+        "wrong_address",
+        "out_of_range",
+    ]
+
+
+@pytest.mark.parametrize("netmask", ["064", "0", "129", "1281", " 64", "6x"])
+def test_a_prefix_length_has_one_spelling(netmask: str) -> None:
+    _table, problems = read([{"vip": "2001:db8::30", "port": 80, "persistence": {"netmask": netmask}}])
+    assert [problem.rule for problem in problems] == ["wrong_netmask"]
 
 
 def test_all_mistakes_are_named_at_once() -> None:
