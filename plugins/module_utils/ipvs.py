@@ -156,12 +156,15 @@ def address_of(text: object) -> tuple[int, str] | None:
 
 
 def read(
-    given: Sequence[object], schedulers: Collection[str] | None = None, identify: bool = False
+    given: Sequence[object],
+    schedulers: Collection[str] | None = None,
+    identify: bool = False,
+    families: Collection[int] = (4, 6),
 ) -> tuple[dict[Key, Service], list[Problem]]:
     """Return the table that a list of services describes, and everything wrong with it.
 
     given: dicts in the vocabulary of OPTIONS. schedulers: those that this kernel has, None if that is not known.
-    identify: only the identities matter, as for what is to be removed.
+    identify: only the identities matter, as for what is to be removed. families: those that this kernel has.
     """
     problems: list[Problem] = []
     table: dict[Key, Service] = {}
@@ -184,6 +187,9 @@ def read(
             reader.service(Key(4, "tcp", "", 0, 0), fields, schedulers, identify)
             continue
         reader.path = f"{path} ({key})"
+        if key.family not in families:
+            problem = f"this kernel has no IPv{key.family}"
+            reader.wrong("no_family", "", "", problem, "remove it, or start the kernel with that address family")
         service = reader.service(key, fields, schedulers, identify)
         if key in places:
             reader.wrong("duplicate_service", "", "", f"is the same service as {places[key]}", "remove one of the two")

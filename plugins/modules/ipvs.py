@@ -213,6 +213,11 @@ def kernel_schedulers() -> set[str] | None:
     return {name[6:] for name in names if re.match(r"ip_vs_(?!ftp$|pe_)", name)}
 
 
+def kernel_families() -> set[int]:
+    """Return the address families that this kernel has: IPv6 may be left out or switched off at its start."""
+    return {4, 6} if os.path.exists("/proc/net/if_inet6") else {4}
+
+
 def check_timeouts(given: Mapping[str, int | None]) -> list[Problem]:
     """Return what is wrong with the timeouts."""
     return [
@@ -272,7 +277,7 @@ def main() -> None:
     absent = module.params["state"] == "absent"
     if absent and (module.params["purge"] or module.params["timeouts"]):
         module.fail_json(msg="With state=absent, purge and timeouts mean nothing: remove them.")
-    wanted, problems = read(module.params["services"], kernel_schedulers(), identify=absent)
+    wanted, problems = read(module.params["services"], kernel_schedulers(), absent, kernel_families())
     problems += check_timeouts(module.params["timeouts"] or {})
     if problems:
         lines = [f"{p.path}{' = ' + p.value if p.value else ''}: {p.problem}; {p.remedy}" for p in problems]

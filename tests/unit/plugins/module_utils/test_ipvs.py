@@ -334,6 +334,14 @@ def test_all_mistakes_are_named_at_once() -> None:
     ]
 
 
+def test_an_address_family_that_the_kernel_has_not_is_named() -> None:
+    services = [WEB, {"vip": "2001:db8::30", "port": 80}, {"fwmark": 1, "family": 6}]
+    assert [problem.path for problem in read(services, families={4})[1]] == [
+        "services[1] (tcp [2001:db8::30]:80)",
+        "services[2] (fwmark 1 IPv6)",
+    ]
+
+
 def test_a_scheduler_of_ones_own_is_left_to_the_kernel() -> None:
     assert read([{**WEB, "scheduler": "my_own"}])[1] == []
     assert read([{**WEB, "scheduler": "my_own"}], {"my_own", "rr"})[1] == []
