@@ -22,24 +22,31 @@ description:
 options:
   services:
     description:
-      - The virtual services, a list of dictionaries. What is given of a service is the whole of it, what is not given
-        becomes the default.
-      - C(vip) (address, IPv4 or IPv6), C(port) (1 to 65535; 0, every port, only with persistence) and C(protocol)
-        (V(tcp), the default, V(udp) or V(sctp)) say which service; in their place C(fwmark), the mark that a packet
-        filter has set (1 to 4294967295), with C(family) V(4), the default, or V(6).
-      - C(scheduler), any that the kernel has, default V(wlc); C(scheduler_flags), a list of V(sh-fallback),
-        V(sh-port) with V(sh), V(mh-fallback), V(mh-port) with V(mh), V(flag-1) to V(flag-3) with any other.
-      - C(persistence), a dictionary of C(timeout) (seconds, default 300), C(netmask) (of clients that count as one,
-        such as V(255.255.255.0), for IPv6 a prefix length) and C(engine) (V(sip); udp and fwmark services only). Not
-        given, there is none.
-      - C(one_packet), each packet is scheduled by itself; udp and fwmark services only. Default V(false).
-      - C(forwarding), V(direct), the default, V(nat) or V(tunnel), of all its real servers that name no other.
-      - C(real_servers), a list of dictionaries. C(address), required; C(port), default the service's, another only
-        with V(nat) or a mark; C(weight), 0 to 2147483647, default 1, 0 for no new connections; C(forwarding);
-        C(upper_threshold), 0 to 65535 connections from which on it gets no new ones, 0, the default, for no limit;
-        C(lower_threshold), below which it gets some again; C(tunnel), a dictionary of C(type) (V(ipip), the default,
-        V(gue) or V(gre)), C(port) (gue only, required there) and C(checksum) (V(none), the default, V(full), or
-        V(remote), gue only). With V(tunnel) the family of the address may differ from the service's.
+      - The virtual services, each a dictionary with the keys below. What is given of a service is the whole of it, what
+        is not given becomes the default.
+      - C(vip) - virtual address, IPv4 or IPv6. A service has either this or C(fwmark).
+      - C(port) - 1 to 65535, or 0, every port, which goes only with persistence. Default 0.
+      - C(protocol) - V(tcp), the default, V(udp) or V(sctp).
+      - C(fwmark) - in place of the three, the mark that a packet filter has set, 1 to 4294967295.
+      - C(family) - with C(fwmark), V(4), the default, or V(6).
+      - C(scheduler) - any that the kernel has, such as V(rr), V(wrr) or V(mh). Default V(wlc).
+      - C(scheduler_flags) - list of V(sh-fallback) and V(sh-port) with V(sh), V(mh-fallback) and V(mh-port) with V(mh),
+        V(flag-1) to V(flag-3) with any.
+      - C(one_packet) - schedule each packet by itself; udp and fwmark services only. Default V(false).
+      - C(persistence) - dictionary of C(timeout) (seconds, 1 to 2678400, default 300), C(netmask) (of clients that count
+        as one, such as V(255.255.255.0), for IPv6 a prefix length) and C(engine) (V(sip); udp and fwmark services only).
+        Not given, there is none.
+      - C(forwarding) - V(direct), the default, V(nat) or V(tunnel), for those real servers that name no other.
+      - C(real_servers) - list of dictionaries with the keys below.
+      - C(real_servers[].address) - required, IPv4 or IPv6; of the service's family unless C(forwarding) is V(tunnel).
+      - C(real_servers[].port) - default is the service's; another one only with V(nat) or a mark.
+      - C(real_servers[].forwarding) - default is the service's.
+      - C(real_servers[].weight) - 0 to 2147483647, 0 for no new connections. Default 1.
+      - C(real_servers[].upper_threshold) - connections from which on it gets no new ones, 0 to 65535, 0 for no limit.
+        Default 0.
+      - C(real_servers[].lower_threshold) - connections below which it gets some again. Default 0.
+      - C(real_servers[].tunnel) - with V(tunnel), dictionary of C(type) (V(ipip), the default, V(gue) or V(gre)), C(port)
+        (gue only, required there) and C(checksum) (V(none), the default, V(full), or V(remote), gue only).
     type: list
     elements: dict
     default: []
