@@ -33,8 +33,8 @@ options:
       - C(scheduler_flags) - list of V(sh-fallback) and V(sh-port) with V(sh), V(mh-fallback) and V(mh-port) with V(mh),
         V(flag-1) to V(flag-3) with any.
       - C(one_packet) - schedule each packet by itself; udp and fwmark services only. Default V(false).
-      - C(persistence) - dictionary of C(timeout) (seconds, 1 to 2678400, default 300), C(netmask) (of clients that count
-        as one, such as V(255.255.255.0), for IPv6 a prefix length) and C(engine) (V(sip); udp and fwmark services only).
+      - C(persistence) - dictionary of C(timeout) (seconds, 1 to 2678400, default 300), C(netmask) (of clients that
+        count as one, such as V(255.255.255.0), for IPv6 a prefix length) and C(engine) (V(sip); for udp and fwmark).
         Not given, there is none.
       - C(forwarding) - V(direct), the default, V(nat) or V(tunnel), for those real servers that name no other.
       - C(real_servers) - list of dictionaries with the keys below.
@@ -45,8 +45,8 @@ options:
       - C(real_servers[].upper_threshold) - connections from which on it gets no new ones, 0 to 65535, 0 for no limit.
         Default 0.
       - C(real_servers[].lower_threshold) - connections below which it gets some again. Default 0.
-      - C(real_servers[].tunnel) - with V(tunnel), dictionary of C(type) (V(ipip), the default, V(gue) or V(gre)), C(port)
-        (gue only, required there) and C(checksum) (V(none), the default, V(full), or V(remote), gue only).
+      - C(real_servers[].tunnel) - with V(tunnel), dictionary of C(type) (V(ipip), the default, V(gue) or V(gre)),
+        C(port) (gue only, required there) and C(checksum) (V(none), the default, V(full), or V(remote), gue only).
     type: list
     elements: dict
     default: []
