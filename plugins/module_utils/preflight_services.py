@@ -281,7 +281,7 @@ def static_and_managed(cluster: Cluster) -> Iterator[Complaint]:
 def unwatched_table(cluster: Cluster) -> Iterator[Complaint]:
     """Without ldirectord, checks and fallbacks mean nothing."""
     if cluster.get("lvs_director_static") and not cluster.get("heartbeat_manages_ldirectord"):
-        problem = "nobody checks the real servers: a failed one goes on getting its share of the connections"
+        problem = "nobody checks the real servers: a failed one goes on getting connections, and fallbacks get none"
         yield Complaint("lvs_director_static", "true", problem, "let ldirectord keep the table (false)")
 
 
