@@ -78,7 +78,9 @@ def empty_table() -> Iterator[list[str]]:
     (ip_vs_trash_get_dest()): a table that is emptied and filled again would measure that.
     """
     for _ in range(60):
-        before, after = idle(), (time.sleep(0.5), idle())[1]
+        before = idle()
+        time.sleep(0.5)  # the span over which idleness is measured
+        after = idle()
         if (after[0] - before[0]) > 0.9 * (after[1] - before[1]):
             break
     subprocess.run(["ip", "netns", "add", NAMESPACE], check=True)

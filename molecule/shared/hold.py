@@ -4,12 +4,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Open one connection to an address and ask for a page over it once a second; never open another.
 
-A file always tells how it stands: 'served N' after N answers, 'broken after N: reason' at the end.
+A file always tells how it stands: 'served N' after N answers, 'broken after N: reason' at the end. Another one, with
+.pid behind its name, has the id by which this process can be ended.
 """
 
 from __future__ import annotations
 
 import http.client
+import os
 import sys
 import time
 from pathlib import Path
@@ -18,6 +20,7 @@ from pathlib import Path
 def main() -> None:
     """Ask until the connection breaks or this process is ended."""
     address, report = sys.argv[1], Path(sys.argv[2])
+    Path(f"{report}.pid").write_text(str(os.getpid()))
     connection = http.client.HTTPConnection(address, timeout=15)
     connection.connect()
     connection.auto_open = 0  # http.client would open the next one silently

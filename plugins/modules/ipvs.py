@@ -18,7 +18,8 @@ description:
   - Everything wrong with the services is named at once, before the first change.
   - The kernel knows no transaction. If it refuses an operation, the module stops soon after, fails, and says in
     RV(operations), RV(refused) and RV(untried) how far it came; the next run goes on from there.
-  - It speaks to the kernel itself; C(ipvsadm) is not needed. C(ip_vs) is loaded where it is not.
+  - It speaks to the kernel itself; C(ipvsadm) is not needed, but its manual explains the terms. C(ip_vs) is loaded
+    where it is not.
 options:
   services:
     description:
@@ -89,9 +90,6 @@ attributes:
     description: Linux with IPVS; root.
 seealso:
   - module: codalvs.ha.ipvs_info
-  - name: ipvsadm(8)
-    description: The terms used here.
-    link: https://manpages.debian.org/ipvsadm
 """
 
 EXAMPLES = r"""
