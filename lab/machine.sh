@@ -35,5 +35,5 @@ sealed socat -d0 -t 86400 UNIX-LISTEN:/lab/run/exec.sock,fork,mode=600 TCP:198.1
 
 export HOME=/tmp TMPDIR=/tmp
 sealed /usr/bin/linux.uml "mem=${MEMORY}M" ubd0=/lab/state/cow,/lab/base/disk.img root=/dev/ubda rw seccomp=on \
-    vec0:transport=tap,ifname=tap0,depth=128,gro=1 con0=null,fd:1 con=null ssl=null panic=-1 quiet &
+    vec0:transport=tap,ifname=tap0,depth=128,gro=1 con0=null,fd:1 con=null ssl=null panic=-1 quiet rt_group_sched=0 &
 wait "$!"

@@ -4,33 +4,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ask an address for a page over and over, and print one line of JSON for each attempt.
 
-Each attempt is a new TCP connection with a short time limit, shorter than TCP's first retransmission (1 s), so that a
-repeated SYN can't hide an outage. A line is {"at": seconds since the epoch, "ok": bool, "body": first line or error}.
+Attempts begin at fixed times, whatever has become of those before, so that an outage is seen to the interval. Each is a
+new TCP connection with a time limit shorter than TCP's first retransmission (1 s), so that a repeated SYN can't hide an
+outage. A line is {"at": seconds since the epoch, "ok": bool, "body": first line or error}; they come in the order of
+their beginnings.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
-import socket
 import time
+from asyncio import Queue, Task
+from typing import Any
 
 
-def ask(address: str, port: int, path: str, limit: float) -> str:
-    """Return the first line of the page's body; raises OSError when the answer isn't there within the limit (s)."""
-    deadline = time.monotonic() + limit
-    with socket.create_connection((address, port), timeout=limit) as connection:
-        connection.sendall(f"GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
-        answer = b""
-        while True:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError("timed out")
-            connection.settimeout(left)
-            chunk = connection.recv(65536)
-            if not chunk:
-                break
-            answer += chunk
+async def ask(address: str, port: int, path: str) -> str:
+    """Return the first line of the page's body; raises OSError when there is none."""
+    reader, writer = await asyncio.open_connection(address, port)
+    try:
+        writer.write(f"GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
+        answer = await reader.read()
+    finally:
+        writer.close()
     if not answer:
         raise OSError("empty answer")
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -38,6 +35,36 @@ def ask(address: str, port: int, path: str, limit: float) -> str:
     if " 200 " not in f"{status} ":
         raise OSError(status)
     return body.decode(errors="replace").strip().partition("\n")[0]
+
+
+async def attempt(options: argparse.Namespace) -> dict[str, Any]:
+    """Ask once, and tell what came of it."""
+    at = time.time()
+    try:
+        body = await asyncio.wait_for(ask(options.address, options.port, options.path), options.limit)
+        return {"at": at, "ok": True, "body": body}
+    except asyncio.TimeoutError:
+        return {"at": at, "ok": False, "body": "timed out"}
+    except OSError as error:
+        return {"at": at, "ok": False, "body": str(error)}
+
+
+async def begin(options: argparse.Namespace, attempts: Queue[Task[dict[str, Any]] | None]) -> None:
+    """Begin the attempts, each at its time."""
+    start = time.monotonic()
+    for number in range(int(options.seconds / options.interval)):
+        await asyncio.sleep(start + number * options.interval - time.monotonic())
+        attempts.put_nowait(asyncio.create_task(attempt(options)))
+    attempts.put_nowait(None)
+
+
+async def poll(options: argparse.Namespace) -> None:
+    """Print each attempt, once all before it are printed."""
+    attempts: Queue[Task[dict[str, Any]] | None] = Queue()
+    beginning = asyncio.create_task(begin(options, attempts))
+    while (task := await attempts.get()) is not None:
+        print(json.dumps(await task), flush=True)
+    await beginning
 
 
 def main() -> None:
@@ -49,16 +76,7 @@ def main() -> None:
     parser.add_argument("--interval", type=float, default=0.05, help="seconds between two attempts")
     parser.add_argument("--limit", type=float, default=0.4, help="seconds until an attempt has failed")
     parser.add_argument("--seconds", type=float, default=10, help="how long to go on")
-    options = parser.parse_args()
-    end = time.monotonic() + options.seconds
-    while (start := time.monotonic()) < end:
-        at = time.time()
-        try:
-            result = {"ok": True, "body": ask(options.address, options.port, options.path, options.limit)}
-        except OSError as error:
-            result = {"ok": False, "body": str(error)}
-        print(json.dumps({"at": at, **result}), flush=True)
-        time.sleep(max(0.0, options.interval - (time.monotonic() - start)))
+    asyncio.run(poll(parser.parse_args()))
 
 
 if __name__ == "__main__":

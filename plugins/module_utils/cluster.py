@@ -41,6 +41,7 @@ def cluster(hosts: Hosts, groups: Groups) -> dict[str, Any]:
     vips: [{address, prefix, interface, node}], each VIP once;
     nodes: Heartbeat's names of the directors, in order of preference;
     links: [{type: ucast, interface, peers}], one for every network that all directors share;
+    sync_interface: that of the link over which connections are synchronised: one without VIPs where there is one, or None;
     resource_groups: [{node, resources}], the lines of haresources;
     real_server_vips: {host: [{address, forwarding}]}, only direct and tunnel (NAT needs none);
     reserved_ports: {director: [port]}, of the TCP services that no program of the director's own may answer;
@@ -50,13 +51,15 @@ def cluster(hosts: Hosts, groups: Groups) -> dict[str, Any]:
     directors = list(groups.get("directors", ()))
     nodes = {name: node_name(hosts, name) for name in directors}
     vips = list(_vips(services, hosts, directors, nodes))
+    links = list(_links(hosts, directors))
     managed = bool(directors) and _boolean(hosts[directors[0]].get("heartbeat_manages_ldirectord", False))
     return {
         "services": services,
         "table": [_in_table(service) for service in services],
         "vips": vips,
         "nodes": list(nodes.values()),
-        "links": list(_links(hosts, directors)),
+        "links": links,
+        "sync_interface": _sync_interface(links, vips),
         "resource_groups": list(_resource_groups(vips, managed)),
         "real_server_vips": _real_server_vips(services),
         "reserved_ports": {name: _reserved_ports(services, name) for name in directors},
@@ -209,6 +212,13 @@ def _links(hosts: Hosts, directors: Sequence[str]) -> Iterator[dict[str, Any]]:
         ]
         if len(peers) == len(directors) and address.version == 4:
             yield {"type": "ucast", "interface": interface, "peers": peers}
+
+
+def _sync_interface(links: Sequence[Mapping[str, Any]], vips: Sequence[Mapping[str, Any]]) -> str | None:
+    """Choose a dedicated link before one that clients use: what is sent is neither signed nor encrypted."""
+    public = {vip["interface"] for vip in vips}
+    names = [str(link["interface"]) for link in links]
+    return next((name for name in names if name not in public), names[0] if names else None)
 
 
 def _resource_groups(vips: Sequence[dict[str, Any]], managed: bool) -> Iterator[dict[str, Any]]:

@@ -14,6 +14,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import 
     Complaint,
     Network,
     Service,
+    known,
     rule,
     to_host_addresses,
 )
@@ -222,3 +223,28 @@ def _fault(ip: Address, near: list[IPv4Interface | IPv6Interface]) -> str | None
         if ip.version == 4 and ip == network.broadcast_address:
             return f"the broadcast address of {network}"
     return None
+
+
+@rule("sync_without_link")
+def sync_without_link(cluster: Cluster) -> Iterator[Complaint]:
+    """The sync daemons speak over one interface, which both directors must have."""
+    interface = known(cluster.get("lvs_director_sync_interface"))
+    if interface is None:
+        return
+    lacking = [
+        host
+        for host in cluster.directors
+        if cluster.addresses.get(host) and interface not in [own.interface for own in cluster.addresses[host]]
+    ]
+    if lacking:
+        problem = f"there is no such interface in ha_interfaces of {' and '.join(lacking)}"
+        yield Complaint("lvs_director_sync_interface", show(interface), problem, "use an interface of both directors")
+
+
+@rule("bad_sync")
+def bad_sync(cluster: Cluster) -> Iterator[Complaint]:
+    """ipvsadm(8): a syncid is 0 to 255; a copy lives for three minutes at first, so the refresh must come well before."""
+    for name, low, high in (("lvs_director_sync_id", 0, 255), ("lvs_director_sync_refresh", 1, 60)):
+        number = known(cluster.get(name))
+        if number is not None and not low <= number <= high:
+            yield Complaint(name, show(number), f"must be a whole number from {low} to {high}", "write such a value")
