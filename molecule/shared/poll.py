@@ -43,7 +43,7 @@ async def attempt(options: argparse.Namespace) -> dict[str, Any]:
     try:
         body = await asyncio.wait_for(ask(options.address, options.port, options.path), options.limit)
         return {"at": at, "ok": True, "body": body}
-    except asyncio.TimeoutError:
+    except TimeoutError:
         return {"at": at, "ok": False, "body": "timed out"}
     except OSError as error:
         return {"at": at, "ok": False, "body": str(error)}

@@ -23,7 +23,21 @@ Hosts = Mapping[str, Mapping[str, Any]]
 Groups = Mapping[str, Sequence[str]]
 
 # What this file reads of a host; the filter fetches no other variable, so that an unrelated one can't fail it.
-VARIABLES = ("ha_interfaces", "ha_virtual_services", "heartbeat_node_name", "heartbeat_manages_ldirectord")
+VARIABLES = (
+    "ha_interfaces",
+    "ha_virtual_services",
+    "heartbeat_node_name",
+    "heartbeat_manages_ldirectord",
+    "heartbeat_profile",
+)
+
+# Heartbeat's times by heartbeat_profile. Realtime priority, which Heartbeat takes where it may, allows the short ones.
+PROFILES = {
+    "thesis": {"keepalive": "2", "warntime": "10", "deadtime": "20", "initdead": "40"},
+    "balanced": {"keepalive": "200ms", "warntime": "600ms", "deadtime": "1500ms", "initdead": "12"},
+    "fast": {"keepalive": "100ms", "warntime": "250ms", "deadtime": "500ms", "initdead": "12"},
+}
+PROFILE = "balanced"
 
 
 class ClusterError(ValueError):
@@ -38,10 +52,11 @@ def cluster(hosts: Hosts, groups: Groups) -> dict[str, Any]:
     The result is a dict of
     services: the virtual services, completed and with their real servers' addresses (see resolve_services);
     table: the same services in the vocabulary of the module ipvs, which knows no checks;
+    times: {keepalive, warntime, deadtime, initdead} of the profile, as Heartbeat takes them;
     vips: [{address, prefix, interface, node}], each VIP once;
     nodes: Heartbeat's names of the directors, in order of preference;
     links: [{type: ucast, interface, peers}], one for every network that all directors share;
-    sync_interface: that of the link over which connections are synchronised: one without VIPs where there is one, or None;
+    sync_interface: of the link over which connections are synchronised, without VIPs where there is one, or None;
     resource_groups: [{node, resources}], the lines of haresources;
     real_server_vips: {host: [{address, forwarding}]}, only direct and tunnel (NAT needs none);
     reserved_ports: {director: [port]}, of the TCP services that no program of the director's own may answer;
@@ -51,11 +66,13 @@ def cluster(hosts: Hosts, groups: Groups) -> dict[str, Any]:
     directors = list(groups.get("directors", ()))
     nodes = {name: node_name(hosts, name) for name in directors}
     vips = list(_vips(services, hosts, directors, nodes))
+    profile = hosts[directors[0]].get("heartbeat_profile") if directors else None
     links = list(_links(hosts, directors))
     managed = bool(directors) and _boolean(hosts[directors[0]].get("heartbeat_manages_ldirectord", False))
     return {
         "services": services,
         "table": [_in_table(service) for service in services],
+        "times": PROFILES.get(str(profile or PROFILE), PROFILES[PROFILE]),
         "vips": vips,
         "nodes": list(nodes.values()),
         "links": links,

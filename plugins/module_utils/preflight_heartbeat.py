@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from ansible_collections.codalvs.ha.plugins.module_utils.cluster import PROFILES
 from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_config import parse_resource
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import (
     Address,
@@ -78,8 +79,8 @@ def time_order(cluster: Cluster) -> Iterator[Complaint]:
             continue
         if longer < factor * shorter or (relation == ">" and longer == factor * shorter):
             wanted = "longer than" if relation == ">" else "at least"
-            problem = f"must be {wanted} {'twice ' if factor == 2 else ''}{than} ({show(cluster.get(than))})"
-            yield Complaint(name, show(cluster.get(name)), problem, f"raise it, or lower {than}")
+            problem = f"must be {wanted} {'twice ' if factor == 2 else ''}{than} ({show(_time(cluster, than))})"
+            yield Complaint(name, show(_time(cluster, name)), problem, f"raise it, or lower {than}")
 
 
 @rule("short_initdead", "warning")
@@ -94,7 +95,7 @@ def short_initdead(cluster: Cluster) -> Iterator[Complaint]:
         seconds = f"{float(least) / 1000:g}"
         problem = f"below {seconds} s (twice heartbeat_deadtime, and 10 s) a slow boot makes both directors active"
         remedy = f"raise it to at least {seconds}"
-        yield Complaint("heartbeat_initdead", show(cluster.get("heartbeat_initdead")), problem, remedy)
+        yield Complaint("heartbeat_initdead", show(_time(cluster, "heartbeat_initdead")), problem, remedy)
 
 
 @rule("bad_authkeys")
@@ -319,9 +320,16 @@ def _address(resource: str) -> Address | None:
     return to_address(parsed.arguments[0].split("/")[0]) if is_one else None
 
 
+def _time(cluster: Cluster, name: str) -> str | None:
+    """Return a time setting as it is written, or else as the profile has it."""
+    given = cluster.get(name)
+    profile = PROFILES.get(str(known(cluster.get("heartbeat_profile"))))
+    return profile[name.removeprefix("heartbeat_")] if given is None and profile else given
+
+
 def _milliseconds(cluster: Cluster, name: str) -> Fraction | None:
     """Return a time setting; None (or nothing at all) when it is no valid time."""
-    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(ms|us)?", cluster.get(name) or "")
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(ms|us)?", _time(cluster, name) or "")
     if not match:
         return None
     milliseconds = Fraction(match[1]) * {None: Fraction(1000), "ms": Fraction(1), "us": Fraction(1, 1000)}[match[2]]

@@ -243,7 +243,7 @@ def sync_without_link(cluster: Cluster) -> Iterator[Complaint]:
 
 @rule("bad_sync")
 def bad_sync(cluster: Cluster) -> Iterator[Complaint]:
-    """ipvsadm(8): a syncid is 0 to 255; a copy lives for three minutes at first, so the refresh must come well before."""
+    """ipvsadm(8): a syncid is 0 to 255. A copy lives for three minutes at first; the refresh must come well before."""
     for name, low, high in (("lvs_director_sync_id", 0, 255), ("lvs_director_sync_refresh", 1, 60)):
         number = known(cluster.get(name))
         if number is not None and not low <= number <= high:
