@@ -1,0 +1,104 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What ipvs-resync makes of the kernel's lists: messages as ip_vs_sync.c reads them."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+PROGRAM = Path(__file__).resolve().parents[2] / "roles/lvs_director/files/ipvs-resync"
+_spec = spec_from_loader("ipvs_resync", SourceFileLoader("ipvs_resync", str(PROGRAM)))
+assert _spec is not None
+assert _spec.loader is not None
+resync = module_from_spec(_spec)
+_spec.loader.exec_module(resync)
+
+TABLE = """IP Virtual Server version 1.2.1 (size=4096)
+Prot LocalAddress:Port Scheduler Flags
+  -> RemoteAddress:Port Forward Weight ActiveConn InActConn
+TCP  C612141E:0050 wrr
+  -> C6121416:0050      Route   1      0          0
+TCP  [2001:0db8:0000:0000:0000:0000:0000:0030]:0050 wrr
+  -> [2001:0db8:0000:0000:0000:0000:0000:0021]:0050      Tunnel  1      0          0
+FWM  00000007 wlc persistent 300
+  -> 0A000005:0000      Masq    1      0          0
+""".splitlines()
+KNOWN = resync.destinations(TABLE)
+
+
+def line(protocol, client, vip, server, state="ESTABLISHED", expires=899):
+    return f"{protocol:3} {client} {vip} {server} {state:11} {expires:7}"
+
+
+V4 = line("TCP", "C6121464 8AE6", "C612141E 0050", "C6121416 0050")
+V6 = line(
+    "TCP",
+    "2001:0db8:0000:0000:0000:0000:0000:0100 8AE6",
+    "2001:0db8:0000:0000:0000:0000:0000:0030 0050",
+    "2001:0db8:0000:0000:0000:0000:0000:0021 0050",
+)
+
+
+def read(entry):
+    """Read an entry as ip_vs_proc_sync_conn() does."""
+    kind, protocol, size, flags, state, *ports, mark, timeout = struct.unpack_from("!BBHIHHHHII", entry)
+    width = 16 if kind & 1 else 4
+    family = socket.AF_INET6 if kind & 1 else socket.AF_INET
+    addresses = [socket.inet_ntop(family, entry[24 + at * width :][:width]) for at in range(3)]
+    assert size == len(entry) == (72 if kind & 1 else 36)  # sizeof(struct ip_vs_sync_v6), ..._v4
+    return protocol, flags, state, ports, mark, timeout, addresses
+
+
+def test_an_established_connection_is_told():
+    """Client, VIP, real server, and how to reach it; no time: the other kernel gives its own."""
+    (entry,) = resync.entries([V4], KNOWN)
+    ports = [0x8AE6, 80, 80]
+    assert read(entry) == (6, 3, 1, ports, 0, 0, ["198.18.20.100", "198.18.20.30", "198.18.20.22"])
+
+
+def test_ipv6_is_told():
+    """With the type's lowest bit (STYPE_F_INET6)."""
+    (entry,) = resync.entries([V6], KNOWN)
+    assert read(entry)[1] == 2
+    assert read(entry)[-1] == ["2001:db8::100", "2001:db8::30", "2001:db8::21"]
+
+
+def test_a_mark_goes_with_its_connection():
+    """A connection of a fwmark service has the packet's own address; the other kernel finds the service by the mark."""
+    (entry,) = resync.entries([line("TCP", "C6121464 8AE6", "CB007101 01BB", "0A000005 01BB")], KNOWN)
+    assert (read(entry)[1], read(entry)[4]) == (0, 7)
+
+
+def test_a_template_keeps_its_time():
+    """Persistence: port 0, the template flag, and the seconds that are left."""
+    (entry,) = resync.entries([line("TCP", "C6121464 0000", "C612141E 0050", "C6121416 0050", "NONE", 77)], KNOWN)
+    assert (read(entry)[1], read(entry)[5]) == (0x1003, 77)
+
+
+def test_what_ends_and_what_is_unknown_is_left_out():
+    """Closing connections are not worth telling; without a known real server nobody could use them."""
+    closing = V4.replace("ESTABLISHED", "FIN_WAIT   ")
+    unknown = V4.replace("C6121416", "C6121417")
+    assert list(resync.entries(["Pro FromIP", closing, unknown, ""], KNOWN)) == []
+
+
+@given(st.lists(st.sampled_from([V4, V6]), max_size=600), st.integers(1024, 65487), st.integers(0, 255))
+def test_datagrams_hold_every_entry_once_and_stay_short(lines, longest, syncid):
+    """ip_vs_process_message(): version 1, the size is that of the datagram, at most 255 connections."""
+    entries = list(resync.entries(lines, KNOWN))
+    told = b""
+    for message in resync.messages(entries, syncid, longest):
+        reserved, number, size, count, version, spare = struct.unpack_from("!BBHBbH", message)
+        assert (reserved, number, size, version, spare) == (0, syncid, len(message), 1, 0)
+        assert 0 < count <= 255
+        assert len(message) <= longest
+        told += message[8:]
+    assert told == b"".join(entries)
