@@ -61,7 +61,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-attempts:
+connections:
   description: Connections tried.
   type: int
   returned: success
@@ -167,7 +167,7 @@ def main() -> None:
     errors = [attempt.error for attempt in attempts if attempt.error]
     module.exit_json(
         changed=False,
-        attempts=len(attempts),
+        connections=len(attempts),
         failed=len(errors),
         outage=round(longest_outage(attempts, options["interval"]), 3),
         reasons=sorted(set(errors)),
