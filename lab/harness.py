@@ -18,7 +18,8 @@ import tarfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -56,6 +57,14 @@ def longest_outage(attempts: list[Attempt]) -> float:
     if failed and last_good is not None:
         raise HarnessError("the service did not come back while the client was asking")
     return longest
+
+
+@dataclass
+class Kept:
+    """What became of connections: {kind: {"opened": n, "survived": n}}, and why the others ended."""
+
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    reasons: list[str] = field(default_factory=list)
 
 
 class Cluster:
@@ -130,11 +139,27 @@ class Cluster:
         if client.returncode:
             raise HarnessError(f"the polling client ended with {client.returncode}")
 
-    def poll_through_power_cut(self, host: str, before: float, after: float) -> Iterator[Attempt]:
+    @contextmanager
+    def connections(self, each: int, seconds: float) -> Iterator[Kept]:
+        """Let the client keep connections of four kinds open for some seconds; what became of them is known at the end."""
+        command = ["docker", "exec", self.group("clients")[0], "connections.py", self.vip]
+        command += ["--each", str(each), "--seconds", str(seconds)]
+        kept = Kept()
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
+            assert client.stdout is not None
+            if client.stdout.readline() != "ready\n":
+                raise HarnessError("the client could not open its connections")
+            yield kept
+            *reasons, last = client.stdout.read().splitlines()
+            kept.counts, kept.reasons = json.loads(last), reasons
+
+    def poll_through_power_cut(
+        self, host: str, before: float, after: float, interval: float = 0.05
+    ) -> Iterator[Attempt]:
         """Let the client ask while a machine loses power, and for some seconds before and after; yield each attempt."""
         with ThreadPoolExecutor(max_workers=1) as pool:
             cut = pool.submit(self._cut_power_later, host, before)
-            yield from self.poll(before + after)
+            yield from self.poll(before + after, interval)
             cut.result()
 
     def _cut_power_later(self, host: str, seconds: float) -> None:
