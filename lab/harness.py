@@ -141,7 +141,7 @@ class Cluster:
 
     @contextmanager
     def connections(self, each: int, seconds: float) -> Iterator[Kept]:
-        """Let the client keep connections of four kinds open for some seconds; what became of them is known at the end."""
+        """Let the client keep connections of four kinds open for some seconds; the end tells what became of them."""
         command = ["docker", "exec", self.group("clients")[0], "connections.py", self.vip]
         command += ["--each", str(each), "--seconds", str(seconds)]
         kept = Kept()
