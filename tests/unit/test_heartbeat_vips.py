@@ -97,11 +97,11 @@ def test_addresses_are_taken_then_announced_again_and_again(watcher, monkeypatch
     now = [100.0]
     monkeypatch.setattr(vips.time, "monotonic", lambda: now[0])
     watcher.changed("dir1", "dead")
-    assert [what for what, _ in watcher.done] == ["take", "announce"]
-    for _ in range(120):
+    assert [what for what, _vips in watcher.done] == ["take", "announce"]
+    for _tenth in range(120):
         now[0] += 0.1
         watcher.again()
-    assert [what for what, _ in watcher.done[2:]] == ["announce"] * len(vips.AGAIN)
+    assert [what for what, _vips in watcher.done[2:]] == ["announce"] * len(vips.AGAIN)
 
 
 def test_a_director_that_is_back_is_told_what_it_missed(watcher):
