@@ -50,6 +50,12 @@ def test_an_address_is_added_as_ip_address_add_does(address, prefix, index, sequ
     assert (4 in found) == (address.version == 4 and prefix < 31)
 
 
+@given(st.ip_addresses(), st.integers(0, 32), st.sampled_from(["", ":web", ":web/192.0.2.255"]))
+def test_an_address_is_read_as_haresources_has_it(address, prefix, rest):
+    """IPaddr2::address/prefix/interface[:label][/broadcast]; IPv6 without '::', which separates arguments there."""
+    assert vips.Vip.parse(f"{address.exploded}/{prefix}/eth0{rest}") == (str(address), prefix, "eth0")
+
+
 @given(st.ip_addresses(v=4), st.binary(min_size=6, max_size=6))
 def test_gratuitous_arp_comes_in_both_forms(address, mac):
     """RFC 5227: sender and target address are the announced one; some hosts heed requests only, some answers only."""
