@@ -34,7 +34,7 @@ VARIABLES = (
 # Heartbeat's times by heartbeat_profile. Realtime priority, which Heartbeat takes where it may, allows the short ones.
 PROFILES = {
     "thesis": {"keepalive": "2", "warntime": "10", "deadtime": "20", "initdead": "40"},
-    "balanced": {"keepalive": "200ms", "warntime": "600ms", "deadtime": "1500ms", "initdead": "12"},
+    "balanced": {"keepalive": "500ms", "warntime": "1500ms", "deadtime": "3", "initdead": "12"},
     "fast": {"keepalive": "100ms", "warntime": "250ms", "deadtime": "500ms", "initdead": "12"},
 }
 PROFILE = "balanced"
