@@ -7,21 +7,14 @@ from __future__ import annotations
 
 import socket
 import struct
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from ipaddress import ip_address
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from programs import load
 
-PROGRAM = Path(__file__).resolve().parents[2] / "roles/heartbeat/files/heartbeat-vips"
-_spec = spec_from_loader("heartbeat_vips", SourceFileLoader("heartbeat_vips", str(PROGRAM)))
-assert _spec is not None
-assert _spec.loader is not None
-vips = module_from_spec(_spec)
-_spec.loader.exec_module(vips)
+vips = load("heartbeat", "heartbeat-vips")
 
 MAC = bytes.fromhex("0242c6121e0b")
 

@@ -7,19 +7,12 @@ from __future__ import annotations
 
 import socket
 import struct
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
-from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
+from programs import load
 
-PROGRAM = Path(__file__).resolve().parents[2] / "roles/lvs_director/files/ipvs-resync"
-_spec = spec_from_loader("ipvs_resync", SourceFileLoader("ipvs_resync", str(PROGRAM)))
-assert _spec is not None
-assert _spec.loader is not None
-resync = module_from_spec(_spec)
-_spec.loader.exec_module(resync)
+resync = load("lvs_director", "ipvs-resync")
 
 TABLE = """IP Virtual Server version 1.2.1 (size=4096)
 Prot LocalAddress:Port Scheduler Flags
