@@ -31,11 +31,12 @@ VARIABLES = (
     "heartbeat_profile",
 )
 
-# Heartbeat's times by heartbeat_profile. Realtime priority, which Heartbeat takes where it may, allows the short ones.
+# Heartbeat's times by heartbeat_profile, and the silence of heartbeat-vips. Realtime priority, which both take where
+# they may, allows the short ones.
 PROFILES = {
-    "thesis": {"keepalive": "2", "warntime": "10", "deadtime": "20", "initdead": "40"},
-    "balanced": {"keepalive": "500ms", "warntime": "1500ms", "deadtime": "3", "initdead": "12"},
-    "fast": {"keepalive": "100ms", "warntime": "250ms", "deadtime": "500ms", "initdead": "12"},
+    "thesis": {"keepalive": "2", "warntime": "10", "deadtime": "20", "initdead": "40", "silence": "0"},
+    "balanced": {"keepalive": "500ms", "warntime": "1500ms", "deadtime": "3", "initdead": "12", "silence": "300ms"},
+    "fast": {"keepalive": "100ms", "warntime": "250ms", "deadtime": "500ms", "initdead": "12", "silence": "150ms"},
 }
 PROFILE = "balanced"
 
@@ -52,10 +53,11 @@ def cluster(hosts: Hosts, groups: Groups) -> dict[str, Any]:
     The result is a dict of
     services: the virtual services, completed and with their real servers' addresses (see resolve_services);
     table: the same services in the vocabulary of the module ipvs, which knows no checks;
-    times: {keepalive, warntime, deadtime, initdead} of the profile, as Heartbeat takes them;
+    times: {keepalive, warntime, deadtime, initdead, silence} of the profile, as Heartbeat takes them;
     vips: [{address, prefix, interface, node}], each VIP once;
     nodes: Heartbeat's names of the directors, in order of preference;
     links: [{type: ucast, interface, peers}], one for every network that all directors share;
+    witnesses: {interface: [IPv4 address]}, real servers in the networks of the links;
     sync_interface: of the link over which connections are synchronised, without VIPs where there is one, or None;
     resource_groups: [{node, resources}], the lines of haresources;
     real_server_vips: {host: [{address, forwarding}]}, only direct and tunnel (NAT needs none);
@@ -76,6 +78,7 @@ def cluster(hosts: Hosts, groups: Groups) -> dict[str, Any]:
         "vips": vips,
         "nodes": list(nodes.values()),
         "links": links,
+        "witnesses": dict(_witnesses(hosts, groups, links)),
         "sync_interface": _sync_interface(links, vips),
         "resource_groups": list(_resource_groups(vips, managed)),
         "real_server_vips": _real_server_vips(services),
@@ -229,6 +232,22 @@ def _links(hosts: Hosts, directors: Sequence[str]) -> Iterator[dict[str, Any]]:
         ]
         if len(peers) == len(directors) and address.version == 4:
             yield {"type": "ucast", "interface": interface, "peers": peers}
+
+
+def _witnesses(hosts: Hosts, groups: Groups, links: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, list[str]]]:
+    directors = list(groups.get("directors", ()))
+    third = [name for name in groups.get("real_servers", ()) if name not in directors]
+    for link in links:
+        name = link["interface"]
+        networks = [own.network for other, own in interfaces(hosts, directors[0]) if other == name]
+        found = [
+            str(own.ip)
+            for host in third
+            for _, own in interfaces(hosts, host)
+            if own.version == 4 and own.network in networks
+        ]
+        if found:
+            yield name, found
 
 
 def _sync_interface(links: Sequence[Mapping[str, Any]], vips: Sequence[Mapping[str, Any]]) -> str | None:

@@ -64,6 +64,21 @@ def bad_time(cluster: Cluster) -> Iterator[Complaint]:
             yield Complaint(name, show(cluster.get(name)), problem, "write such a value")
 
 
+@rule("bad_silence")
+def bad_silence(cluster: Cluster) -> Iterator[Complaint]:
+    """A silence that Heartbeat's deadtime is shorter than never matters; below 50 ms every hiccup of a switch does."""
+    if cluster.get("heartbeat_silence") in (None, "0"):
+        return
+    silence, deadtime = (_milliseconds(cluster, name) for name in ("heartbeat_silence", "heartbeat_deadtime"))
+    if not silence or silence < 50 or (deadtime and silence >= deadtime):
+        problem = (
+            f"must be a time from 50ms to below heartbeat_deadtime ({show(_time(cluster, 'heartbeat_deadtime'))}), or 0"
+        )
+        yield Complaint(
+            "heartbeat_silence", show(cluster.get("heartbeat_silence")), problem, "write such a value, or remove it"
+        )
+
+
 @rule("time_order")
 def time_order(cluster: Cluster) -> Iterator[Complaint]:
     """Heartbeat refuses deadtime <= 2 x keepalive and initdead < deadtime; else a warning would come too late."""
