@@ -213,12 +213,16 @@ class HeartbeatSays:
     def resources(self) -> str:
         return self._resources
 
+    def close(self) -> None:
+        pass
+
 
 def beats(watcher, now, seconds):
     """Let time pass, with the service's steps in it."""
     end = now[0] + seconds
     while now[0] < end:
         now[0] += 0.06
+        watcher.notice_pause()
         watcher.again()
         watcher.beat()
 
@@ -340,6 +344,32 @@ def test_a_director_that_stood_still_gives_way(watcher, network, now):
     network.answering["eth0"].add("192.0.2.30")
     beats(watcher, now, 6)
     assert watcher.done == [("drop", ["192.0.2.30"])]
+
+
+@pytest.mark.parametrize(("stood_still", "expected"), [(False, ["192.0.2.30"]), (True, [])])
+def test_heartbeats_restart_after_a_partition_leaves_nobody_without_an_address(watcher, now, stood_still, expected):
+    """Both Heartbeats give up everything and begin anew; who has held an address goes on, unless it stood still."""
+    watcher.status = "dead"
+    watcher.here.add("192.0.2.30")
+    beats(watcher, now, 3)
+    now[0] += 10 * stood_still
+    watcher.notice_pause()
+    watcher.changed("dir1", "active")
+    watcher.lost("Heartbeat has closed the connection")
+    watcher.here.remove("192.0.2.30")
+    beats(watcher, now, 1)
+    assert [address for what, found in watcher.done if what == "take" for address in found] == expected
+
+
+def test_an_address_that_is_given_back_is_not_kept(watcher, now):
+    """auto_failback: the other director has started, and this one's Heartbeat runs on."""
+    watcher.status = "dead"
+    watcher.here.add("192.0.2.30")
+    for status in ("init", "up", "active"):
+        watcher.changed("dir1", status)
+    watcher.here.remove("192.0.2.30")
+    beats(watcher, now, 5)
+    assert "take" not in kinds(watcher)
 
 
 @pytest.mark.parametrize(("resources", "expected"), [("foreign", True), ("local", False), ("none", False)])
