@@ -37,7 +37,7 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         groups = {str(name): [str(host) for host in hosts] for name, hosts in variables["groups"].items()}
         specs = read_specs()
-        prefixes = ("ha_", *(f"{role}_" for role in specs))
+        prefixes = ("ha_", "coda_", "ansible_connection", *(f"{role}_" for role in specs))
         hosts = {host: self._variables(variables["hostvars"], host, prefixes) for host in groups["all"]}
         findings = check(hosts, groups, specs)
         result.update(changed=False, failed=stops(findings), msg=render(findings))

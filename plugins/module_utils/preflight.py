@@ -4,7 +4,7 @@
 """Find every mistake of an inventory at once, without touching a host.
 
 `check` takes the whole inventory as plain data and returns findings, `render` makes a text for people of them. The
-rules about meaning are in preflight_network, preflight_services and preflight_heartbeat; those about single values in
+rules about meaning are in the files preflight_network, _services, _heartbeat and _coda; those about single values in
 schema.
 """
 
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.codalvs.ha.plugins.module_utils import (
+    preflight_coda,
     preflight_heartbeat,
     preflight_network,
     preflight_services,
@@ -32,7 +33,12 @@ from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import 
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_network import INVENTORY
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import UNUSABLE, closest, did_you_mean, show
 
-RULE_FILES = (preflight_network, preflight_services, preflight_heartbeat)  # importing them registers their rules
+RULE_FILES = (
+    preflight_network,
+    preflight_services,
+    preflight_heartbeat,
+    preflight_coda,
+)  # importing them registers their rules
 ALL_HOSTS = "all hosts"
 SEVERITIES = ("error", "warning", "acknowledged")
 # Read from the cluster's first director; another value elsewhere would be ignored, or be fatal.
@@ -163,7 +169,7 @@ def _host_complaints(
 def _unknown(name: str, specs: Mapping[str, schema.Options], options: schema.Options) -> str | None:
     """Return the remedy for a variable that looks like one of ours; None when it is somebody else's."""
     roles = tuple(f"{role}_" for role in specs if role != "preflight")
-    if name.startswith(roles):
+    if name.startswith((*roles, "coda_")):
         return did_you_mean(name, options, "remove it, or use another prefix")
     if name.startswith("ha_"):
         match = closest(name, options, 0.8)

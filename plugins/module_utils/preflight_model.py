@@ -104,6 +104,12 @@ class Cluster:
         """The hosts of the group `directors`, in order of preference."""
         return self.groups.get("directors", ())
 
+    @property
+    def is_cell_alone(self) -> bool:
+        """Tell whether the inventory is a Coda cell and nothing else."""
+        balanced = self.directors or self.groups.get("real_servers")
+        return bool(self.groups.get("coda_scm") or self.groups.get("coda_servers")) and not balanced
+
     def get(self, name: str) -> Any:
         """Return a setting, None if it is not given or not usable."""
         return known(self.settings.get(name))

@@ -26,7 +26,9 @@ INVENTORY = "inventory"  # stands for the host of a finding that is about none
 
 @rule("missing_group")
 def missing_group(cluster: Cluster) -> Iterator[Complaint]:
-    """Without directors and real servers there is no cluster."""
+    """Without directors and real servers there is no cluster, unless it is a Coda cell alone."""
+    if cluster.is_cell_alone:
+        return
     for name, what in (("directors", "the two directors"), ("real_servers", "the real servers")):
         if not cluster.groups.get(name):
             state = "has no hosts" if name in cluster.groups else "does not exist"

@@ -1,0 +1,32 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter codalvs.ha.coda_cell: the servers of the Coda cell and its common files, from hostvars and groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.codalvs.ha.plugins.module_utils.coda_cell import VARIABLES, cell, servers_of
+
+
+def coda_cell_filter(hostvars: Any, groups: dict[str, list[str]]) -> dict[str, Any]:
+    """Return the cell that the inventory describes; see module_utils/coda_cell.py for the shape."""
+    try:
+        hosts = {
+            name: {key: hostvars[name][key] for key in VARIABLES if key in hostvars[name]}
+            for name in servers_of(groups)
+        }
+        return cell(hosts, groups)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise AnsibleFilterError(f"The inventory describes no usable Coda cell: {error}") from error
+
+
+class FilterModule:
+    """Ansible's entry point."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters of this file by name."""
+        return {"coda_cell": coda_cell_filter}

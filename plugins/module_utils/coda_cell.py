@@ -1,0 +1,105 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the inventory to a Coda cell: who its servers are, and the files that are the same on all of them. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_interface
+from typing import Any
+
+Hosts = Mapping[str, Mapping[str, Any]]
+Groups = Mapping[str, Sequence[str]]
+
+# What this file reads of a host.
+VARIABLES = (
+    "ha_interfaces",
+    "coda_server_address",
+    "coda_server_file_space",
+    "coda_server_id",
+    "coda_server_name",
+    "coda_server_partitions",
+    "coda_server_rvm_data_size",
+    "coda_server_services",
+)
+
+SERVICES = ("files", "auth")
+PARTITIONS = ({"path": "/vicepa", "files": "256K"},)
+FILE_SPACE = 6  # GiB
+# How many files a partition can hold, and the shape of its tree of folders (vicetab(5)).
+TREES = {
+    "256K": "width=64,depth=3",
+    "1M": "width=32,depth=4",
+    "2M": "width=128,depth=3",
+    "16M": "width=256,depth=3",
+}
+# The sizes (MiB) that upstream's own set-up offers, of which a server needs 4 % of its file space.
+RVM_SIZES = (32, 64, 128, 256, 512, 768, 1024)
+RVM_SHARE = 0.04
+
+
+def rvm_data_size(file_space: float) -> int | None:
+    """Return the size (MiB) of RVM's data for so much file space (GiB); None if no supported one is enough."""
+    return next((size for size in RVM_SIZES if size >= file_space * 1024 * RVM_SHARE), None)
+
+
+def servers_of(groups: Groups) -> list[str]:
+    """Return the hosts that run a part of the cell, the SCM first."""
+    return list(dict.fromkeys([*groups.get("coda_scm", ()), *groups.get("coda_servers", ())]))
+
+
+def server(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one server as the roles need it: everything that its variables leave out is filled in."""
+    space = variables.get("coda_server_file_space", FILE_SPACE)
+    number = variables.get("coda_server_id")
+    return {
+        "host": name,
+        "name": str(variables.get("coda_server_name") or name),
+        "id": None if number is None else int(number),
+        "address": str(variables.get("coda_server_address") or first_address(variables.get("ha_interfaces")) or ""),
+        "services": list(variables.get("coda_server_services") or SERVICES),
+        "partitions": [
+            {"path": entry["path"], "tree": TREES[entry.get("files") or "256K"]}
+            for entry in variables.get("coda_server_partitions") or PARTITIONS
+        ],
+        "rvm_data_size": int(variables.get("coda_server_rvm_data_size") or rvm_data_size(float(space)) or 0),
+    }
+
+
+def first_address(interfaces: Any) -> str | None:
+    """Return the first IPv4 address of ha_interfaces: Coda's servers know no other family."""
+    for value in (interfaces or {}).values():
+        for text in value if isinstance(value, list | tuple) else [value]:
+            address = ip_interface(text)
+            if address.version == 4:
+                return str(address.ip)
+    return None
+
+
+def cell(hosts: Hosts, groups: Groups) -> dict[str, Any]:
+    """Return the cell: {scm, servers, file_servers, files}, each server as `server` has it.
+
+    files: the text of each file of /vice/db that follows from the inventory and is the same on all servers.
+    """
+    servers = [server(name, hosts[name]) for name in servers_of(groups)]
+    file_servers = [entry for entry in servers if "files" in entry["services"]]
+    scm = servers[0] if groups.get("coda_scm") else None
+    names = "auth2.pw auth2.tk auth2.tk.BAK auth2.lock files prot_users.cdb servers scm update.tk volutil.tk VLDB VRDB"
+    replicated = [*names.split(), "VRList", "maxgroupid", "vicetab"]
+    return {
+        "scm": scm,
+        "servers": {entry["host"]: entry for entry in servers},
+        "file_servers": [entry["name"] for entry in file_servers],
+        "files": {
+            "scm": f"{scm['name']}\n" if scm else "",
+            "servers": "".join(f"{entry['name']}\t{entry['id']}\n" for entry in file_servers),
+            "vicetab": "".join(
+                f"{entry['name']} {partition['path']} ftree {partition['tree']}\n"
+                for entry in file_servers
+                for partition in entry["partitions"]
+            ),
+            "files": "".join(f"{name}\n" for name in replicated),
+            "files.export": "".join(f"{name}\n" for name in ["db", *(f"db/{name}" for name in replicated)]),
+        },
+    }

@@ -1,0 +1,178 @@
+"""Preflight's rules about a Coda cell: what is found, and what is fine."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from ansible_collections.codalvs.ha.plugins.action.preflight import read_specs
+from ansible_collections.codalvs.ha.plugins.module_utils.coda_cell import (
+    FILE_SPACE,
+    PARTITIONS,
+    SERVICES,
+    TREES,
+    cell,
+    rvm_data_size,
+)
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight import check
+
+Hosts = dict[str, dict[str, Any]]
+
+SPECS = read_specs()
+ONE, TWO, THREE = "coda1.example.net", "coda2.example.net", "coda3.example.net"
+CELL = {"coda_scm": [ONE], "coda_servers": [TWO, THREE]}
+ROOT = {"name": "/", "replicas": [{"server": ONE}]}
+BOTH = {"name": "www", "replicas": [{"server": ONE}, {"server": TWO}]}
+
+
+def coda(changes: dict[str, dict[str, Any]] | None = None, **shared: Any) -> Hosts:
+    """Return a good cell of three, with some variables of one host or of all changed; None removes one."""
+    hosts: Hosts = {}
+    for number, name in enumerate((ONE, TWO, THREE), 1):
+        own = {"ha_interfaces": {"eth0": f"10.98.20.1{number}/24"}, "coda_server_id": number}
+        mixed = {"coda_packages": ["coda-server"], **own, **shared, **(changes or {}).get(name, {})}
+        hosts[name] = {key: copy.deepcopy(value) for key, value in mixed.items() if value is not None}
+    return hosts
+
+
+def found(hosts: Hosts, groups: Any = None) -> set[tuple[str, str, str]]:
+    findings = check(hosts, CELL if groups is None else groups, SPECS)
+    return {(finding.rule, finding.host, finding.variable) for finding in findings}
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        pytest.param(coda(), id="plain"),
+        pytest.param(coda({THREE: {"coda_server_services": ["auth"], "coda_server_id": None}}), id="auth alone"),
+        pytest.param(coda({ONE: {"coda_scm_volumes": [ROOT, BOTH]}}), id="replicas"),
+        pytest.param(coda({TWO: {"ha_interfaces": {"eth0": "192.0.2.12/24"}}}), id="a high address without replicas"),
+        pytest.param(
+            coda(
+                {
+                    TWO: {
+                        "ha_interfaces": {"eth0": "192.0.2.12/24", "eth1": "10.98.20.12/24"},
+                        "coda_server_address": "10.98.20.12",
+                    },
+                    ONE: {"coda_scm_volumes": [ROOT, BOTH]},
+                }
+            ),
+            id="a low address beside a high one",
+        ),
+        pytest.param(coda({ONE: {"coda_scm_admin": {"password": "12345678"}}}), id="eight bytes"),
+        pytest.param(coda({TWO: {"coda_server_file_space": 500, "coda_server_rvm_data_size": 1024}}), id="large files"),
+    ],
+)
+def test_good_cell(hosts: Hosts) -> None:
+    assert found(hosts) == set()
+
+
+def test_beside_a_cluster() -> None:
+    groups = {"directors": ["dir1", "dir2"], "real_servers": [ONE, TWO]}
+    service = {"name": "web", "vip": "10.98.20.30", "port": 80, "check": {"type": "connect"}}
+    hosts = coda(ha_virtual_services=[service])
+    for number, name in enumerate(groups["directors"], 8):
+        hosts[name] = {"ha_interfaces": {"eth0": f"10.98.20.{number}/24"}, "ha_virtual_services": [service]}
+    assert found(hosts, {**groups, **CELL}) == set()
+
+
+@pytest.mark.parametrize(
+    ("hosts", "expected"),
+    [
+        (coda({TWO: {"coda_server_id": 0}}), ("coda_server_id", TWO, "coda_server_id")),
+        (coda({TWO: {"coda_server_id": 255}}), ("coda_server_id", TWO, "coda_server_id")),
+        (coda({TWO: {"coda_server_id": 127}}), ("coda_server_id", TWO, "coda_server_id")),
+        (coda({TWO: {"coda_server_id": 1}}), ("coda_server_id", TWO, "coda_server_id")),
+        (coda({TWO: {"coda_server_id": None}}), ("coda_server_id", TWO, "coda_server_id")),
+        (coda({TWO: {"coda_server_name": "x" * 64}}), ("coda_server_name", TWO, "coda_server_name")),
+        (coda({TWO: {"coda_server_name": "10.98.20.12"}}), ("coda_server_name", TWO, "coda_server_name")),
+        (coda({TWO: {"coda_server_name": "localhost"}}), ("coda_server_name", TWO, "coda_server_name")),
+        (coda({TWO: {"coda_server_name": ONE.upper()}}), ("coda_server_name", TWO, "coda_server_name")),
+        (coda({TWO: {"coda_server_address": "10.1.1.1"}}), ("coda_address", TWO, "coda_server_address")),
+        (coda({TWO: {"ha_interfaces": None}}), ("coda_address", TWO, "ha_interfaces")),
+        (
+            coda({TWO: {"ha_interfaces": {"eth0": "192.0.2.1/24"}}, ONE: {"coda_scm_volumes": [ROOT, BOTH]}}),
+            ("coda_address", TWO, "ha_interfaces.eth0"),
+        ),
+        (coda({ONE: {"coda_server_services": ["files"]}}), ("coda_scm_services", ONE, "coda_server_services")),
+        (coda({TWO: {"coda_server_services": []}}), ("coda_scm_services", TWO, "coda_server_services")),
+        (coda({TWO: {"coda_packages": []}}), ("coda_packages", TWO, "coda_packages")),
+        (coda({TWO: {"coda_server_partitions": []}}), ("coda_partition", TWO, "coda_server_partitions")),
+        (
+            coda({TWO: {"coda_server_partitions": [{"path": "/a b"}]}}),
+            ("coda_partition", TWO, "coda_server_partitions[0].path"),
+        ),
+        (
+            coda({TWO: {"coda_server_partitions": [{"path": "/a"}, {"path": "/a"}]}}),
+            ("coda_partition", TWO, "coda_server_partitions[1].path"),
+        ),
+        (coda({TWO: {"coda_server_file_space": 26}}), ("coda_rvm_size", TWO, "coda_server_file_space")),
+        (coda({TWO: {"coda_server_file_space": 0}}), ("coda_rvm_size", TWO, "coda_server_file_space")),
+        (coda({TWO: {"coda_server_rvm_log_size": 1}}), ("coda_rvm_size", TWO, "coda_server_rvm_log_size")),
+        (coda({ONE: {"coda_scm_volumes": [BOTH]}}), ("coda_volume", ONE, "coda_scm_volumes")),
+        (coda({ONE: {"coda_scm_volumes": [ROOT, ROOT]}}), ("coda_volume", ONE, "coda_scm_volumes[1].name")),
+        (
+            coda({ONE: {"coda_scm_volumes": [ROOT, {"name": "a"}]}}),
+            ("coda_volume", ONE, "coda_scm_volumes[1].replicas"),
+        ),
+        (
+            coda({ONE: {"coda_scm_volumes": [{"name": "/", "replicas": [{"server": "coda1"}]}]}}),
+            ("coda_volume", ONE, "coda_scm_volumes[0].replicas[0].server"),
+        ),
+        (
+            coda({ONE: {"coda_scm_users": [{"name": "a", "uid": 9, "password": "123456789"}]}}),
+            ("coda_password", ONE, "coda_scm_users[0].password"),
+        ),
+        (
+            coda({ONE: {"coda_scm_admin": {"password": ""}}}),
+            ("coda_password", ONE, "coda_scm_admin.password"),
+        ),
+        (coda({ONE: {"coda_scm_tokens": {"update": "short"}}}), ("coda_password", ONE, "coda_scm_tokens.update")),
+        (coda({ONE: {"coda_scm_users": [{"name": "a", "uid": 500}]}}), ("coda_user", ONE, "coda_scm_users")),
+        (coda({ONE: {"coda_scm_groups": [{"name": "9", "owner": "a"}]}}), ("coda_user", ONE, "coda_scm_groups")),
+    ],
+)
+def test_one_mistake(hosts: Hosts, expected: tuple[str, str, str]) -> None:
+    assert found(hosts) == {expected}
+
+
+@pytest.mark.parametrize("scm", [[], [ONE, TWO]])
+def test_one_master(scm: list[str]) -> None:
+    groups = {"coda_scm": scm, "coda_servers": [ONE, TWO, THREE]}
+    assert found(coda(), groups) == {("coda_scm_count", "inventory", "groups.coda_scm")}
+
+
+@pytest.mark.parametrize("connection", ["community.docker.docker", "lxc"])
+def test_no_client_in_a_container(connection: str) -> None:
+    hosts = {**coda(), "desk": {"ansible_connection": connection}}
+    groups = {**CELL, "coda_clients": ["desk"]}
+    assert found(hosts, groups) == {("coda_client_in_container", "desk", "ansible_connection")}
+    assert found({**hosts, "desk": {"ansible_connection": "ssh"}}, groups) == set()
+
+
+def test_defaults_are_those_of_the_roles() -> None:
+    options = SPECS["coda_server"]
+    assert options["coda_server_file_space"]["default"] == FILE_SPACE
+    assert options["coda_server_partitions"]["default"] == list(PARTITIONS)
+    assert options["coda_server_services"]["default"] == list(SERVICES)
+    assert options["coda_server_partitions"]["options"]["files"]["choices"] == list(TREES)
+
+
+def test_files_of_the_cell() -> None:
+    hosts = coda(
+        {THREE: {"coda_server_services": ["auth"]}, TWO: {"coda_server_partitions": [{"path": "/b", "files": "16M"}]}}
+    )
+    made = cell(hosts, CELL)
+    assert made["scm"]["name"] == ONE
+    assert made["file_servers"] == [ONE, TWO]
+    assert made["files"]["servers"] == f"{ONE}\t1\n{TWO}\t2\n"
+    assert made["files"]["vicetab"] == f"{ONE} /vicepa ftree width=64,depth=3\n{TWO} /b ftree width=256,depth=3\n"
+    assert made["files"]["files.export"].startswith("db\ndb/auth2.pw\n")
+    assert cell({}, {})["servers"] == {}
+
+
+@pytest.mark.parametrize(("space", "size"), [(0.5, 32), (1, 64), (6, 256), (25, 1024), (25.1, None)])
+def test_rvm_is_four_percent(space: float, size: int | None) -> None:
+    assert rvm_data_size(space) == size
