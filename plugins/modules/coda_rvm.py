@@ -94,8 +94,12 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.codalvs.ha.plugins.module_utils.coda_rvm import MIB, TREE, Found, Layout, plan
 
-# As in upstream's vice-setup-rvm: where RVM's data is mapped, what of it is static and its own, lists and chunk size.
-START, STATIC, OWN, LISTS, CHUNK = "0x50000000", 1 << 20, 65536, "80", "64"
+# As in upstream's vice-setup-rvm.
+START = "0x50000000"  # where RVM's data is mapped
+STATIC = 1 << 20  # bytes that never move
+OWN = 65536  # bytes that RVM keeps for itself
+LISTS = "80"
+CHUNK = "64"
 
 
 class Disk:

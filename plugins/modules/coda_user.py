@@ -109,7 +109,8 @@ from ansible_collections.codalvs.ha.plugins.module_utils.coda_users import (
     plan,
 )
 
-DATABASE, PASSWORDS = "prot_users.cdb", "auth2.pw"
+DATABASE = "prot_users.cdb"
+PASSWORDS = "auth2.pw"
 
 
 def look(module: AnsibleModule, db: Path) -> tuple[Database, str]:
