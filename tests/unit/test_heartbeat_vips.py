@@ -385,6 +385,18 @@ def test_heartbeats_restart_after_a_partition_leaves_nobody_without_an_address(w
     assert [address for what, found in watcher.done if what == "take" for address in found] == expected
 
 
+def test_a_death_soon_after_a_partition_is_a_death(watcher, network, now):
+    """Heartbeat was killed on the first director, whose kernel still has the address: this one keeps it, too."""
+    watcher.status = "dead"
+    watcher.changed("dir1", "active")
+    beats(watcher, now, 20)
+    watcher.done.clear()
+    network.answering["eth0"].add("192.0.2.30")
+    watcher.changed("dir1", "dead")
+    beats(watcher, now, 20)
+    assert set(kinds(watcher)) == {"take", "announce"}
+
+
 @pytest.mark.parametrize(
     ("node", "resources", "expected"),
     [("dir2", "none", True), ("dir2", "foreign", True), ("dir2", "local", False), ("dir1", "none", False)],

@@ -43,13 +43,16 @@ def other(director: str) -> str:
 
 
 def fit(director: str) -> bool:
-    """Return whether a director sees both as active, and balances to all real servers."""
-    ask = "; ".join(f"cl_status nodestatus {name}" for name in DIRECTORS)
-    words = shell(
-        director, f"{ask}; cl_status rscstatus; ipvsadm --save --numeric | grep -c ' -w 1$'", check=False
-    ).split()
+    """Return whether a director sees both as active, balances to all real servers, and exchanges connections."""
+    asked = [f"cl_status nodestatus {name}" for name in DIRECTORS]
+    asked += [
+        "cl_status rscstatus",
+        "ipvsadm --save --numeric | grep -c ' -w 1$'",
+        "ipvsadm --list --daemon | grep -c sync",
+    ]
+    *states, held, real_servers, daemons = (shell(director, "; ".join(asked), check=False).split() + [""] * 5)[:5]
     return (
-        words[:2] == ["active"] * 2 and words[2:3] not in ([], ["transition"]) and words[3:] == [str(len(REAL_SERVERS))]
+        states == ["active"] * 2 and held != "transition" and (real_servers, daemons) == (str(len(REAL_SERVERS)), "2")
     )
 
 
@@ -333,3 +336,17 @@ def test_a_resource_that_does_not_stop_reboots_nobody(active):
     assert seen.outage < TAKEN_OVER
     wait_whole()
     assert_served()
+
+
+def test_a_preferred_director_takes_its_addresses_back_and_no_connection_notices(active):
+    """auto_failback, the last test, for it leaves that set; the connections begin while the preferred one is away."""
+    quickstart(heartbeat_auto_failback=True).playbook("codalvs.ha.site")
+    preferred = DIRECTORS[0]
+    CLUSTER.cut_power(preferred)
+    wait_one_holder(other(preferred))
+    with CLUSTER.connections(each=10, seconds=90) as kept, watched(85) as seen:
+        CLUSTER.power_on(preferred)
+        wait_one_holder(preferred, 80)
+    assert seen.outage == 0
+    assert all(count["survived"] == 10 for count in kept.counts.values()), kept
+    assert wait_whole() == preferred
