@@ -5,11 +5,19 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
-from ansible_collections.codalvs.ha.plugins.modules.heartbeat_info import expected_addresses, held_addresses
+from ansible_collections.codalvs.ha.plugins.modules.heartbeat_info import (
+    expected_addresses,
+    held_addresses,
+    log_lines,
+)
 
 VIPS = [{"address": "192.0.2.30", "node": "dir1"}, {"address": "2001:DB8:0::30", "node": "DIR2"}]
 
@@ -46,3 +54,16 @@ def test_a_vip_is_held_on_its_interface(device: str, interface: str | None, held
 )
 def test_what_heartbeats_word_means_for_the_first_director(resources: str, expected: list[str]) -> None:
     assert expected_addresses(VIPS, "dir1", resources) == expected
+
+
+def test_a_rotated_log_is_read_as_far_as_it_matters(tmp_path: Path) -> None:
+    now = datetime.now()
+    ages = {"ha-log": 0, "ha-log.1": 3, "ha-log.2.gz": 6, "ha-log.3.gz": 9, "ha-debug": 0}
+    for name, days in ages.items():
+        path = tmp_path / name
+        path.write_bytes(gzip.compress(b"in " + name.encode()) if name.endswith(".gz") else b"in \xff " + name.encode())
+        then = (now - timedelta(days=days)).timestamp()
+        os.utime(path, (then, then))
+    lines = list(log_lines(str(tmp_path / "ha-log"), now - timedelta(days=7)))
+    assert lines == ["in \ufffd ha-log", "in \ufffd ha-log.1", "in ha-log.2.gz"]
+    assert list(log_lines(str(tmp_path / "no-log"), now)) == []
