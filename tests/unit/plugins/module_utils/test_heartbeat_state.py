@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from ansible_collections.codalvs.ha.plugins.modules.heartbeat_info import expected_addresses, held_addresses
+from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_state import expected_addresses, held_addresses
 
 VIPS = [{"address": "192.0.2.30", "node": "dir1"}, {"address": "2001:DB8:0::30", "node": "DIR2"}]
 
