@@ -57,7 +57,7 @@ options:
   timeout:
     description: Seconds in which it has to be done. When they have passed, the module fails, and says what it saw last.
     type: int
-    default: 60
+    default: 120
 attributes:
   check_mode:
     support: full
@@ -121,7 +121,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import read
 from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_edge import failing, open_kernel
 from ansible_collections.codalvs.ha.plugins.module_utils.switchover import Holders, holders, plan, unfit
 
-PAUSE = 0.5  # s between two looks
+PAUSE = 1.0  # s between two looks
 COMMANDS = {
     "take": ["/usr/local/sbin/heartbeat-vips", "take"],
     # Heartbeat on the other director runs hb_standby when it hears of this.
@@ -184,7 +184,7 @@ def main() -> None:
             "vips": {"type": "list", "elements": "dict", "required": True, "options": VIP},
             "services": {"type": "list", "elements": "dict", "default": []},
             "sync": {"type": "bool", "default": True},
-            "timeout": {"type": "int", "default": 60},
+            "timeout": {"type": "int", "default": 120},
         },
         supports_check_mode=True,
     )
