@@ -25,6 +25,8 @@ def unfit(state: State, table: Table, wanted: Table, daemons: Collection[str] | 
     reasons = [f"Heartbeat says that {name} is {status}" for name, status in state.nodes.items() if status != "active"]
     if len(state.nodes) != 2:
         reasons.append(f"Heartbeat knows {len(state.nodes)} nodes, {', '.join(state.nodes)}: there must be two")
+    if state.resources == "transition":
+        reasons.append("Heartbeat is moving resources, and would not hear of it")
     for key, service in wanted.items():
         if key not in table:
             reasons.append(f"{key} is not in the IPVS table")

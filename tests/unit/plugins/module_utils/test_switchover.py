@@ -78,8 +78,9 @@ def test_all_reasons_are_named() -> None:
         "tcp 192.0.2.30:80 has no real server that takes connections",
         "no sync daemon runs as master",
     ]
-    assert unfit(state(dir3="active"), {}, TABLE, None) == [
+    assert unfit(state("dir2", "transition", dir3="active"), {}, TABLE, None) == [
         "Heartbeat knows 3 nodes, dir1, dir2, dir3: there must be two",
+        "Heartbeat is moving resources, and would not hear of it",
         "tcp 192.0.2.30:80 is not in the IPVS table",
     ]
 
