@@ -14,11 +14,14 @@ from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import Service, Ta
 Holders = Mapping[str, Sequence[str]]
 
 
-def unfit(state: State, table: Table, wanted: Table, daemons: Collection[str] | None) -> list[str]:
+def unfit(
+    state: State, answered: Collection[str], table: Table, wanted: Table, daemons: Collection[str] | None
+) -> list[str]:
     """Return why a director should not get the addresses.
 
-    wanted: what it has to serve, such as the other director's table: of each service that has real servers with a
-    weight, one of these must have one here. daemons: roles of the sync daemons that run; None if they don't matter.
+    answered: addresses for which another host answers. wanted: what it has to serve, such as the other director's
+    table: of each service that has real servers with a weight, one of these must have one here. daemons: roles of the
+    sync daemons that run; None if they don't matter.
     """
     if not state.nodes:
         return ["Heartbeat does not run here"]
@@ -27,6 +30,8 @@ def unfit(state: State, table: Table, wanted: Table, daemons: Collection[str] | 
         reasons.append(f"Heartbeat knows {len(state.nodes)} nodes, {', '.join(state.nodes)}: there must be two")
     if state.resources == "transition":
         reasons.append("Heartbeat is moving resources, and would not hear of it")
+    elsewhere = sorted({*answered} & {*state.expected})
+    reasons += [f"another host has {address}, which Heartbeat believes to be here" for address in elsewhere]
     for key, service in wanted.items():
         if key not in table:
             reasons.append(f"{key} is not in the IPVS table")

@@ -148,7 +148,8 @@ def refuse_unfit(module: AnsibleModule, state: State) -> None:
     with failing(module):
         table = kernel.table() if kernel else {}
         daemons = [daemon.role for daemon in kernel.daemons()] if kernel else []
-    reasons = unfit(state, table, wanted, daemons if module.params["sync"] else None)
+        answers = network_answers(module.params["vips"])
+    reasons = unfit(state, answers, table, wanted, daemons if module.params["sync"] else None)
     if reasons:
         module.fail_json(msg=f"Nothing was changed: {state.node} is not fit: {'; '.join(reasons)}.", unfit=reasons)
 
@@ -191,7 +192,7 @@ def main() -> None:
     vips, end = module.params["vips"], time.monotonic() + module.params["timeout"]
     state = look(module, vips)
     refuse_unfit(module, state)
-    before = found = holders(vips, state, network_answers(vips))
+    before = found = holders(vips, state, ())
     steps = plan(before, state.node)
     seconds: dict[str, float] = {}
     for step in [] if module.check_mode else steps:

@@ -67,21 +67,28 @@ def test_an_address_is_taken_before_another_one_has_to_give_it_up(found: dict[st
 
 
 def test_a_director_that_can_serve_is_fit() -> None:
-    assert unfit(state(), TABLE, TABLE, ["backup", "master"]) == []
-    assert unfit(state(), TABLE, TABLE, None) == []
+    assert unfit(state(), (), TABLE, TABLE, ["backup", "master"]) == []
+    assert unfit(state(), (), TABLE, TABLE, None) == []
 
 
 def test_all_reasons_are_named() -> None:
     quiet = parse_table(["-A -t 192.0.2.30:80 -s wrr", "-a -t 192.0.2.30:80 -r 192.0.2.21:80 -g -w 0"])
-    assert unfit(state(dir1="dead"), quiet, TABLE, ["backup"]) == [
+    assert unfit(state(dir1="dead"), (), quiet, TABLE, ["backup"]) == [
         "Heartbeat says that dir1 is dead",
         "tcp 192.0.2.30:80 has no real server that takes connections",
         "no sync daemon runs as master",
     ]
-    assert unfit(state("dir2", "transition", dir3="active"), {}, TABLE, None) == [
+    assert unfit(state("dir2", "transition", dir3="active"), (), {}, TABLE, None) == [
         "Heartbeat knows 3 nodes, dir1, dir2, dir3: there must be two",
         "Heartbeat is moving resources, and would not hear of it",
         "tcp 192.0.2.30:80 is not in the IPVS table",
+    ]
+
+
+def test_a_director_that_believes_to_have_what_another_has_is_not_fit() -> None:
+    assert unfit(state(), {FOUR}, TABLE, TABLE, None) == []
+    assert unfit(state(resources="all"), {FOUR}, TABLE, TABLE, None) == [
+        "another host has 192.0.2.30, which Heartbeat believes to be here"
     ]
 
 
@@ -97,15 +104,15 @@ def test_all_reasons_are_named() -> None:
 def test_it_has_to_serve_what_the_other_one_serves(there: str, here: str, fit: bool) -> None:
     service = "-A -t 192.0.2.30:80 -s wrr"
     wanted, table = (parse_table([service, SERVER + weight]) for weight in (there, here))
-    assert (unfit(state(), table, wanted, None) == []) is fit
+    assert (unfit(state(), (), table, wanted, None) == []) is fit
 
 
 def test_a_fallback_is_no_real_server_of_the_other_one() -> None:
     service = "-A -t 192.0.2.30:80 -s wrr"
     table = parse_table([service, SERVER + "0", "-a -t 192.0.2.30:80 -r 127.0.0.1:80 -g -w 1"])
-    assert unfit(state(), table, parse_table([service, SERVER + "1"]), None) != []
-    assert unfit(state(), table, table, None) == []
+    assert unfit(state(), (), table, parse_table([service, SERVER + "1"]), None) != []
+    assert unfit(state(), (), table, table, None) == []
 
 
 def test_without_heartbeat_nothing_else_matters() -> None:
-    assert unfit(State("dir2", {}, "", (), ()), {}, TABLE, []) == ["Heartbeat does not run here"]
+    assert unfit(State("dir2", {}, "", (), ()), (), {}, TABLE, []) == ["Heartbeat does not run here"]
