@@ -192,8 +192,8 @@ def main() -> None:
     vips, end = module.params["vips"], time.monotonic() + module.params["timeout"]
     state = look(module, vips)
     refuse_unfit(module, state)
-    before = found = holders(vips, state, ())
-    steps = plan(before, state.node)
+    before: Holders = holders(vips, state, ())
+    found, steps = before, plan(before, state.node)
     seconds: dict[str, float] = {}
     for step in [] if module.check_mode else steps:
         began = time.monotonic()
