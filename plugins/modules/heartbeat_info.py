@@ -147,50 +147,22 @@ late:
 import glob
 import gzip
 import os
-import platform
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from ipaddress import ip_address
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.codalvs.ha.plugins.module_utils.cluster import addresses
 from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_config import (
     deadtime_of,
     late_heartbeats,
     parse_ha_cf,
     worst_late,
 )
+from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_state import VIP, look
 
 HA_CF = "/etc/ha.d/ha.cf"
 LATE_DAYS = 7
-
-
-def held_addresses(vips: list[dict[str, Any]], ip_json: str) -> list[str]:
-    """Return the VIPs that `ip -json address show` has on their interface, or on any but lo where none is given.
-
-    On lo or a dummy device a director carries a VIP as a real server.
-    """
-    present = [entry.rpartition("/")[0].split(": ") for entry in addresses(ip_json)]
-    return sorted(
-        {
-            address
-            for vip in vips
-            for device, address in present
-            if address == str(ip_address(vip["address"]))
-            and (device == vip["interface"] if vip.get("interface") else device != "lo")
-        }
-    )
-
-
-def expected_addresses(vips: list[dict[str, str]], node: str, resources: str) -> list[str]:
-    """Return the addresses that a node holds when `cl_status rscstatus` says `resources` (facts: cl_status(1)).
-
-    local are the groups whose preferred node is this one, foreign those of the other node.
-    """
-    mine = {"all": (True, False), "local": (True,), "foreign": (False,)}.get(resources, ())
-    return sorted(str(ip_address(vip["address"])) for vip in vips if (vip["node"].lower() == node) in mine)
 
 
 def log_lines(log: str, since: datetime) -> Iterator[str]:
@@ -215,37 +187,12 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "log": {"type": "path"},
-            "vips": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "address": {"type": "str", "required": True},
-                    "node": {"type": "str", "required": True},
-                    "interface": {"type": "str"},
-                    "prefix": {"type": "int"},
-                },
-            },
+            "vips": {"type": "list", "elements": "dict", "default": [], "options": VIP},
         },
         supports_check_mode=True,
     )
-    vips = module.params["vips"]
-    node = platform.node().lower()
     now = datetime.now()
     since = now - timedelta(days=LATE_DAYS)
-
-    program = module.get_bin_path("cl_status")
-
-    def cl_status(*words: str) -> str:
-        if not program:
-            return ""
-        code, out, _err = module.run_command([program, *words])
-        return out.strip() if code == 0 else ""
-
-    held = held_addresses(vips, module.run_command(["ip", "-json", "address", "show"], check_rc=True)[1])
-    names = cl_status("listnodes", "-n").split()
-    resources = cl_status("rscstatus") if names else ""
-    expected = expected_addresses(vips, node, resources)
     late: dict[str, Any] = {}
     try:
         text = installed_ha_cf()
@@ -255,17 +202,14 @@ def main() -> None:
             late = {"late": worst_late(found, config, since)}
     except (OSError, EOFError) as error:
         module.fail_json(msg=f"Heartbeat's files can't be read: {error}")
+    state = look(module, module.params["vips"])
     module.exit_json(
         changed=False,
-        running=bool(names),
-        node=node,
-        resources=resources,
-        nodes={name: cl_status("nodestatus", name) for name in names},
-        held=held,
-        expected=expected,
-        settled=resources not in ("", "transition") and held == expected,
+        running=bool(state.nodes),
+        settled=state.settled,
         deadtime_ms=0 if text is None else deadtime_of(config),
         **late,
+        **state._asdict(),
     )
 
 

@@ -235,7 +235,7 @@ def test_the_disk_is_full(active):
     # Not a copy of the pipe that Heartbeat listens on.
     shell(heir, "mount --bind /var/lib/heartbeat /mnt/var/lib/heartbeat && mount --rbind /mnt/var /var")
     shell(heir, "cat /dev/zero >/var/fill", check=False)
-    with pytest.raises(HarnessError, match="I/O error|No space left"):
+    with pytest.raises(HarnessError, match=r"I/O error|No space left"):
         shell(heir, "echo more >/var/more")
     try:
         with watched(12) as seen:
