@@ -22,10 +22,10 @@ class Pair:
 
     packages: ClassVar[str] = ""  # on top of those that all machines have
     playbook: ClassVar[str | Path]
-    switching: ClassVar[float]  # s in which a switchover is over, with all that it takes to start one
 
     def __init__(self, **settings: Any) -> None:
-        self.cluster: Cluster = quickstart(**settings)
+        # What the machines' image holds for real servers.
+        self.cluster: Cluster = quickstart(lvs_director_disabled_units=["nginx", "postfix", "dovecot"], **settings)
 
     @property
     def directors(self) -> list[str]:
@@ -39,7 +39,7 @@ class Pair:
         packages = " ".join([*(line.partition("#")[0].strip() for line in listed), self.packages]).split()
         more = ["--extra-vars", json.dumps({"packages": " ".join(packages)})] if self.packages else []
         self.cluster.playbook(SHARED / "create.yml", *more)
-        self.cluster.playbook(SHARED / "prepare.yml")
+        self.cluster.playbook(SHARED / "prepare.yml", "--limit", "real_servers:clients")
 
     def configure(self) -> None:
         """Give both directors this pair's settings, and wait until they serve."""
@@ -74,7 +74,6 @@ class Heartbeat(Pair):
     """This collection."""
 
     playbook = "codalvs.ha.site"
-    switching = 90
 
     def together(self) -> bool:
         """Ask each Heartbeat for the status of both."""
@@ -94,7 +93,6 @@ class Keepalived(Pair):
 
     packages = "keepalived"
     playbook = PEERS / "keepalived.yml"
-    switching = 20
 
     def together(self) -> bool:
         """Go by what must come of it, for keepalived does not tell: the preferred director has the VIP again."""
@@ -111,7 +109,6 @@ class Pacemaker(Pair):
 
     packages = "pacemaker corosync"
     playbook = PEERS / "pacemaker.yml"
-    switching = 30
 
     def together(self) -> bool:
         """Ask each director for the members of its partition."""

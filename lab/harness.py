@@ -16,9 +16,9 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
@@ -27,6 +27,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT / "molecule" / "shared"
+EVENT_LIMIT = 300.0  # s that something may take while a client watches
 
 
 class HarnessError(RuntimeError):
@@ -138,14 +139,21 @@ class Cluster:
         """Start a machine that has lost power."""
         run("docker", "start", host)
 
-    def poll(self, seconds: float, interval: float = 0.05) -> Iterator[Attempt]:
-        """Let the client ask the VIP for a page for some seconds; yield each attempt as it comes."""
-        command = ["docker", "exec", self.group("clients")[0], "python3", "/usr/local/bin/poll.py", self.vip]
+    def poll(self, seconds: float, interval: float = 0.05) -> Generator[Attempt]:
+        """Let the client ask the VIP for a page for some seconds; yield each attempt as it comes. close() ends it."""
+        name = self.group("clients")[0]
+        # The shell tells the id under which the program in its place can be ended.
+        command = ["docker", "exec", name, "sh", "-c", 'echo $$ && exec "$@"', "sh", "poll.py", self.vip]
         command += ["--seconds", str(seconds), "--interval", str(interval)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
             assert client.stdout is not None
-            for line in client.stdout:
-                yield Attempt(**json.loads(line))
+            process = client.stdout.readline().strip()
+            try:
+                for line in client.stdout:
+                    yield Attempt(**json.loads(line))
+            except GeneratorExit:
+                ask(name, "kill", process)
+                raise
         if client.returncode:
             raise HarnessError(f"the polling client ended with {client.returncode}")
 
@@ -172,19 +180,23 @@ class Cluster:
     def poll_through(
         self, event: Callable[[], object], before: float, after: float, interval: float = 0.05
     ) -> Iterator[Attempt]:
-        """Let the client ask while an event (a function) happens after some seconds; yield each attempt."""
-        with ThreadPoolExecutor(max_workers=1) as pool:
+        """Let the client ask while an event (a function) happens, and some seconds before and after; yield each attempt."""
+        with (
+            ThreadPoolExecutor(max_workers=1) as pool,
+            closing(self.poll(before + EVENT_LIMIT + after, interval)) as attempts,
+        ):
             happening = pool.submit(self._later, event, before)
-            yield from self.poll(before + after, interval)
-            over = happening.done()
-            happening.result()
-        if not over:
-            raise HarnessError(f"what the client watched was not over after {after:.0f} s")
+            for attempt in attempts:
+                yield attempt
+                if happening.done() and time.monotonic() >= happening.result() + after:
+                    return
+        raise HarnessError(f"what the client watched was not over after {EVENT_LIMIT:.0f} s")
 
     @staticmethod
-    def _later(event: Callable[[], object], seconds: float) -> None:
+    def _later(event: Callable[[], object], seconds: float) -> float:
         time.sleep(seconds)
         event()
+        return time.monotonic()
 
     def wait_whole(self) -> None:
         """Wait until verify.yml is content, and every director that should balance sends to every real server."""
