@@ -39,7 +39,7 @@ def table(found: dict[str, Any]) -> str:
     ]
     for row in found["rows"]:
         if "skipped" in row:
-            lines.append(f"{row['name']:16}SKIPPED: {row['skipped'].splitlines()[-1]}")
+            lines.append(f"{row['name']:16}SKIPPED: {row['skipped'].splitlines()[0]}")
             continue
         under_load = f"{row['false_failovers']} ({row['load_minutes']:g})"
         lines.append(

@@ -180,7 +180,7 @@ class Cluster:
     def poll_through(
         self, event: Callable[[], object], before: float, after: float, interval: float = 0.05
     ) -> Iterator[Attempt]:
-        """Let the client ask while an event (a function) happens, and some seconds before and after; yield each attempt."""
+        """Let the client ask before, while and after an event (a function) happens; yield each attempt."""
         with (
             ThreadPoolExecutor(max_workers=1) as pool,
             closing(self.poll(before + EVENT_LIMIT + after, interval)) as attempts,

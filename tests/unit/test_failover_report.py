@@ -49,7 +49,7 @@ def test_without_the_peer_there_is_no_ratio() -> None:
 
 
 def test_a_skipped_row_says_why() -> None:
-    found = figures([row("balanced", 0.4), {"name": "pacemaker", "skipped": "It ended:\nno such thing"}], ORDER)
+    found = figures([row("balanced", 0.4), {"name": "pacemaker", "skipped": "no such thing:\nits output"}], ORDER)
     lines = table(found).splitlines()
     assert lines[2].split() == ["balanced", "0.40", "0.80", "99.5%", "0.00", "0", "3", "(10)"]
-    assert lines[3] == "pacemaker       SKIPPED: no such thing"
+    assert lines[3] == "pacemaker       SKIPPED: no such thing:"
