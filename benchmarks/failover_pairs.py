@@ -107,7 +107,7 @@ class Keepalived(Pair):
 class Pacemaker(Pair):
     """Pacemaker with Corosync holds the address; the rest is as with this collection."""
 
-    packages = "pacemaker corosync"
+    packages = "corosync pacemaker pacemaker-cli-utils"
     playbook = PEERS / "pacemaker.yml"
 
     def together(self) -> bool:
