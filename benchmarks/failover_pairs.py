@@ -112,7 +112,7 @@ class Pacemaker(Pair):
 
     def together(self) -> bool:
         """Ask each director for the members of its partition."""
-        return all(ask(name, "crm_node", "--partition").split() == self.directors for name in self.directors)
+        return all(set(ask(name, "crm_node", "--partition").split()) == set(self.directors) for name in self.directors)
 
     def give_up(self, holder: str) -> None:
         """Put the holder on standby."""
