@@ -348,16 +348,21 @@ def test_of_two_holders_one_gives_way(watcher, network, now, heartbeat, status, 
     [
         pytest.param(True, "active", id="first director"),
         pytest.param(False, "dead", id="the other's Heartbeat stands"),
-        pytest.param(False, "switchover", id="a slow switchover"),
+        pytest.param(False, "transition", id="Heartbeat moves something"),
+        pytest.param(False, "taken", id="a slow switchover"),
     ],
 )
-def test_the_other_one_does_not(watcher, network, now, first, status):
+def test_the_other_one_does_not(watcher, network, now, monkeypatch, tmp_path, first, status):
     """Else nobody would be left; it tells the neighbours once the conflict is over."""
     watcher.here.add("192.0.2.30")
     network.answering["eth0"].add("192.0.2.30")
     watcher.first, watcher.status = first, status
-    if status == "switchover":
+    if status == "transition":
         watcher.heartbeat, watcher.status = HeartbeatSays("transition"), "active"
+    elif status == "taken":
+        watcher.status = "active"
+        monkeypatch.setattr(vips, "TAKEN", tmp_path / "taken")
+        vips.TAKEN.touch()
     beats(watcher, now, 60)
     assert watcher.done == []
     network.answering["eth0"].remove("192.0.2.30")
