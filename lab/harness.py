@@ -139,12 +139,15 @@ class Cluster:
         """Start a machine that has lost power."""
         run("docker", "start", host)
 
-    def poll(self, seconds: float, interval: float = 0.05) -> Generator[Attempt]:
-        """Let the client ask the VIP for a page for some seconds; yield each attempt as it comes. close() ends it."""
+    def poll(self, seconds: float, interval: float = 0.05, limit: float = 0.4) -> Generator[Attempt]:
+        """Let the client ask the VIP for a page for some seconds; yield each attempt as it comes. close() ends it.
+
+        limit: s that an answer may take; less than TCP's first repetition (1 s), which would hide an outage.
+        """
         name = self.group("clients")[0]
         # The shell tells the id under which the program in its place can be ended.
         command = ["docker", "exec", name, "sh", "-c", 'echo $$ && exec "$@"', "sh", "poll.py", self.vip]
-        command += ["--seconds", str(seconds), "--interval", str(interval)]
+        command += ["--seconds", str(seconds), "--interval", str(interval), "--limit", str(limit)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
             assert client.stdout is not None
             process = client.stdout.readline().strip()

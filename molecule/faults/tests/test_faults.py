@@ -25,6 +25,7 @@ REAL_SERVERS = CLUSTER.group("real_servers")
 PUBLIC, DEDICATED = CLUSTER.variables(DIRECTORS[0])["ha_interfaces"]
 DEADTIME = 3.0  # s, of the default profile
 TAKEN_OVER = 6.0  # s in which clients are served again, whatever has happened to a director
+LIMIT = 0.9  # s that an answer may take: machines that share a processor with other tests are slow at times
 STILL = 3.0  # s of undisturbed requests that prove a service
 WHOLE = 120.0  # s in which the cluster is whole again: a restarted Heartbeat waits for 30 s, and then for the other one
 
@@ -85,7 +86,7 @@ def watched(seconds: float) -> Iterator[Seen]:
     """Let the client ask for so many seconds; what is inside happens after one of them. Ends when both have ended."""
     seen = Seen([])
     with ThreadPoolExecutor(max_workers=1) as pool:
-        asking = pool.submit(lambda: list(CLUSTER.poll(seconds)))
+        asking = pool.submit(lambda: list(CLUSTER.poll(seconds, limit=LIMIT)))
         time.sleep(1)
         yield seen
         seen.attempts = asking.result()
@@ -95,7 +96,7 @@ def watched(seconds: float) -> Iterator[Seen]:
 
 def assert_served(by: list[str] = REAL_SERVERS) -> None:
     """Assert that the real servers answer each request of some seconds."""
-    attempts = list(CLUSTER.poll(STILL))
+    attempts = list(CLUSTER.poll(STILL, limit=LIMIT))
     assert [attempt for attempt in attempts if not attempt.ok] == []
     assert {attempt.body.split()[-1] for attempt in attempts} == set(by)
 
@@ -124,7 +125,7 @@ def test_a_director_loses_power_and_comes_back(active):
     assert_served()
     with watched(30) as seen:
         CLUSTER.power_on(active)
-        wait_for("it is fit", lambda: fit(active), 40)
+        wait_for("it is fit", lambda: fit(active), WHOLE)
     assert seen.outage == 0
     assert wait_whole() == other(active), "no failback unasked"
 
@@ -135,7 +136,7 @@ def test_a_director_is_paused_for_longer_than_deadtime(active):
         run("docker", "pause", active)
         time.sleep(3 * DEADTIME)
         run("docker", "unpause", active)
-        wait_one_holder(other(active), 10)
+        wait_one_holder(other(active))
     assert seen.outage < TAKEN_OVER
     assert wait_whole() == other(active)
     assert_served()
