@@ -115,7 +115,7 @@ def test_silence_means_no_answer_on_any_link_but_one_of_a_witness(events):
     silence = vips.Silence(LINKS)
     unanswered, witnessed = {}, dict.fromkeys(LINKS, False)
     for event in events:
-        who, _, link = event.partition(" ")
+        who, _space, link = event.partition(" ")
         if who == "peer":
             silence.answered(link)
             unanswered[link] = 0
