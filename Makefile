@@ -38,7 +38,7 @@ molecule: ## SCENARIO=name: that scenario; else all, in two labs
 	@$(RUN) $(if $(SCENARIO),--scenario $(SCENARIO),molecule)
 
 .PHONY: bench-failover bench-interrupted bench-ipvs bench-second-run
-bench-failover: ## how long clients wait while a director fails
+bench-failover: ## what clients see when a director loses power, here and with keepalived and Pacemaker (2 h)
 	tests/with-lab benchmarks/failover
 
 bench-interrupted: ## whether the next run mends a site.yml that was killed half-way

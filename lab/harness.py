@@ -16,9 +16,9 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
@@ -27,6 +27,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT / "molecule" / "shared"
+EVENT_LIMIT = 300.0  # s that something may take while a client watches
 
 
 class HarnessError(RuntimeError):
@@ -57,6 +58,12 @@ def longest_outage(attempts: list[Attempt]) -> float:
     if failed and last_good is not None:
         raise HarnessError("the service did not come back while the client was asking")
     return longest
+
+
+def is_full(table: str, real_servers: int) -> bool:
+    """Return whether a table (of ipvsadm --save) sends the connections of every service to so many real servers."""
+    alive = len(re.findall(r"^-a (?!.* -w 0\b)", table, re.MULTILINE))
+    return alive > 0 and alive == table.count("-A ") * real_servers
 
 
 @dataclass
@@ -105,18 +112,22 @@ class Cluster:
         """Run a playbook on the containers and return its output; a failure raises with the output's end."""
         return run(*self.command(playbook), *arguments, log=log)
 
+    @property
+    def hot_standby(self) -> bool:
+        """Return whether both directors balance all the time."""
+        variables = {**self.variables(self.group("directors")[0]), **self.extra_vars}
+        return not variables.get("heartbeat_manages_ldirectord", False)
+
     def holders(self) -> list[str]:
         """Return the living directors that hold the VIP."""
-        return [name for name in self.group("directors") if self._holds(name)]
+        show = ("ip", "-oneline", "address", "show", "to", self.vip)
+        return [name for name in self.group("directors") if ask(name, *show).strip()]
 
-    def _holds(self, director: str) -> bool:
-        found = subprocess.run(
-            ["docker", "exec", director, "ip", "-oneline", "address", "show", "to", self.vip],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return bool(found.stdout.strip())
+    def balancing(self) -> list[str]:
+        """Return the living directors that send the connections of every service to every real server."""
+        real_servers = len(self.group("real_servers"))
+        tables = {name: ask(name, "ipvsadm", "--save", "--numeric") for name in self.group("directors")}
+        return [name for name, table in tables.items() if is_full(table, real_servers)]
 
     def cut_power(self, host: str) -> None:
         """Take a machine's links down, then kill it."""
@@ -128,14 +139,24 @@ class Cluster:
         """Start a machine that has lost power."""
         run("docker", "start", host)
 
-    def poll(self, seconds: float, interval: float = 0.05) -> Iterator[Attempt]:
-        """Let the client ask the VIP for a page for some seconds; yield each attempt as it comes."""
-        command = ["docker", "exec", self.group("clients")[0], "python3", "/usr/local/bin/poll.py", self.vip]
-        command += ["--seconds", str(seconds), "--interval", str(interval)]
+    def poll(self, seconds: float, interval: float = 0.05, limit: float = 0.4) -> Generator[Attempt]:
+        """Let the client ask the VIP for a page for some seconds; yield each attempt as it comes. close() ends it.
+
+        limit: s that an answer may take; less than TCP's first repetition (1 s), which would hide an outage.
+        """
+        name = self.group("clients")[0]
+        # The shell tells the id under which the program in its place can be ended.
+        command = ["docker", "exec", name, "sh", "-c", 'echo $$ && exec "$@"', "sh", "poll.py", self.vip]
+        command += ["--seconds", str(seconds), "--interval", str(interval), "--limit", str(limit)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
             assert client.stdout is not None
-            for line in client.stdout:
-                yield Attempt(**json.loads(line))
+            process = client.stdout.readline().strip()
+            try:
+                for line in client.stdout:
+                    yield Attempt(**json.loads(line))
+            except GeneratorExit:
+                ask(name, "kill", process)
+                raise
         if client.returncode:
             raise HarnessError(f"the polling client ended with {client.returncode}")
 
@@ -157,25 +178,37 @@ class Cluster:
         self, host: str, before: float, after: float, interval: float = 0.05
     ) -> Iterator[Attempt]:
         """Let the client ask while a machine loses power, and for some seconds before and after; yield each attempt."""
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            cut = pool.submit(self._cut_power_later, host, before)
-            yield from self.poll(before + after, interval)
-            cut.result()
+        yield from self.poll_through(lambda: self.cut_power(host), before, after, interval)
 
-    def _cut_power_later(self, host: str, seconds: float) -> None:
+    def poll_through(
+        self, event: Callable[[], object], before: float, after: float, interval: float = 0.05
+    ) -> Iterator[Attempt]:
+        """Let the client ask before, while and after an event (a function) happens; yield each attempt."""
+        with (
+            ThreadPoolExecutor(max_workers=1) as pool,
+            closing(self.poll(before + EVENT_LIMIT + after, interval)) as attempts,
+        ):
+            happening = pool.submit(self._later, event, before)
+            for attempt in attempts:
+                yield attempt
+                if happening.done() and time.monotonic() >= happening.result() + after:
+                    return
+        raise HarnessError(f"what the client watched was not over after {EVENT_LIMIT:.0f} s")
+
+    @staticmethod
+    def _later(event: Callable[[], object], seconds: float) -> float:
         time.sleep(seconds)
-        self.cut_power(host)
+        event()
+        return time.monotonic()
 
     def wait_whole(self) -> None:
-        """Wait until verify.yml is content, and every director that balances sends to every real server."""
+        """Wait until verify.yml is content, and every director that should balance sends to every real server."""
         self.playbook("codalvs.ha.verify")
-        wait_for("all real servers take connections", self._all_real_servers)
+        wait_for("all real servers take connections", self.all_balance)
 
-    def _all_real_servers(self) -> bool:
-        tables = [run("docker", "exec", name, "ipvsadm", "--save", "--numeric") for name in self.group("directors")]
-        found = [(table.count("-A "), len(re.findall(r"^-a (?!.* -w 0\b)", table, re.MULTILINE))) for table in tables]
-        real_servers = len(self.group("real_servers"))
-        return any(alive for _, alive in found) and all(alive == services * real_servers for services, alive in found)
+    def all_balance(self) -> bool:
+        """Return whether every director that should balance (both, or the VIP's holder) sends to every real server."""
+        return self.balancing() == (self.group("directors") if self.hot_standby else self.holders())
 
 
 def run(*command: str, log: Path | None = None) -> str:
@@ -188,6 +221,12 @@ def run(*command: str, log: Path | None = None) -> str:
         tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-40:])
         raise HarnessError(f"{' '.join(command[:6])} … ended with {done.returncode}:\n{tail}")
     return done.stdout
+
+
+def ask(host: str, *command: str) -> str:
+    """Run a command on a machine and return what it printed, also when it fails or the machine is off."""
+    found = subprocess.run(["docker", "exec", host, *command], capture_output=True, text=True, check=False)
+    return found.stdout
 
 
 def recap(output: str) -> dict[str, dict[str, int]]:
@@ -232,6 +271,12 @@ def keep(name: str, figures: Any) -> None:
     path = ROOT / "build" / "bench" / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def kept(name: str) -> dict[str, Any]:
+    """Return the figures that a benchmark has kept, also those of an earlier run; {} if there are none."""
+    path = ROOT / "build" / "bench" / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def start(main: Callable[[], None]) -> None:

@@ -243,7 +243,7 @@ def _witnesses(hosts: Hosts, groups: Groups, links: Sequence[Mapping[str, Any]])
         found = [
             str(own.ip)
             for host in third
-            for _, own in interfaces(hosts, host)
+            for _name, own in interfaces(hosts, host)
             if own.version == 4 and own.network in networks
         ]
         if found:

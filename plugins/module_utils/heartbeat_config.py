@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read and check the three files of Heartbeat 3.0.6 in haresources mode: ha.cf, authkeys, haresources.
+"""Read and check the three files of Heartbeat 3.0.6 in haresources mode: ha.cf, authkeys, haresources; read its log.
 
 Heartbeat has no test mode, and one bad line stops it for good. So this follows its parser, which was asked about each
 rule here, and adds what it swallows silently: a second value, a key after which 'auth' comes, a resource that no
@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Collection, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address
 from typing import Any
 
@@ -481,8 +482,11 @@ def _check_address(directive: Directive) -> Iterator[Problem]:
             yield Problem(directive.line, directive.name, word, f"{what} {wrong.replace('from 0 to 0', '0')}")
 
 
+_TIMES = {"keepalive": 1000, "deadtime": 30_000}  # Heartbeat's defaults, in milliseconds
+
+
 def _check_times(config: HaCf) -> Iterator[Problem]:
-    times = {"keepalive": 1000, "deadtime": 30_000}  # Heartbeat's defaults
+    times = dict(_TIMES)
     for name in ("keepalive", "deadtime", "warntime", "initdead", "deadping"):
         value = config.value(name)
         if value is not None:
@@ -537,6 +541,12 @@ def _check_rest(config: HaCf, node: str) -> Iterator[Problem]:
     for directive in config.named("nice_failback"):
         problem = "is obsolete and read as its opposite; write auto_failback on or off"
         yield Problem(directive.line, directive.name, directive.shown, problem)
+    for directive in config.named("stonith_host"):
+        if directive.values[0].lower() not in ("*", *config.nodes):
+            problem = (
+                "is no node of this file, and Heartbeat ignores the line: name the node that uses the device, or *"
+            )
+            yield Problem(directive.line, directive.name, directive.values[0], problem, WARNING)
     fencing = [
         directive
         for directive in config.named("stonith", "stonith_host")
@@ -833,3 +843,70 @@ def _check_ipaddr2(resource: Resource, interfaces: Collection[str] | None) -> It
         yield f"no such network interface {device.partition(':')[0]} on this host, which has {has}"
     if broadcast and (version == 6 or _check_ipv4(broadcast)):
         yield f"{syntax}; the broadcast address must be an IPv4 address"
+
+
+# ---- Log -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LateHeartbeat:
+    """A heartbeat that came later than warntime, as the log of its receiver tells."""
+
+    at: datetime
+    node: str
+    milliseconds: int
+
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_LATE = re.compile(
+    rf"({'|'.join(_MONTHS)}) +([0-9]{{1,2}}) ([0-9]{{2}}):([0-9]{{2}}):([0-9]{{2}}) \S+ heartbeat: \[[0-9]+\]: [A-Z]+: "
+    r"Late heartbeat: Node (\S+): interval ([0-9]{1,12}) ms"
+)
+
+
+def late_heartbeats(lines: Iterable[str], now: datetime) -> Iterator[LateHeartbeat]:
+    """Yield the late heartbeats in the lines of a log, which gives local times without the year."""
+    for match in filter(None, map(_LATE.match, lines)):
+        month, *numbers = match.groups()[:5]
+        at = _latest((_MONTHS.index(month) + 1, *map(int, numbers)), now)
+        if at:
+            yield LateHeartbeat(at, match[6].lower(), int(match[7]))
+
+
+def _latest(parts: tuple[int, ...], now: datetime) -> datetime | None:
+    """Return the last time that is called so and is not to come, but for a clock that was set back."""
+    for year in (now.year, now.year - 1):
+        try:
+            at = datetime(year, *parts)  # type: ignore[arg-type]
+        except ValueError:  # 29 February, or no time at all
+            continue
+        if at <= now + timedelta(days=1):
+            return at
+    return None
+
+
+def worst_late(found: Iterable[LateHeartbeat], config: HaCf, since: datetime) -> dict[str, Any]:
+    """Return how late the heartbeats of a cluster's nodes have come since then, and how often.
+
+    What came later than the deadtime is left out, for it ended a death. Ping nodes have a deadtime of their own.
+    """
+    deadtime = deadtime_of(config)
+    counted = [
+        each for each in found if each.at >= since and each.node in config.nodes and each.milliseconds <= deadtime
+    ]
+    worst = max(counted, key=lambda each: each.milliseconds, default=None)
+    return {
+        "count": len(counted),
+        "since": since.isoformat(" ", "seconds"),
+        "worst_ms": worst.milliseconds if worst else 0,
+        "worst_node": worst.node if worst else "",
+        "worst_at": worst.at.isoformat(" ", "seconds") if worst else "",
+    }
+
+
+def deadtime_of(config: HaCf) -> int:
+    """Return the deadtime in milliseconds, Heartbeat's default where none is given; 0 when it is no time."""
+    try:
+        return milliseconds(config.value("deadtime") or f"{_TIMES['deadtime']}ms")
+    except ValueError:
+        return 0

@@ -3,15 +3,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The kernel's list of connections (/proc/net/ip_vs_conn, ip_vs_conn_seq_show() in ip_vs_conn.c), without I/O.
 
-It is the only place where the kernel lists them; there is no netlink command.
+It is the only place where the kernel lists them; there is no netlink command. Tables of two directors are compared by
+fingerprints of their connections, of which each director tells only the smallest: the same ones on both, however many
+there are, so that few suffice to tell what share of one table is in the other.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from hashlib import sha256
+from heapq import nsmallest
 from itertools import islice
 from typing import Any
+
+SAMPLE = 2000  # fingerprints that a director tells: a share of 95 % is told with an error of 0.5 %
 
 
 def parse_connections(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -50,6 +56,40 @@ def select(
     )
     found = list(islice(matching, max(0, limit) + 1))
     return found[: max(0, limit)], len(found) > limit
+
+
+def fingerprints(lines: Iterable[str]) -> set[str]:
+    """Return a number for each connection that a failover must not end: established ones, and templates of persistence.
+
+    Equal ones mean the same client, service and real server.
+    """
+    found = set()
+    for line in lines:
+        words = line.split(maxsplit=8)
+        if len(words) > 7 and (words[7] == "ESTABLISHED" or words[2] == "0000"):
+            found.add(sha256(" ".join(words[:7]).encode()).hexdigest()[:12])
+    return found
+
+
+def sample(first: Collection[str], second: Collection[str], most: int = SAMPLE) -> dict[str, Any]:
+    """Return what one director tells of its fingerprints at two looks: how many lasted, which, and which it saw."""
+    lasting, seen = set(first) & set(second), set(first) | set(second)
+    shown = {"lasting": nsmallest(most, lasting), "seen": nsmallest(most, seen)}
+    return {"count": len(lasting), "whole": len(seen) <= most, **shown}
+
+
+def compare(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the other director knows of the connections that lasted on one, both as sample() tells them.
+
+    The result has count (that lasted), unknown (of these to the other director) and share (known, 0 to 1); where there
+    are more than a sample, the last two are estimates. Lasting ones are compared with all that the other one saw: so a
+    connection that began or ended between their looks does not count, if these overlap.
+    """
+    seen = set(other["seen"])
+    # Beyond the last one that the other director tells, it may know more.
+    asked = [each for each in one["lasting"] if other["whole"] or each <= other["seen"][-1]]
+    share = sum(each in seen for each in asked) / len(asked) if asked else 1.0
+    return {"count": one["count"], "unknown": round(one["count"] * (1 - share)), "share": round(share, 4)}
 
 
 def _address(text: str) -> str:

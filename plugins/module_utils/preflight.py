@@ -43,6 +43,8 @@ ALL_HOSTS = "all hosts"
 SEVERITIES = ("error", "warning", "acknowledged")
 # Read from the cluster's first director; another value elsewhere would be ignored, or be fatal.
 SHARED = ("ha_virtual_services", "ha_acknowledged")
+# What a role may find on the hosts later, accepted in the same way as the warnings here.
+FOUND_LATER = ("late_heartbeats",)
 # Of one host by nature.
 OWN = ("ha_interfaces", "heartbeat_node_name")
 
@@ -130,7 +132,7 @@ def values_differ(cluster: Cluster) -> Iterator[Complaint]:
 @rule("unknown_acknowledgement")
 def unknown_acknowledgement(cluster: Cluster) -> Iterator[Complaint]:
     """A misspelt name would accept nothing; errors can't be accepted at all."""
-    warnings = sorted({each.name for each in RULES if each.severity == "warning"})
+    warnings = sorted({*FOUND_LATER, *(each.name for each in RULES if each.severity == "warning")})
     errors = {each.name for each in RULES if each.severity == "error"} | set(schema.RULES) | {"unknown_variable"}
     for index, name in enumerate(cluster.get("ha_acknowledged") or ()):
         variable = f"ha_acknowledged[{index}]"

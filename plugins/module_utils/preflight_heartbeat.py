@@ -28,6 +28,15 @@ from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import 
 )
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import HIDDEN, UNUSABLE, did_you_mean, show
 
+# Types of libstonith that fence nobody, or not when it matters: a director without power answers nobody.
+_NEEDS_ITS_VICTIM = "asks the other director itself: without power it can't answer, and nobody takes its addresses"
+UNSAFE_STONITH = {
+    "external/ssh": _NEEDS_ITS_VICTIM,
+    "meatware": "waits for a person to confirm, and until then nobody takes the other director's addresses",
+    "null": "fences nobody, and says that it did",
+    "ssh": _NEEDS_ITS_VICTIM,
+    "suicide": "can only reset its own machine, never the other director",
+}
 TIMES = ("heartbeat_keepalive", "heartbeat_warntime", "heartbeat_deadtime", "heartbeat_initdead")
 LINK_FIELDS = {  # required, possible
     "ucast": (("interface",), ("peers",)),
@@ -192,22 +201,87 @@ def ping_own_address(cluster: Cluster) -> Iterator[Complaint]:
 
 @rule("bad_ping")
 def bad_ping(cluster: Cluster) -> Iterator[Complaint]:
-    """ha.cf's ping nodes are addresses; each is a node of the cluster, so none twice."""
-    pings = list(_pings(cluster))
-    for position, (variable, text) in enumerate(pings):
+    """ha.cf's ping nodes are addresses; each, or each group of them, counts as one node, so none twice."""
+    seen: set[str] = set()
+    for variable, text in _pings(cluster):
         address = to_address(text)
         if address is None or address.version != 4:
             yield Complaint(variable, show(text), "must be an IPv4 address", "write the address of a router")
-        elif text in [other for _variable, other in pings[:position]]:
-            yield Complaint(variable, show(text), "is in the list already", "keep one")
+        elif text in seen:
+            yield Complaint(variable, show(text), "is named already", "keep one")
+        seen.add(text)
+
+
+@rule("bad_ping_group")
+def bad_ping_group(cluster: Cluster) -> Iterator[Complaint]:
+    """A group is one node of the cluster, of this name. Heartbeat ignores a line of a name alone."""
+    taken = [*cluster.node_names.values(), *(text for _variable, text in _pings(cluster))]
+    for variable, group in _entries(cluster, "heartbeat_ping_group"):
+        name = known(group["name"])
+        if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", name):
+            problem = "must be one word of letters, digits, '.', '_' and '-'"
+            yield Complaint(f"{variable}.name", show(name), problem, "write a name such as routers")
+        elif name is not None and name.lower() in taken:
+            problem = "is the name of a director, of another group or of a ping node as well"
+            yield Complaint(f"{variable}.name", show(name), problem, "give each its own name")
+        if group["addresses"] == []:
+            problem = "a group needs at least one address"
+            yield Complaint(f"{variable}.addresses", "", problem, "add routers, or remove the group")
+        if name is not None:
+            taken.append(name.lower())
 
 
 @rule("ipfail_without_ping")
 def ipfail_without_ping(cluster: Cluster) -> Iterator[Complaint]:
     """ipfail compares how many ping nodes each director reaches; without any it does nothing."""
-    if cluster.get("heartbeat_ipfail") and not cluster.settings.get("heartbeat_ping"):
+    given = cluster.settings.get("heartbeat_ping") or cluster.settings.get("heartbeat_ping_group")
+    if cluster.get("heartbeat_ipfail") and not given:
         problem = "ipfail needs third parties to compare the directors by"
-        yield Complaint("heartbeat_ipfail", "true", problem, "add routers to heartbeat_ping, or set it to false")
+        remedy = "add routers to heartbeat_ping or heartbeat_ping_group, or set it to false"
+        yield Complaint("heartbeat_ipfail", "true", problem, remedy)
+
+
+@rule("bad_stonith")
+def bad_stonith(cluster: Cluster) -> Iterator[Complaint]:
+    """Heartbeat keeps one device for each director that uses one, and '#' ends its line."""
+    first: dict[str, str] = {}
+    for variable, device in _entries(cluster, "heartbeat_stonith"):
+        host, kind, parameters = (known(device[name]) for name in ("host", "type", "parameters"))
+        if kind is not None and not re.fullmatch(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_.-]+)?", kind):
+            problem = "is no type of a fencing device"
+            yield Complaint(f"{variable}.type", show(kind), problem, "write one that `stonith -L` lists there")
+        if parameters and ("#" in parameters or not parameters.isprintable()):
+            problem = "contains '#', which begins a comment in ha.cf, or a control character"
+            yield Complaint(f"{variable}.parameters", HIDDEN, problem, "write one line without them")
+        if host is None:
+            continue
+        for name in cluster.node_names.values() if host == "*" else [host.lower()]:
+            other = first.setdefault(name, variable)
+            if other != variable:
+                problem = f"{show(name)} has a device already ({other}), and Heartbeat keeps one for each director"
+                yield Complaint(f"{variable}.host", show(host), problem, "remove one")
+                break
+
+
+@rule("unsafe_stonith", "warning")
+def unsafe_stonith(cluster: Cluster) -> Iterator[Complaint]:
+    """Heartbeat's scripts take nothing before the device says that it is done, and try for ever."""
+    for variable, device in _entries(cluster, "heartbeat_stonith"):
+        fault = UNSAFE_STONITH.get(known(device["type"]) or "")
+        if fault:
+            yield Complaint(f"{variable}.type", show(device["type"]), fault, "name a device that cuts the power")
+
+
+@rule("bad_watchdog")
+def bad_watchdog(cluster: Cluster) -> Iterator[Complaint]:
+    """The driver's device; softdog is a driver like the others, and makes /dev/watchdog."""
+    device = cluster.get("heartbeat_watchdog")
+    if device and not device.startswith("/dev/"):
+        yield Complaint("heartbeat_watchdog", show(device), "must be a device file", "write it like /dev/watchdog")
+    if device == "" and cluster.get("heartbeat_watchdog_softdog"):
+        problem = "heartbeat_watchdog names no device, so nobody would use it"
+        remedy = "add heartbeat_watchdog: /dev/watchdog, or set it to false"
+        yield Complaint("heartbeat_watchdog_softdog", "true", problem, remedy)
 
 
 @rule("bad_link")
@@ -224,13 +298,23 @@ def no_link(cluster: Cluster) -> Iterator[Complaint]:
     """Heartbeat: 'No heartbeat media defined'. Links by default are unicast over every shared IPv4 network."""
     if len(cluster.directors) != 2 or cluster.settings.get("heartbeat_links"):
         return
-    first, second = (
-        {(own.interface, own.address.network) for own in _ipv4(cluster, host)} for host in cluster.directors
-    )
-    if first and second and not first & second:
+    if all(any(_ipv4(cluster, host)) for host in cluster.directors) and not _shared_interfaces(cluster):
         names = " and ".join(cluster.directors)
         problem = f"{names} share no IPv4 network on interfaces of the same name: no link for heartbeats"
         yield Complaint("heartbeat_links", "", problem, "correct ha_interfaces, or describe the links")
+
+
+@rule("single_link", "warning")
+def single_link(cluster: Cluster) -> Iterator[Complaint]:
+    """Where all heartbeats go one way, its failure makes both directors active. One interface is one way."""
+    if len(cluster.directors) != 2:
+        return
+    links = [link for link in cluster.get("heartbeat_links") or () if link is not UNUSABLE]
+    ways = {known(link["interface"]) or known(link["device"]) for link in links} or _shared_interfaces(cluster)
+    if len(ways) == 1 and None not in ways:
+        problem = f"all heartbeats go over {show(ways.pop())}: if it fails, both directors hold the addresses"
+        remedy = "give both directors a second network that shares no switch with it, or a serial link"
+        yield Complaint("heartbeat_links", "", problem, remedy)
 
 
 @rule("bad_node_name")
@@ -254,7 +338,7 @@ def duplicate_node_name(cluster: Cluster) -> Iterator[Complaint]:
 
 @rule("unknown_node")
 def unknown_node(cluster: Cluster) -> Iterator[Complaint]:
-    """Heartbeat: 'Current node not in configuration!', and for haresources 'Bad nodename in …'."""
+    """Heartbeat: 'Current node not in configuration!', for haresources 'Bad nodename in …', for stonith_host none."""
     names = list(cluster.node_names.values())
     nodes = known(cluster.get("heartbeat_nodes")) or []
     for index, node in enumerate(nodes):
@@ -268,6 +352,9 @@ def unknown_node(cluster: Cluster) -> Iterator[Complaint]:
     for index, group in enumerate(_groups(cluster)):
         if group and known(group["node"]) is not None and group["node"].lower() not in names:
             yield _unknown_node(f"heartbeat_resource_groups[{index}].node", group["node"], names)
+    for variable, device in _entries(cluster, "heartbeat_stonith"):
+        if known(device["host"]) is not None and device["host"].lower() not in ("*", *names):
+            yield _unknown_node(f"{variable}.host", device["host"], names)
 
 
 @rule("duplicate_resource_group")
@@ -352,8 +439,8 @@ def _milliseconds(cluster: Cluster, name: str) -> Fraction | None:
 
 
 def _keys(cluster: Cluster) -> list[tuple[str, Mapping[str, Any]]]:
-    keys = known((cluster.get("heartbeat_authkeys") or {}).get("keys")) or ()
-    return [(f"heartbeat_authkeys.keys[{index}]", key) for index, key in enumerate(keys) if key is not UNUSABLE]
+    keys = known((cluster.get("heartbeat_authkeys") or {}).get("keys"))
+    return list(_usable("heartbeat_authkeys.keys", keys))
 
 
 def _bad_secret(variable: str, key: Mapping[str, Any]) -> Iterator[Complaint]:
@@ -368,9 +455,27 @@ def _bad_secret(variable: str, key: Mapping[str, Any]) -> Iterator[Complaint]:
 
 
 def _pings(cluster: Cluster) -> Iterator[tuple[str, str]]:
-    for index, text in enumerate(cluster.get("heartbeat_ping") or ()):
-        if text is not UNUSABLE:
-            yield f"heartbeat_ping[{index}]", text
+    """Yield the addresses to ping, alone or in a group."""
+    yield from _usable("heartbeat_ping", cluster.get("heartbeat_ping"))
+    for variable, group in _entries(cluster, "heartbeat_ping_group"):
+        yield from _usable(f"{variable}.addresses", known(group["addresses"]))
+
+
+def _entries(cluster: Cluster, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    return _usable(name, cluster.get(name))
+
+
+def _usable(variable: str, values: Sequence[Any] | None) -> Iterator[tuple[str, Any]]:
+    """Yield the usable ones of a list, with their places."""
+    return ((f"{variable}[{index}]", value) for index, value in enumerate(values or ()) if value is not UNUSABLE)
+
+
+def _shared_interfaces(cluster: Cluster) -> set[str]:
+    """Return the interfaces by which both directors are in one IPv4 network: the default links."""
+    first, second = (
+        {(own.interface, own.address.network) for own in _ipv4(cluster, host)} for host in cluster.directors
+    )
+    return {interface for interface, _network in first & second}
 
 
 def _groups(cluster: Cluster) -> Iterator[Mapping[str, Any] | None]:

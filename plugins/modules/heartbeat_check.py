@@ -17,7 +17,7 @@ description:
   - What Heartbeat accepts but is hardly meant, such as a crc key, is a warning.
 options:
   ha_cf:
-    description: Text of C(ha.cf).
+    description: Text of C(ha.cf), which may hold the password of a fencing device.
     type: str
   haresources:
     description:
@@ -203,7 +203,7 @@ def main() -> None:
     """Check what was given."""
     module = AnsibleModule(
         argument_spec={
-            "ha_cf": {"type": "str"},
+            "ha_cf": {"type": "str", "no_log": True},
             "haresources": {"type": "str"},
             "authkeys": {"type": "str", "no_log": True},
             "installed_authkeys": {"type": "str", "no_log": True},

@@ -14,7 +14,13 @@ description:
   - Returns the state of Heartbeat and of its nodes, and which of the given virtual addresses this host really has.
   - Heartbeat's own word for what it holds is no proof (it says V(local) even after every resource failed to start), so
     RV(held) comes from the kernel.
+  - Tells also how late heartbeats came, by which one can choose a deadtime.
 options:
+  log:
+    description:
+      - Heartbeat's log, such as V(/var/log/ha-log), to look for late heartbeats in, its rotated parts included.
+      - They are looked for only where it is given.
+    type: path
   vips:
     description: Virtual addresses to look for, as P(codalvs.ha.cluster#filter) returns them in C(vips).
     type: list
@@ -56,6 +62,15 @@ EXAMPLES = r"""
   until: info.settled
   retries: 60
   delay: 1
+
+- name: See how late heartbeats came in the last seven days
+  codalvs.ha.heartbeat_info:
+    log: /var/log/ha-log
+  register: info
+
+- name: Want a deadtime of at least twice that
+  ansible.builtin.assert:
+    that: info.deadtime_ms >= 2 * info.late.worst_ms
 """
 
 RETURN = r"""
@@ -93,85 +108,108 @@ settled:
   description: Heartbeat runs, is not in transition, and RV(held) is RV(expected).
   type: bool
   returned: always
+deadtime_ms:
+  description: The deadtime of the installed C(ha.cf), in milliseconds; 0 where none is installed.
+  type: int
+  returned: always
+late:
+  description:
+    - Heartbeats that came to this host later than warntime, in the last seven days, from the nodes of the installed
+      C(ha.cf), this one included.
+    - What came later than RV(deadtime_ms) is left out, for it ended a death. So are ping nodes, which have another
+      deadtime.
+  type: dict
+  returned: when O(log) is given
+  contains:
+    count:
+      description: How many there were.
+      type: int
+    since:
+      description: The time from which on they count, in the host's own time.
+      type: str
+    worst_ms:
+      description: Milliseconds between the latest one and the one before it; 0 without any.
+      type: int
+    worst_node:
+      description: The node that sent it; empty without any.
+      type: str
+    worst_at:
+      description: When it came; empty without any.
+      type: str
+  sample:
+    count: 3
+    since: '2026-11-17 22:00:00'
+    worst_ms: 1310
+    worst_node: dir2
+    worst_at: '2026-11-20 04:12:31'
 """
 
-import platform
-from ipaddress import ip_address
+import glob
+import gzip
+import os
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.codalvs.ha.plugins.module_utils.cluster import addresses
+from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_config import (
+    deadtime_of,
+    late_heartbeats,
+    parse_ha_cf,
+    worst_late,
+)
+from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_state import VIP, look
+
+HA_CF = "/etc/ha.d/ha.cf"
+LATE_DAYS = 7
 
 
-def held_addresses(vips: list[dict[str, Any]], ip_json: str) -> list[str]:
-    """Return the VIPs that `ip -json address show` has on their interface, or on any but lo where none is given.
-
-    On lo or a dummy device a director carries a VIP as a real server.
-    """
-    present = [entry.rpartition("/")[0].split(": ") for entry in addresses(ip_json)]
-    return sorted(
-        {
-            address
-            for vip in vips
-            for device, address in present
-            if address == str(ip_address(vip["address"]))
-            and (device == vip["interface"] if vip.get("interface") else device != "lo")
-        }
-    )
+def log_lines(log: str, since: datetime) -> Iterator[str]:
+    """Yield the lines of a log and of those of its rotated parts that were written to since then."""
+    for path in sorted(glob.glob(f"{glob.escape(log)}*")):
+        if os.path.getmtime(path) >= since.timestamp():
+            with (gzip.open if path.endswith(".gz") else open)(path, "rt", encoding="utf-8", errors="replace") as lines:
+                yield from lines
 
 
-def expected_addresses(vips: list[dict[str, str]], node: str, resources: str) -> list[str]:
-    """Return the addresses that a node holds when `cl_status rscstatus` says `resources` (facts: cl_status(1)).
-
-    local are the groups whose preferred node is this one, foreign those of the other node.
-    """
-    mine = {"all": (True, False), "local": (True,), "foreign": (False,)}.get(resources, ())
-    return sorted(str(ip_address(vip["address"])) for vip in vips if (vip["node"].lower() == node) in mine)
+def installed_ha_cf() -> str | None:
+    """Return the text of ha.cf, None where none is installed."""
+    try:
+        with open(HA_CF, encoding="utf-8", errors="replace") as lines:
+            return lines.read()
+    except FileNotFoundError:
+        return None
 
 
 def main() -> None:
-    """Ask Heartbeat and the kernel."""
+    """Ask Heartbeat, its files and the kernel."""
     module = AnsibleModule(
         argument_spec={
-            "vips": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "address": {"type": "str", "required": True},
-                    "node": {"type": "str", "required": True},
-                    "interface": {"type": "str"},
-                    "prefix": {"type": "int"},
-                },
-            }
+            "log": {"type": "path"},
+            "vips": {"type": "list", "elements": "dict", "default": [], "options": VIP},
         },
         supports_check_mode=True,
     )
-    vips = module.params["vips"]
-    node = platform.node().lower()
-
-    program = module.get_bin_path("cl_status")
-
-    def cl_status(*words: str) -> str:
-        if not program:
-            return ""
-        code, out, _err = module.run_command([program, *words])
-        return out.strip() if code == 0 else ""
-
-    held = held_addresses(vips, module.run_command(["ip", "-json", "address", "show"], check_rc=True)[1])
-    names = cl_status("listnodes", "-n").split()
-    resources = cl_status("rscstatus") if names else ""
-    expected = expected_addresses(vips, node, resources)
+    now = datetime.now()
+    since = now - timedelta(days=LATE_DAYS)
+    late: dict[str, Any] = {}
+    try:
+        text = installed_ha_cf()
+        config = parse_ha_cf(text or "")[0]
+        if module.params["log"]:
+            found = late_heartbeats(log_lines(module.params["log"], since), now)
+            late = {"late": worst_late(found, config, since)}
+    except (OSError, EOFError) as error:
+        module.fail_json(msg=f"Heartbeat's files can't be read: {error}")
+    state = look(module, module.params["vips"])
     module.exit_json(
         changed=False,
-        running=bool(names),
-        node=node,
-        resources=resources,
-        nodes={name: cl_status("nodestatus", name) for name in names},
-        held=held,
-        expected=expected,
-        settled=resources not in ("", "transition") and held == expected,
+        running=bool(state.nodes),
+        settled=state.settled,
+        deadtime_ms=0 if text is None else deadtime_of(config),
+        **late,
+        **state._asdict(),
     )
 
 

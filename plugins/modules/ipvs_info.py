@@ -18,9 +18,10 @@ options:
     description:
       - What to read. V(services), V(timeouts) and V(daemons) are read in any case.
       - V(statistics) adds what was counted of every service and real server, V(connections) the connections.
+      - V(fingerprints) adds what P(codalvs.ha.synced#filter) compares with another director's, and takes three seconds.
     type: list
     elements: str
-    choices: [statistics, connections]
+    choices: [statistics, connections, fingerprints]
     default: []
   connections:
     description: Which connections to return, where O(gather) asks for them; every condition has to hold.
@@ -163,18 +164,48 @@ connections_truncated:
   description: There were more than the limit.
   type: bool
   returned: when O(gather) has V(connections)
+fingerprints:
+  description:
+    - Numbers that stand for the connections which a failover must not end, established ones and templates of
+      persistence, at two looks three seconds apart.
+  type: dict
+  returned: when O(gather) has V(fingerprints)
+  contains:
+    count:
+      description: Connections that were there at both looks.
+      type: int
+    lasting:
+      description: Their fingerprints, at most the 2000 smallest.
+      type: list
+      elements: str
+    seen:
+      description: Fingerprints of those that were there at either look, at most the 2000 smallest.
+      type: list
+      elements: str
+    whole:
+      description: Whether RV(fingerprints.seen) has all of them.
+      type: bool
 """
 
+import time
 from collections.abc import Iterable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import address_of, describe
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_connections import parse_connections, select
+from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_connections import (
+    fingerprints,
+    parse_connections,
+    sample,
+    select,
+)
 from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_edge import failing, open_kernel
 from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_netlink import COUNTERS, RATES, Counted
 
+CONNECTIONS = "/proc/net/ip_vs_conn"
+PAUSE = 3.0  # s between two looks at the connections; more than two directors are apart when one task looks at both
+GATHERED = ("statistics", "connections", "fingerprints")
 CONDITIONS = ("protocol", "client", "vip", "vport", "real_server", "state")
 
 
@@ -203,11 +234,18 @@ def statistics(found: Iterable[Any]) -> list[dict[str, Any]]:
     ]
 
 
+def look(delay: float = 0.0) -> set[str]:
+    """Return the fingerprints of the connections that there are after some seconds."""
+    time.sleep(delay)
+    with open(CONNECTIONS, encoding="ascii", errors="backslashreplace") as lines:
+        return fingerprints(lines)
+
+
 def main() -> None:
     """Read."""
     module = AnsibleModule(
         argument_spec={
-            "gather": {"type": "list", "elements": "str", "choices": ["statistics", "connections"], "default": []},
+            "gather": {"type": "list", "elements": "str", "choices": list(GATHERED), "default": []},
             "connections": {
                 "type": "dict",
                 "options": {
@@ -240,6 +278,7 @@ def main() -> None:
         result["loaded"] = False
         result.update({"statistics": []} if "statistics" in gather else {})
         result.update({"connections": [], "connections_truncated": False} if "connections" in gather else {})
+        result.update({"fingerprints": sample((), ())} if "fingerprints" in gather else {})
         module.exit_json(changed=False, **result)
         return
     with failing(module):
@@ -256,10 +295,12 @@ def main() -> None:
             table = kernel.table()
         result["services"] = describe(table)
         if "connections" in gather:
-            with open("/proc/net/ip_vs_conn", encoding="ascii", errors="backslashreplace") as lines:
+            with open(CONNECTIONS, encoding="ascii", errors="backslashreplace") as lines:
                 result["connections"], result["connections_truncated"] = select(
                     parse_connections(lines), conditions, wanted["limit"]
                 )
+        if "fingerprints" in gather:
+            result["fingerprints"] = sample(look(), look(PAUSE))
     module.exit_json(changed=False, **result)
 
 

@@ -65,8 +65,8 @@ connections:
   description: Connections tried.
   type: int
   returned: success
-failed:
-  description: Those that were not answered in time.
+lost:
+  description: Those that were not answered in time. A result named C(failed) would make Ansible fail the task.
   type: int
   returned: success
 outage:
@@ -168,7 +168,7 @@ def main() -> None:
     module.exit_json(
         changed=False,
         connections=len(attempts),
-        failed=len(errors),
+        lost=len(errors),
         outage=round(longest_outage(attempts, options["interval"]), 3),
         reasons=sorted(set(errors)),
     )

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import Attempt, HarnessError, longest_outage, recap
+from harness import Attempt, HarnessError, is_full, longest_outage, recap
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,25 @@ def test_a_recap_is_read() -> None:
         "dir1": {"ok": 25, "changed": 2, "unreachable": 0, "failed": 0},
         "real1": {"ok": 9, "changed": 0},
     }
+
+
+@pytest.mark.parametrize(
+    ("table", "full"),
+    [
+        ("", False),
+        ("-A -t 192.0.2.30:80 -s wrr", False),
+        ("-A -t 192.0.2.30:80 -s wrr\n-a -t 192.0.2.30:80 -r 192.0.2.21:80 -g -w 1", False),
+        (
+            "-A -t 192.0.2.30:80 -s wrr\n-a -t 192.0.2.30:80 -r 192.0.2.21:80 -g -w 1"
+            "\n-a -t 192.0.2.30:80 -r 192.0.2.22:80 -g -w 0",
+            False,
+        ),
+        (
+            "-A -t 192.0.2.30:80 -s wrr\n-a -t 192.0.2.30:80 -r 192.0.2.21:80 -g -w 1"
+            "\n-a -t 192.0.2.30:80 -r 192.0.2.22:80 -g -w 10",
+            True,
+        ),
+    ],
+)
+def test_a_table_is_full_when_every_real_server_takes_connections(table: str, full: bool) -> None:
+    assert is_full(table, real_servers=2) is full

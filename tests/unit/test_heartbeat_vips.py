@@ -104,22 +104,33 @@ def test_what_heartbeat_believes_to_hold(resources, expected):
     assert "".join(vip.address for vip in found if vips.claimed(vip, "dir1", resources)) == expected
 
 
-@given(st.lists(st.sampled_from(["ask", "eth0", "eth1", "witness"]), max_size=60))
+LINKS = ("eth0", "eth1")
+
+
+@given(
+    st.lists(st.sampled_from(["ask", *(f"{who} {link}" for who in ("peer", "witness") for link in LINKS)]), max_size=80)
+)
 def test_silence_means_no_answer_on_any_link_but_one_of_a_witness(events):
-    """Whatever came before: one answer on one link, and the other director is alive for QUESTIONS more questions."""
-    silence = vips.Silence(["eth0", "eth1"])
+    """One answer on one link, and the other director is alive for QUESTIONS more questions, whatever came before."""
+    silence = vips.Silence(LINKS)
+    unanswered, witnessed = {}, dict.fromkeys(LINKS, False)
     for event in events:
-        if event == "ask":
-            silence.asked()
-        elif event == "witness":
-            silence.witnessed = True
+        who, _space, link = event.partition(" ")
+        if who == "peer":
+            silence.answered(link)
+            unanswered[link] = 0
+        elif who == "witness":
+            silence.unwitnessed[link] = 0
+            witnessed[link] = True
         else:
-            silence.answered(event)
-    answers = [number for number, event in enumerate(events) if event.startswith("eth")]
-    since = events[answers[-1] + 1 :] if answers else []
-    last = {link: [number for number, event in enumerate(events) if event == link] for link in ("eth0", "eth1")}
-    asked = [events[numbers[-1] :].count("ask") if numbers else vips.QUESTIONS for numbers in last.values()]
-    assert silence.over == (bool(answers) and "witness" in since and min(asked) >= vips.QUESTIONS)
+            for link in LINKS:
+                silence.asked(link)
+                unanswered = {name: count + (name == link) for name, count in unanswered.items()}
+                witnessed[link] &= unanswered.get(link, 0) >= 2  # what a witness has said before the doubt is old
+    silent = min(unanswered.values(), default=0) >= vips.QUESTIONS
+    assert silence.over == (silent and any(witnessed[link] for link in unanswered))
+    lost = [link for link, count in unanswered.items() if count >= vips.LOST and witnessed[link]]
+    assert silence.cut_off() == ([] if silent else lost)
 
 
 class Network:
@@ -195,6 +206,7 @@ def watcher(monkeypatch, network, now):
             "silence": "300ms",
             "deadtime": "3",
             "returned": ["true"],
+            "failback": True,
         }
     )
     network.answering["eth0"].add("192.0.2.21")
@@ -266,7 +278,8 @@ def test_a_machine_without_power_is_missed_long_before_the_deadtime(watcher, net
 @pytest.mark.parametrize(
     "answering",
     [
-        pytest.param({"eth0": {"192.0.2.21"}, "eth1": {"198.51.100.11"}}, id="one link is cut"),
+        pytest.param({"eth0": {"192.0.2.11", "192.0.2.21"}, "eth1": set()}, id="the dedicated link is cut"),
+        pytest.param({"eth0": set(), "eth1": {"198.51.100.11"}}, id="the public network is down, or this one's link"),
         pytest.param({"eth0": set(), "eth1": set()}, id="this director is cut off"),
     ],
 )
@@ -276,6 +289,17 @@ def test_a_cut_link_takes_nothing(watcher, network, now, answering):
     network.answering = answering
     beats(watcher, now, 30)
     assert watcher.done == []
+
+
+def test_a_director_that_clients_cannot_reach_hands_over(watcher, network, now):
+    """Its link to them is gone, and only that; Heartbeat, which has other links, is told."""
+    beats(watcher, now, 3)
+    network.answering = {"eth0": {"192.0.2.21"}, "eth1": {"198.51.100.11"}}
+    beats(watcher, now, 60)
+    assert [entry for entry in watcher.done if entry[0] != "announce"] == [
+        ("take", ["192.0.2.30"]),
+        ("start", [vips.TAKEOVER, "all"]),
+    ]
 
 
 def test_what_was_taken_on_trial_is_given_up_and_not_tried_again_soon(watcher, network, now):
@@ -321,13 +345,24 @@ def test_of_two_holders_one_gives_way(watcher, network, now, heartbeat, status, 
 
 @pytest.mark.parametrize(
     ("first", "status"),
-    [pytest.param(True, "active", id="first director"), pytest.param(False, "dead", id="the other's Heartbeat stands")],
+    [
+        pytest.param(True, "active", id="first director"),
+        pytest.param(False, "dead", id="the other's Heartbeat stands"),
+        pytest.param(False, "transition", id="Heartbeat moves something"),
+        pytest.param(False, "taken", id="a slow switchover"),
+    ],
 )
-def test_the_other_one_does_not(watcher, network, now, first, status):
+def test_the_other_one_does_not(watcher, network, now, monkeypatch, tmp_path, first, status):
     """Else nobody would be left; it tells the neighbours once the conflict is over."""
     watcher.here.add("192.0.2.30")
     network.answering["eth0"].add("192.0.2.30")
     watcher.first, watcher.status = first, status
+    if status == "transition":
+        watcher.heartbeat, watcher.status = HeartbeatSays("transition"), "active"
+    elif status == "taken":
+        watcher.status = "active"
+        monkeypatch.setattr(vips, "TAKEN", tmp_path / "taken")
+        vips.TAKEN.touch()
     beats(watcher, now, 60)
     assert watcher.done == []
     network.answering["eth0"].remove("192.0.2.30")
@@ -359,6 +394,38 @@ def test_heartbeats_restart_after_a_partition_leaves_nobody_without_an_address(w
     watcher.here.remove("192.0.2.30")
     beats(watcher, now, 1)
     assert [address for what, found in watcher.done if what == "take" for address in found] == expected
+
+
+def test_a_death_soon_after_a_partition_is_a_death(watcher, network, now):
+    """Heartbeat was killed on the first director, whose kernel still has the address: this one keeps it, too."""
+    watcher.status = "dead"
+    watcher.changed("dir1", "active")
+    beats(watcher, now, 20)
+    watcher.done.clear()
+    network.answering["eth0"].add("192.0.2.30")
+    watcher.changed("dir1", "dead")
+    beats(watcher, now, 20)
+    assert set(kinds(watcher)) == {"take", "announce"}
+
+
+@pytest.mark.parametrize(
+    ("node", "resources", "expected"),
+    [("dir2", "none", True), ("dir2", "foreign", True), ("dir2", "local", False), ("dir1", "none", False)],
+)
+def test_a_preferred_director_takes_its_addresses_back_before_the_other_gives_them_up(
+    watcher, network, now, node, resources, expected
+):
+    """Only those that prefer it; who has them already has nothing to do."""
+    (watcher.here if resources == "local" else network.answering["eth0"]).add("192.0.2.30")
+    watcher.vips = [vip._replace(node=node) for vip in watcher.vips]
+    watcher.heartbeat = HeartbeatSays(resources)
+    watcher.failback_at = now[0] + vips.FAILBACK
+    beats(watcher, now, vips.FAILBACK - 1)
+    assert watcher.done == []
+    beats(watcher, now, 3)
+    told = ("start", [vips.TAKEOVER, "local"])
+    assert [entry for entry in watcher.done if entry[0] == "start"] == [told] * expected
+    assert (watcher.done[:1] == [("take", ["192.0.2.30"])]) is expected
 
 
 def test_an_address_that_is_given_back_is_not_kept(watcher, now):

@@ -9,6 +9,9 @@ what was meant: the last of two values counts, a line without a value is ignored
 
 from __future__ import annotations
 
+import calendar
+from datetime import datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,11 +24,14 @@ from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_config import
     check_authkeys,
     check_ha_cf,
     check_haresources,
+    deadtime_of,
+    late_heartbeats,
     milliseconds,
     parse_authkeys,
     parse_ha_cf,
     parse_haresources,
     seconds,
+    worst_late,
 )
 
 GOOD = """\
@@ -78,6 +84,7 @@ def test_good_ha_cf_is_good() -> None:
         "apiauth default gid=haclient",
         "apiauth cms uid=hacluster,0 gid=haclient",
         "stonith_host dir1 null dir2\nstonith_host dir2 null dir1",
+        "stonith_host * external/ipmi other 192.0.2.9 admin a,comma lan",
         "watchdog /dev/watchdog",
         "env SPEED=fast",
         "record_config_changes on",
@@ -239,6 +246,7 @@ def test_names_what_is_wrong_with_the_whole(text: str, problem: str) -> None:
         (GOOD + "udp eth1\n", "old name of bcast"),
         (GOOD + "ucast eth0 192.0.2.2\n", "same link twice"),
         (GOOD + "respawn hacluster /usr/libexec/heartbeat/ipfail\n", "there is no ping node"),
+        (GOOD + "stonith_host dir3 null dir1\n", "is no node of this file"),
     ],
 )
 def test_warns_of_what_heartbeat_accepts_silently(text: str, problem: str) -> None:
@@ -534,3 +542,53 @@ def test_only_the_port_depends_on_the_order(lines: list[str]) -> None:
     assert {problem.directive for problem in found} <= {"udpport"}
     first_link = min(lines.index("ucast eth0 192.0.2.1"), lines.index("ucast eth0 192.0.2.2"))
     assert bool(found) == (lines.index("udpport 694") > first_link)
+
+
+NOW = datetime(2026, 11, 24, 22, 25)
+# Its form is that of Heartbeat's own lines; the first is one.
+LOG = """\
+Nov 24 22:25:00 vm heartbeat: [3]: ERROR: Illegal directive [bogus] in /etc/ha.d//ha.cf
+Nov  9 10:00:00 dir1 heartbeat: [812]: WARN: Late heartbeat: Node dir2: interval 4900 ms
+Nov 20 10:00:00 dir1 heartbeat: [812]: WARN: Late heartbeat: Node dir2: interval 1310 ms
+Nov 20 11:00:00 dir1 heartbeat: [812]: WARN: Late heartbeat: Node DIR1: interval 700 ms
+Nov 21 10:00:00 dir1 heartbeat: [812]: CRIT: Late heartbeat: Node dir2: interval 61000 ms (> deadtime)
+Nov 22 10:00:00 dir1 heartbeat: [812]: WARN: Late heartbeat: Node 192.0.2.254: interval 4800 ms
+Nov 31 10:00:00 dir1 heartbeat: [812]: WARN: Late heartbeat: Node dir2: interval 4700 ms
+"""
+
+
+def test_the_worst_late_heartbeat_of_a_week() -> None:
+    config = parse_ha_cf(GOOD)[0]
+    found = list(late_heartbeats(LOG.splitlines(), NOW))
+    assert len(found) == 5
+    assert worst_late(found, config, NOW - timedelta(days=7)) == {
+        "count": 2,
+        "since": "2026-11-17 22:25:00",
+        "worst_ms": 1310,
+        "worst_node": "dir2",
+        "worst_at": "2026-11-20 10:00:00",
+    }
+    assert worst_late(found, config, NOW - timedelta(days=30))["worst_ms"] == 4900
+    none = {"count": 0, "since": "2026-11-24 22:25:00", "worst_ms": 0, "worst_node": "", "worst_at": ""}
+    assert worst_late(found, config, NOW) == none
+    assert worst_late(found, parse_ha_cf("")[0], NOW - timedelta(days=30))["count"] == 0
+
+
+def test_the_deadtime_of_a_file() -> None:
+    assert deadtime_of(parse_ha_cf(GOOD)[0]) == 5000
+    assert deadtime_of(parse_ha_cf(without("deadtime"))[0]) == 30_000
+    assert deadtime_of(parse_ha_cf(without("deadtime") + "deadtime soon\n")[0]) == 0
+
+
+@given(st.datetimes(datetime(2024, 3, 1), datetime(2032, 1, 1)), st.timedeltas(timedelta(), timedelta(days=360)))
+def test_a_log_has_no_years(now: datetime, ago: timedelta) -> None:
+    at = (now - ago).replace(microsecond=0)
+    line = (
+        f"{calendar.month_abbr[at.month]} {at.day:2} {at:%H:%M:%S} dir1 heartbeat: [1]: WARN: Late heartbeat: Node a: "
+    )
+    assert [each.at for each in late_heartbeats([f"{line}interval 7 ms"], now)] == [at]
+
+
+@given(st.lists(st.sampled_from(LOG.splitlines()) | st.text()), st.datetimes(datetime(2000, 1, 1)))
+def test_any_log_can_be_read(lines: list[str], now: datetime) -> None:
+    assert len(list(late_heartbeats(lines, now))) <= len(lines)

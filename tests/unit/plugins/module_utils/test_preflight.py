@@ -109,6 +109,32 @@ SERVERS = [{"host": "real1"}, {"host": "real2"}]
         pytest.param(inventory(heartbeat_ping=["198.18.20.1"], heartbeat_ipfail=True), id="ipfail"),
         pytest.param(
             inventory(
+                heartbeat_ping=["198.18.20.1"],
+                heartbeat_ping_group=[{"name": "routers", "addresses": ["198.18.20.2", "198.18.20.3"]}],
+            ),
+            id="ping groups",
+        ),
+        pytest.param(
+            inventory(heartbeat_ipfail=True, heartbeat_ping_group=[{"name": "routers", "addresses": ["198.18.20.2"]}]),
+            id="ipfail with a group",
+        ),
+        pytest.param(
+            inventory(
+                heartbeat_stonith=[
+                    {"host": "DIR1", "type": "apcmaster", "parameters": "192.0.2.9 admin a-long-secret"},
+                    {"host": "dir2", "type": "external/ipmi", "parameters": "dir1 192.0.2.9 admin a-long-secret lan"},
+                ]
+            ),
+            id="fencing",
+        ),
+        pytest.param(inventory(heartbeat_watchdog="/dev/watchdog0", heartbeat_watchdog_softdog=True), id="watchdog"),
+        pytest.param(inventory(ha_acknowledged=["late_heartbeats"]), id="what the role finds"),
+        pytest.param(
+            inventory(heartbeat_links=[{"type": "bcast", "interface": name} for name in ("eth0", "eth1")]),
+            id="two ways",
+        ),
+        pytest.param(
+            inventory(
                 heartbeat_links=[
                     {"type": "ucast", "interface": "eth0"},
                     {"type": "ucast", "interface": "eth1", "peers": ["198.18.21.11", "198.18.21.12"]},
@@ -139,7 +165,16 @@ EMPTY = {"node": "dir2", "resources": []}
 
 
 def link(**fields: Any) -> Hosts:
-    return inventory(heartbeat_links=[fields])
+    return inventory(heartbeat_links=[fields, {"type": "serial", "device": "/dev/ttyS0"}])
+
+
+def fencing(**changes: Any) -> dict[str, Any]:
+    """Return a good fencing device with some keys changed."""
+    return {"host": "*", "type": "external/ipmi", "parameters": "dir2 192.0.2.9 admin a-long-secret lan", **changes}
+
+
+def pinging(*groups: tuple[str, list[str]]) -> list[dict[str, Any]]:
+    return [{"name": name, "addresses": addresses} for name, addresses in groups]
 
 
 def serving(*entries: dict[str, Any], **changes: Any) -> Hosts:
@@ -270,6 +305,65 @@ def persistent(netmask: object) -> dict[str, Any]:
         ),
         ("heartbeat_crc", "heartbeat_authkeys.keys[0].method", inventory(**keys({"id": 1, "method": "crc"}))),
         ("ping_own_vip", "heartbeat_ping[0]", inventory(heartbeat_ping=["198.18.20.30"])),
+        (
+            "ping_own_vip",
+            "heartbeat_ping_group[0].addresses[1]",
+            inventory(heartbeat_ping_group=pinging(("routers", ["198.18.20.1", "198.18.20.30"]))),
+        ),
+        (
+            "ping_own_address",
+            "heartbeat_ping_group[0].addresses[0]",
+            inventory(heartbeat_ping_group=pinging(("routers", ["198.18.20.11"]))),
+        ),
+        (
+            "bad_ping",
+            "heartbeat_ping_group[1].addresses[0]",
+            inventory(heartbeat_ping_group=pinging(("a", ["198.18.20.1"]), ("b", ["198.18.20.1"]))),
+        ),
+        (
+            "bad_ping_group",
+            "heartbeat_ping_group[0].addresses",
+            inventory(heartbeat_ping_group=pinging(("routers", [])), heartbeat_ping=["198.18.20.1"]),
+        ),
+        (
+            "bad_ping_group",
+            "heartbeat_ping_group[0].name",
+            inventory(heartbeat_ping_group=pinging(("my routers", ["198.18.20.1"]))),
+        ),
+        (
+            "bad_ping_group",
+            "heartbeat_ping_group[0].name",
+            inventory(heartbeat_ping_group=pinging(("Dir1", ["198.18.20.1"]))),
+        ),
+        (
+            "bad_ping_group",
+            "heartbeat_ping_group[1].name",
+            inventory(heartbeat_ping_group=pinging(("a", ["198.18.20.1"]), ("A", ["198.18.20.2"]))),
+        ),
+        ("unknown_node", "heartbeat_stonith[0].host", inventory(heartbeat_stonith=[fencing(host="dir3")])),
+        ("bad_stonith", "heartbeat_stonith[0].type", inventory(heartbeat_stonith=[fencing(type="")])),
+        ("bad_stonith", "heartbeat_stonith[0].type", inventory(heartbeat_stonith=[fencing(type="ipmi lan")])),
+        ("bad_stonith", "heartbeat_stonith[0].parameters", inventory(heartbeat_stonith=[fencing(parameters="a #b")])),
+        ("bad_stonith", "heartbeat_stonith[0].parameters", inventory(heartbeat_stonith=[fencing(parameters="a\nb")])),
+        (
+            "bad_stonith",
+            "heartbeat_stonith[1].host",
+            inventory(heartbeat_stonith=[fencing(host="dir2"), fencing()]),
+        ),
+        (
+            "bad_stonith",
+            "heartbeat_stonith[1].host",
+            inventory(heartbeat_stonith=[fencing(host="dir1"), fencing(host="DIR1")]),
+        ),
+        ("unsafe_stonith", "heartbeat_stonith[0].type", inventory(heartbeat_stonith=[fencing(type="null")])),
+        ("missing_option", "heartbeat_stonith[0].host", inventory(heartbeat_stonith=[{"type": "external/ipmi"}])),
+        ("bad_watchdog", "heartbeat_watchdog", inventory(heartbeat_watchdog="softdog")),
+        ("bad_watchdog", "heartbeat_watchdog_softdog", inventory(heartbeat_watchdog_softdog=True)),
+        (
+            "single_link",
+            "heartbeat_links",
+            inventory(heartbeat_links=[{"type": kind, "interface": "eth1"} for kind in ("ucast", "bcast")]),
+        ),
         ("ping_own_address", "heartbeat_ping[0]", inventory(heartbeat_ping=["198.18.21.12"])),
         ("bad_ping", "heartbeat_ping[0]", inventory(heartbeat_ping=["router"])),
         ("bad_ping", "heartbeat_ping[1]", inventory(heartbeat_ping=["198.18.20.1"] * 2)),
@@ -369,6 +463,7 @@ def changed(host: str, **variables: Any) -> Hosts:
             "ha_interfaces.eth0",
             changed("real2", ha_interfaces={"eth0": "198.18.20.21/24"}),
         ),
+        ("single_link", "all hosts", "heartbeat_links", changed("dir1", ha_interfaces={"eth0": "198.18.20.11/24"})),
         ("bad_node_name", "dir1", "heartbeat_node_name", changed("dir1", heartbeat_node_name="dir_1")),
         ("wrong_type", "real1", "ha_interfaces", changed("real1", ha_interfaces="198.18.20.21/24")),
         ("cannot_evaluate", "real1", "ha_interfaces.eth0", changed("real1", ha_interfaces={"eth0": Unevaluated("x")})),
@@ -579,6 +674,10 @@ PLACES: list[Callable[[Any], Hosts]] = [
     lambda secret: inventory(**keys({"id": 1, "method": "crc", "secret": secret})),
     lambda secret: inventory(**keys(secret)),
     lambda secret: changed("dir1", **keys({**KEY, "secret": secret})),
+    lambda secret: inventory(heartbeat_stonith=secret),
+    lambda secret: inventory(heartbeat_stonith=[fencing(parameters=secret)]),
+    lambda secret: inventory(heartbeat_stonith=[fencing(parameter=secret)]),
+    lambda secret: changed("dir1", heartbeat_stonith=[fencing(parameters=secret)]),
 ]
 
 

@@ -13,7 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import Operation, parse_table
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_connections import parse_connections, select
+from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_connections import (
+    compare,
+    fingerprints,
+    parse_connections,
+    sample,
+    select,
+)
 from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_netlink import (
     Counted,
     Daemon,
@@ -200,3 +206,47 @@ def test_connections_are_selected_up_to_a_limit() -> None:
     assert select(connections(), {"protocol": "tcp"}, 1)[1] is True
     assert select(connections(), {"protocol": "tcp", "state": "FIN_WAIT"}, 1)[1] is False
     assert select(connections(), {}, 0) == ([], True)
+
+
+TEMPLATE = "TCP C6336407 0000 C000021E 0050 C0000215 0050 NONE 299"
+numbers = st.sets(st.integers(0, 10**6).map("{:012x}".format), max_size=60)
+
+
+def test_a_fingerprint_is_of_client_service_and_real_server() -> None:
+    lines = [*CONNECTIONS.splitlines(), TEMPLATE]
+    found = fingerprints(lines)
+    assert len(found) == 3  # the established one, and two without a port of the client: templates
+    assert fingerprints(line.replace(" 899", " 12").replace(" NONE", " ASSURED") for line in lines) == found
+    for was, now in (
+        ("C6336407", "C6336408"),
+        ("9C40", "9C41"),
+        ("C000021E 0050", "C000021E 0051"),
+        ("C0000215", "C0000216"),
+    ):
+        assert fingerprints(line.replace(was, now) for line in lines) != found
+
+
+@given(numbers, numbers, numbers, numbers)
+def test_a_whole_comparison_is_exact(first: set[str], second: set[str], third: set[str], fourth: set[str]) -> None:
+    told = compare(sample(first, second), sample(third, fourth))
+    assert told["count"] == len(first & second)
+    assert told["unknown"] == len((first & second) - third - fourth)
+
+
+@given(numbers, st.integers(1, 30))
+def test_a_sample_of_equal_tables_has_nothing_unknown(table: set[str], most: int) -> None:
+    told = sample(table, table, most)
+    assert len(told["lasting"]) == min(most, len(table))
+    assert compare(told, told) == {"count": len(table), "unknown": 0, "share": 1.0}
+
+
+def test_a_sample_estimates_what_is_unknown() -> None:
+    table = fingerprints(TEMPLATE.replace("C6336407", f"{client:08X}") for client in range(50_000))
+    known = set(sorted(table, key=lambda each: each[::-1])[: len(table) * 9 // 10])  # sorted by what no sample sorts by
+    stale = {each.replace("0", "1") + "x" for each in table}
+    for other in (known, known | stale):
+        told = compare(sample(table, table), sample(other, other))
+        assert told["count"] == 50_000
+        assert abs(told["share"] - 0.9) < 0.04
+    assert compare(sample(table, table), sample((), ()))["unknown"] == 50_000
+    assert compare(sample((), ()), sample((), ())) == {"count": 0, "unknown": 0, "share": 1.0}

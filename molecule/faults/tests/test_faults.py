@@ -1,0 +1,355 @@
+"""The fault table: real faults on the quickstart cluster, in the order of the file.
+
+Each test begins with a whole cluster, and a client asks for a page every 50 ms while the fault lasts. However the fault
+goes, in the end exactly one director holds the VIP, no request of the next seconds fails, and the cluster becomes whole
+again by itself, unless somebody has written wrong files, which site.yml mends. What the client has missed is printed.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import pytest
+from harness import ROOT, Attempt, HarnessError, longest_outage, quickstart, run, wait_for
+
+CLUSTER = quickstart()
+DIRECTORS = CLUSTER.group("directors")
+REAL_SERVERS = CLUSTER.group("real_servers")
+PUBLIC, DEDICATED = CLUSTER.variables(DIRECTORS[0])["ha_interfaces"]
+DEADTIME = 3.0  # s, of the default profile
+TAKEN_OVER = 6.0  # s in which clients are served again, whatever has happened to a director
+LIMIT = 0.9  # s that an answer may take: machines that share a processor with other tests are slow at times
+STILL = 3.0  # s of undisturbed requests that prove a service
+WHOLE = 120.0  # s in which the cluster is whole again: a restarted Heartbeat waits for 30 s, and then for the other one
+
+
+def shell(host: str, command: str, check: bool = True) -> str:
+    """Run a shell command on a machine; return what it printed."""
+    if check:
+        return run("docker", "exec", host, "sh", "-c", command)
+    done = subprocess.run(["docker", "exec", host, "sh", "-c", command], capture_output=True, text=True, check=False)
+    return done.stdout
+
+
+def other(director: str) -> str:
+    """Return the other director."""
+    return next(name for name in DIRECTORS if name != director)
+
+
+def fit(director: str) -> bool:
+    """Return whether a director sees both as active, balances to all real servers, and exchanges connections."""
+    asked = [f"cl_status nodestatus {name}" for name in DIRECTORS]
+    asked += [
+        "cl_status rscstatus",
+        "ipvsadm --save --numeric | grep -c ' -w 1$'",
+        "ipvsadm --list --daemon | grep -c sync",
+    ]
+    *states, held, real_servers, daemons = (shell(director, "; ".join(asked), check=False).split() + [""] * 5)[:5]
+    return (
+        states == ["active"] * 2 and held != "transition" and (real_servers, daemons) == (str(len(REAL_SERVERS)), "2")
+    )
+
+
+def wait_one_holder(expected: str | None = None, seconds: float = 30.0) -> str:
+    """Wait until exactly one director holds the VIP, and the expected one; return it."""
+    what = f"the VIP is on {expected or 'one director'} alone"
+    wait_for(what, lambda: CLUSTER.holders() == [expected] if expected else len(CLUSTER.holders()) == 1, seconds)
+    return CLUSTER.holders()[0]
+
+
+def wait_whole() -> str:
+    """Wait until both directors are fit and one of them holds the VIP; return it."""
+    wait_for("both directors are fit", lambda: all(fit(name) for name in DIRECTORS), WHOLE)
+    return wait_one_holder()
+
+
+@dataclass
+class Seen:
+    """What the client has seen during a fault."""
+
+    attempts: list[Attempt]
+
+    @property
+    def outage(self) -> float:
+        return longest_outage(self.attempts)
+
+
+@contextmanager
+def watched(seconds: float) -> Iterator[Seen]:
+    """Let the client ask for so many seconds; what is inside happens after one of them. Ends when both have ended."""
+    seen = Seen([])
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        asking = pool.submit(lambda: list(CLUSTER.poll(seconds, limit=LIMIT)))
+        time.sleep(1)
+        yield seen
+        seen.attempts = asking.result()
+    lost = sum(not attempt.ok for attempt in seen.attempts)
+    print(f"outage {seen.outage:.2f} s, {lost} of {len(seen.attempts)} requests lost")
+
+
+def assert_served(by: list[str] = REAL_SERVERS) -> None:
+    """Assert that the real servers answer each request of some seconds."""
+    attempts = list(CLUSTER.poll(STILL, limit=LIMIT))
+    assert [attempt for attempt in attempts if not attempt.ok] == []
+    assert {attempt.body.split()[-1] for attempt in attempts} == set(by)
+
+
+@pytest.fixture
+def active() -> str:
+    """Return the director that holds the VIP of a whole cluster."""
+    return wait_whole()
+
+
+@contextmanager
+def links_cut(director: str, *names: str) -> Iterator[None]:
+    """Cut links of a director, and mend them at the end."""
+    shell(director, " && ".join(f"ip link set {name} down" for name in names))
+    try:
+        yield
+    finally:
+        shell(director, " && ".join(f"ip link set {name} up" for name in names))
+
+
+def test_a_director_loses_power_and_comes_back(active):
+    with watched(12) as seen:
+        CLUSTER.cut_power(active)
+    assert seen.outage < TAKEN_OVER
+    wait_one_holder(other(active))
+    assert_served()
+    with watched(30) as seen:
+        CLUSTER.power_on(active)
+        wait_for("it is fit", lambda: fit(active), WHOLE)
+    assert seen.outage == 0
+    assert wait_whole() == other(active), "no failback unasked"
+
+
+def test_a_director_is_paused_for_longer_than_deadtime(active):
+    """It holds the VIP when it goes on, believes in it, and has to give it up."""
+    with watched(25) as seen:
+        run("docker", "pause", active)
+        time.sleep(3 * DEADTIME)
+        run("docker", "unpause", active)
+        wait_one_holder(other(active))
+    assert seen.outage < TAKEN_OVER
+    assert wait_whole() == other(active)
+    assert_served()
+
+
+def test_heartbeat_is_killed(active):
+    with watched(15) as seen:
+        shell(active, "kill -KILL $(cat /run/heartbeat.pid)")
+        wait_one_holder(other(active))
+    assert seen.outage < TAKEN_OVER
+    assert_served()
+    assert wait_whole() == other(active)
+
+
+def test_ldirectord_is_killed(active):
+    """It comes back, and still notices what happens to real servers; the table outlasts it."""
+    with watched(15) as seen:
+        shell(active, "kill -KILL $(cat /run/ldirectord.ldirectord.pid)")
+        wait_for("ldirectord runs", lambda: shell(active, "systemctl is-active ldirectord", check=False) == "active\n")
+    assert seen.outage == 0
+    shell(REAL_SERVERS[0], "systemctl stop nginx")
+    try:
+        wait_for("the failed real server is out", lambda: not fit(active) and not fit(other(active)))
+        assert_served(REAL_SERVERS[1:])
+    finally:
+        shell(REAL_SERVERS[0], "systemctl start nginx")
+    assert wait_whole() == active
+
+
+def test_the_dedicated_link_is_cut(active):
+    with watched(15) as seen, links_cut(active, DEDICATED):
+        time.sleep(3 * DEADTIME)
+        assert CLUSTER.holders() == [active]
+    assert seen.outage == 0
+    assert wait_whole() == active
+
+
+def test_the_public_link_is_cut(active):
+    """The active director lives, and the clients can't reach it: it hands over."""
+    with watched(15) as seen, links_cut(active, PUBLIC):
+        wait_one_holder(other(active))
+        time.sleep(2 * DEADTIME)
+    assert seen.outage < TAKEN_OVER
+    assert wait_whole() == other(active)
+    assert_served()
+
+
+def test_the_standby_loses_its_public_link(active):
+    with watched(15) as seen, links_cut(other(active), PUBLIC):
+        time.sleep(3 * DEADTIME)
+        assert CLUSTER.holders() == [active]
+    assert seen.outage == 0
+    assert wait_whole() == active
+
+
+def test_all_links_between_the_directors_are_cut_and_mended(active):
+    """Both hold the VIP then, though clients reach one only; once mended there is one, and the clients know where."""
+    with watched(60) as seen, links_cut(active, PUBLIC, DEDICATED):
+        wait_for("the other one takes it", lambda: other(active) in CLUSTER.holders())
+        time.sleep(2 * DEADTIME)
+    assert seen.outage < TAKEN_OVER
+    wait_whole()
+    assert_served()
+
+
+@pytest.mark.parametrize("percent", [5, 20, 50])
+def test_the_dedicated_link_loses_packets(active, percent):
+    for director in DIRECTORS:
+        shell(director, f"tc qdisc add dev {DEDICATED} root netem loss {percent}%")
+    try:
+        with watched(15) as seen:
+            time.sleep(13)
+        assert CLUSTER.holders() == [active]
+    finally:
+        for director in DIRECTORS:
+            shell(director, f"tc qdisc del dev {DEDICATED} root")
+    assert seen.outage == 0
+    assert wait_whole() == active
+
+
+@pytest.mark.skipif(os.environ.get("LAB_KIND") == "native", reason="would set this machine's own clock")
+@pytest.mark.parametrize("hours", [1, -1])
+def test_the_clock_jumps(active, hours):
+    with watched(15) as seen:
+        run(str(ROOT / "lab" / "lab"), "exec", "date", "--set", f"{hours} hour")
+        time.sleep(10)
+        assert CLUSTER.holders() == [active]
+    assert seen.outage == 0
+    assert wait_whole() == active
+
+
+def test_the_disk_is_full(active):
+    """A director that can't write a byte below /var takes over all the same."""
+    heir = other(active)
+    size = shell(heir, "du -sk /var | cut -f 1").strip()
+    shell(heir, f"mkdir /mnt/var && mount -t tmpfs -o size={size}k,nr_inodes=0 full /mnt/var && cp -a /var/. /mnt/var")
+    # Not a copy of the pipe that Heartbeat listens on.
+    shell(heir, "mount --bind /var/lib/heartbeat /mnt/var/lib/heartbeat && mount --rbind /mnt/var /var")
+    shell(heir, "cat /dev/zero >/var/fill", check=False)
+    with pytest.raises(HarnessError, match=r"I/O error|No space left"):
+        shell(heir, "echo more >/var/more")
+    try:
+        with watched(12) as seen:
+            CLUSTER.cut_power(active)
+        assert seen.outage < TAKEN_OVER
+        wait_one_holder(heir)
+        assert_served()
+    finally:
+        shell(heir, "umount --lazy /var && umount --lazy /mnt/var && rmdir /mnt/var")
+        CLUSTER.power_on(active)
+    assert wait_whole() == heir
+
+
+def test_both_directors_restart_at_once(active):
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(CLUSTER.cut_power, DIRECTORS))
+        list(pool.map(CLUSTER.power_on, DIRECTORS))
+    wait_whole()
+    assert_served()
+
+
+def test_the_configuration_is_changed_on_one_only(active):
+    """The cluster serves on, verify names the difference, and site.yml mends it."""
+    heir = other(active)
+    shell(heir, "sed -i 's/IPaddr2::[^ ]*/IPaddr2::198.18.20.99\\/24\\/eth0/' /etc/ha.d/haresources")
+    shell(heir, "systemctl reload heartbeat")
+    with pytest.raises(HarnessError, match="haresources differs"):
+        CLUSTER.playbook("codalvs.ha.verify")
+    with watched(12) as seen:
+        CLUSTER.cut_power(active)
+    assert seen.outage < TAKEN_OVER
+    assert_served()
+    CLUSTER.power_on(active)
+    CLUSTER.playbook("codalvs.ha.site")
+    wait_whole()
+    assert_served()
+
+
+@pytest.mark.parametrize("name", ["ldirectord.cf", "ha.cf"])
+def test_a_broken_file_is_put_there_by_hand(active, name):
+    """Its daemon refuses it; the cluster serves on, and site.yml mends it."""
+    shell(active, f"echo nonsense = here >>/etc/ha.d/{name}")
+    with watched(15) as seen:
+        if name == "ha.cf":
+            shell(active, "systemctl restart heartbeat", check=False)
+            wait_one_holder(other(active))
+    assert seen.outage < TAKEN_OVER
+    assert_served()
+    CLUSTER.playbook("codalvs.ha.site")
+    wait_whole()
+    assert_served()
+
+
+def test_the_standby_is_killed_in_the_middle_of_a_takeover(active):
+    """Nobody is left, and the first that comes back serves."""
+    heir = other(active)
+    CLUSTER.cut_power(active)
+    wait_for("it begins to take over", lambda: CLUSTER.holders() == [heir], 10)
+    CLUSTER.cut_power(heir)
+    CLUSTER.power_on(active)
+    wait_one_holder(active, WHOLE)
+    assert_served()
+    CLUSTER.power_on(heir)
+    wait_whole()
+    assert_served()
+
+
+def test_a_director_fails_while_the_checks_of_a_dead_real_server_time_out(active):
+    CLUSTER.cut_power(REAL_SERVERS[0])
+    try:
+        with watched(15) as seen:
+            CLUSTER.cut_power(active)
+        assert longest_outage([attempt for attempt in seen.attempts if attempt.at > seen.attempts[0].at + 8]) == 0
+        wait_one_holder(other(active))
+        assert_served(REAL_SERVERS[1:])
+    finally:
+        for host in (REAL_SERVERS[0], active):
+            CLUSTER.power_on(host)
+    assert wait_whole() == other(active)
+
+
+def test_a_resource_that_does_not_stop_reboots_nobody(active):
+    """Heartbeat would end all with `reboot -nf` after ten failed stops."""
+    booted = run("docker", "inspect", "--format", "{{.State.StartedAt}}", active)
+    script = "/etc/ha.d/resource.d/IPaddr2"
+    stubborn = "#!/bin/sh\nfor action; do :; done\necho running\ntest $action != stop\n"
+    shell(active, f"printf %s {shlex.quote(stubborn)} >/run/stubborn && chmod 755 /run/stubborn")
+    shell(active, f"mount --bind /run/stubborn {script}")
+    try:
+        with watched(40) as seen:
+            shell(active, "/usr/share/heartbeat/hb_standby all")
+            wait_for(
+                "ten stops have failed",
+                lambda: int(shell(active, "grep -c 'Retrying failed stop' /var/log/ha-log || true")) > 10,
+            )
+    finally:
+        with suppress(HarnessError):
+            shell(active, f"umount {script}")
+    assert run("docker", "inspect", "--format", "{{.State.StartedAt}}", active) == booted
+    assert seen.outage < TAKEN_OVER
+    wait_whole()
+    assert_served()
+
+
+def test_a_preferred_director_takes_its_addresses_back_and_no_connection_notices(active):
+    """auto_failback, the last test, for it leaves that set; the connections begin while the preferred one is away."""
+    quickstart(heartbeat_auto_failback=True).playbook("codalvs.ha.site")
+    preferred = DIRECTORS[0]
+    CLUSTER.cut_power(preferred)
+    wait_one_holder(other(preferred))
+    with CLUSTER.connections(each=10, seconds=90) as kept, watched(85) as seen:
+        CLUSTER.power_on(preferred)
+        wait_one_holder(preferred, 80)
+    assert seen.outage == 0
+    assert all(count["survived"] == 10 for count in kept.counts.values()), kept
+    assert wait_whole() == preferred

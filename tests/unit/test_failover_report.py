@@ -1,0 +1,55 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The failover benchmark counts takeovers, compares the right rows, and prints all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from failover_report import figures, table, takeovers
+
+ORDER = ["thesis", "balanced", "keepalived-0.2", "pacemaker"]
+
+
+def row(name: str, outage: float) -> dict[str, Any]:
+    return {
+        "name": name,
+        "outage_median_s": outage,
+        "outage_worst_s": 2 * outage,
+        "survived": 0.995,
+        "switchover_s": 0.0,
+        "switchover_lost": 0,
+        "false_failovers": 3,
+        "load_minutes": 10,
+    }
+
+
+def test_only_the_vip_that_comes_is_a_takeover() -> None:
+    lines = [
+        "2: eth0    inet 192.0.2.30/24 brd 192.0.2.255 scope global secondary eth0\\       valid_lft forever",
+        "Deleted 2: eth0    inet 192.0.2.30/24 brd 192.0.2.255 scope global secondary eth0\\       valid_lft forever",
+        "2: eth0    inet 192.0.2.3/24 brd 192.0.2.255 scope global eth0\\       valid_lft forever",
+        "2: eth0    inet 192.0.2.30/24 brd 192.0.2.255 scope global secondary eth0\\       valid_lft forever",
+    ]
+    assert takeovers(lines, "192.0.2.30") == 2
+
+
+def test_a_row_measured_again_replaces_the_earlier_one() -> None:
+    found = figures([row("keepalived-0.2", 0.8), row("balanced", 9.0), row("balanced", 0.4)], ORDER)
+    assert [(entry["name"], entry["outage_median_s"]) for entry in found["rows"]] == [
+        ("balanced", 0.4),
+        ("keepalived-0.2", 0.8),
+    ]
+    assert found["ratios"] == {"outage_vs_keepalived_tuned": 0.5, "established_surviving": 0.995}
+
+
+def test_without_the_peer_there_is_no_ratio() -> None:
+    assert figures([row("balanced", 0.4)], ORDER)["ratios"]["outage_vs_keepalived_tuned"] is None
+
+
+def test_a_skipped_row_says_why() -> None:
+    found = figures([row("balanced", 0.4), {"name": "pacemaker", "skipped": "no such thing:\nits output"}], ORDER)
+    lines = table(found).splitlines()
+    assert lines[2].split() == ["balanced", "0.40", "0.80", "99.5%", "0.00", "0", "3", "(10)"]
+    assert lines[3] == "pacemaker       SKIPPED: no such thing:"

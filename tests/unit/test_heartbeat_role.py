@@ -1,0 +1,94 @@
+"""What the role heartbeat writes of settings that no example inventory has, and what it refuses on a director."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_config import check_ha_cf, parse_ha_cf
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(playbook: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+    """Run a playbook beside this file on the quickstart inventory, with variables that win over all others."""
+    command = ["ansible-playbook", "-i", "inventories/quickstart", f"tests/unit/{playbook}"]
+    command += ["-e", json.dumps(variables)]
+    return subprocess.run(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+
+
+def test_fencing_ping_groups_and_watchdog(tmp_path: Path) -> None:
+    written = run(
+        "render.yml",
+        folder=str(tmp_path),
+        heartbeat_stonith=[
+            {"host": "DIR1", "type": "external/ipmi", "parameters": "dir2 192.0.2.9 admin a,b lan"},
+            {"host": "dir2", "type": "suicide"},
+        ],
+        heartbeat_ping_group=[{"name": "routers", "addresses": ["198.18.20.1", "198.18.20.2"]}],
+        heartbeat_watchdog="/dev/watchdog",
+        heartbeat_authkeys={"keys": [{"id": 1, "secret": "not looked at"}]},
+    )
+    assert written.returncode == 0, written.stdout
+    text = (tmp_path / "dir1.ha.cf").read_text(encoding="utf-8")
+    assert check_ha_cf(text, "dir1") == []
+    meaning = parse_ha_cf(text)[0].meaning()
+    assert meaning["stonith_host"] == [
+        ("dir1", "external/ipmi", "dir2", "192.0.2.9", "admin", "a,b", "lan"),
+        ("dir2", "suicide"),
+    ]
+    assert meaning["ping_group"] == [("routers", "198.18.20.1", "198.18.20.2")]
+    assert meaning["watchdog"] == "/dev/watchdog"
+
+
+def seen(installed: int, **worst: int) -> str:
+    """Return what heartbeat_info says on each director, as a template."""
+    at = {"worst_node": "dir1", "worst_at": "2026-11-20 10:00:00"}
+    each = {host: {"deadtime_ms": installed, "late": {"worst_ms": worst[host], **at}} for host in worst}
+    return f"{{{{ {each} [inventory_hostname] }}}}"
+
+
+@pytest.mark.parametrize(
+    ("deadtime", "installed", "acknowledged", "refused"),
+    [
+        ("2619ms", 3000, [], "set it to at least 2620ms"),
+        ("2.62", 3000, [], None),
+        ("2", 3000, ["late_heartbeats"], None),
+        ("2500ms", 2500, [], None),  # not lowered
+    ],
+)
+def test_the_deadtime_is_not_lowered_too_far(
+    deadtime: str, installed: int, acknowledged: list[str], refused: str | None
+) -> None:
+    result = run(
+        "role.yml",
+        part="deadtime.yml",
+        heartbeat_deadtime=deadtime,
+        ha_acknowledged=acknowledged,
+        __heartbeat_seen=seen(installed, dir1=700, dir2=1310),
+    )
+    assert (result.returncode == 0) == (refused is None), result.stdout
+    said = " ".join(result.stdout.split())
+    # Both directors, though only one of them has heard it.
+    for host in ("dir1", "dir2") if refused else ():
+        assert f"On {host} heartbeat_deadtime is {deadtime}, and {installed} ms in the installed" in said
+        assert "of dir1 came 1310 ms after the one before it (2026-11-20 10:00:00)" in said
+        assert refused in said
+
+
+@pytest.mark.parametrize(
+    ("device", "container", "refused"),
+    [
+        ("/dev/null", {"rc": 1, "stdout": "none"}, None),
+        ("/dev/nosuch", {"rc": 1, "stdout": "none"}, "On dir1 heartbeat_watchdog is /dev/nosuch, which is no device"),
+        ("/dev/null", {"rc": 0, "stdout": "docker"}, "this director is a container (docker), whose watchdog reboots"),
+    ],
+)
+def test_a_watchdog_is_this_machines_own(device: str, container: dict[str, Any], refused: str | None) -> None:
+    result = run("role.yml", part="watchdog.yml", heartbeat_watchdog=device, __heartbeat_container=container)
+    assert (result.returncode == 0) == (refused is None), result.stdout
+    assert refused is None or refused in " ".join(result.stdout.split())
