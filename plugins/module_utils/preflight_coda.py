@@ -157,7 +157,7 @@ def coda_address(cluster: Cluster) -> Iterator[Complaint]:
         if address is None or address.version != 4 or address not in [entry.address.ip for entry in declared]:
             problem = "must be one of this host's IPv4 addresses"
             yield Complaint(variable, show(text), problem, "write one that is in its ha_interfaces", host)
-        elif int(text.split(".")[0]) >= 128 and server_name(cluster, host) in replicated:
+        elif int(text.split(".", maxsplit=1)[0]) >= 128 and server_name(cluster, host) in replicated:
             problem = "Coda can't resolve differences of replicas on servers whose address begins with 128 or more"
             remedy = "give it an address such as 10.0.0.11 (and coda_server_address), or one replica to each volume"
             yield Complaint(variable, text, problem, remedy, host)

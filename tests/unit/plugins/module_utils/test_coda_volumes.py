@@ -33,7 +33,8 @@ Wwww.0 I1000002 H1 P/vicepa m0 M64 U1c W1000002 C6744b0f8 D6744b0f8 B0 A3
 BWww.0.backup I1000003 H1 P/vicepa m0 M0 U1c W1000002 C6744b0f8 D6744b0f8 B0 A0
 """
 VRLIST = f"/ 7f000000 1 1000001{' 0' * 8}\nwww 7f000001 2 1000002 2000001{' 0' * 7}\n"
-ROOT, WWW = parse_vrlist(VRLIST).values()
+GROUPS = parse_vrlist(VRLIST)
+ROOT, WWW = GROUPS["/"], GROUPS["www"]
 OTHER = Listing({"/vicepa": (9, 9), "/srv/b": (9, 9)}, [Listed("www.1", 0x2000001, "/srv/b", "W", 0x2000001, 0, 2)])
 CELL = Cell({"/": ROOT, "www": WWW}, {ONE: parse_listing(LISTING), TWO: OTHER}, {1: ONE, 2: TWO}, {})
 WANTED = [Wanted("/", (Place(ONE),)), Wanted("www", (Place(ONE), Place(TWO, "/srv/b")))]
