@@ -6,7 +6,7 @@
 RVM holds the metadata of every file in the server's partitions. Initialised again, it is empty, its tools say that all
 is well, and the server deletes the files at its next start. So this decides by what is on the disk, and by two marks:
 `begun` is written before the first change, `done` after the last one. The server can't be started without `done`; so
-where there is only `begun`, no file was ever stored, and the work may begin anew.
+where there is only `begun`, no file was ever stored in what it names, and the work may begin anew.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Found(NamedTuple):
     """What is on the disk."""
 
     done: Mapping[str, Any] | None  # the layout in the mark
-    begun: bool
+    begun: Mapping[str, Any] | None  # the layout in that mark
     sizes: Mapping[str, int]  # of log and data, in bytes; a file that isn't there is left out
     content: Mapping[str, Sequence[str]]  # names in each partition; a folder that isn't there is left out
     memory: int  # bytes
@@ -67,15 +67,17 @@ def plan(found: Found, wanted: Layout, adopt: bool) -> Plan:
     if adopt:
         return _adopt(found, wanted)
     occupied = [path for path in wanted.partitions if set(found.content.get(path, ())) - HARMLESS]
-    if not found.begun:
-        strange = [*(path for path in (wanted.log, wanted.data) if path in found.sizes), *occupied]
-        strange += [path for path in wanted.partitions if TREE in found.content.get(path, ()) and path not in occupied]
-        if strange:
-            return _refuse(
-                f"{', '.join(strange)}: is there already, and not made by this collection. If it is a Coda server's, "
-                "initialising would destroy all of its files: set adopt, which takes it over as it is. Else remove it"
-            )
-    elif occupied:
+    begun = found.begun or {}
+    own = {begun.get("log"), begun.get("data"), *begun.get("partitions", ())}
+    strange = [path for path in (wanted.log, wanted.data) if path in found.sizes and path not in own]
+    strange += [path for path in wanted.partitions if TREE in found.content.get(path, ()) and path not in own]
+    strange += [path for path in occupied if path not in own and path not in strange]
+    if strange:
+        return _refuse(
+            f"{', '.join(strange)}: is there already, and not made by this collection. If it is a Coda server's, "
+            "initialising would destroy all of its files: set adopt, which takes it over as it is. Else remove it"
+        )
+    if occupied:
         return _refuse(
             f"{', '.join(occupied)}: holds files although initialising was not finished. Find out whose they are, "
             "and remove them"
@@ -114,20 +116,23 @@ def _keep(found: Found, done: Mapping[str, Any], wanted: Layout) -> Plan:
     trees = []
     for path in wanted.partitions:
         content = set(found.content.get(path, ()))
+        if path not in known and content - HARMLESS:
+            return _refuse(
+                f"{path}: is to be a new partition, but isn't empty; the server would delete what is in it. Empty it, "
+                "or name another folder"
+            )
         if TREE in content:
             continue
         if path in known:
             return _refuse(
                 f"{path}/{TREE}: is gone, though it was made. Mount the partition, or restore it from a backup"
             )
-        if content - HARMLESS:
-            return _refuse(f"{path}: is to be a new partition, but isn't empty. Empty it, or name another folder")
         trees.append(path)
     return Plan(False, tuple(trees), known != wanted.partitions)
 
 
 def _adopt(found: Found, wanted: Layout) -> Plan:
-    if found.begun:
+    if found.begun is not None:
         return _refuse("there is nothing to take over, for initialising was cut short: leave adopt out, to begin anew")
     if found.sizes.get(wanted.data) != wanted.data_size or wanted.log not in found.sizes:
         return _refuse(

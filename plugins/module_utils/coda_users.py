@@ -16,6 +16,8 @@ from typing import NamedTuple
 KEY = b"drseuss "
 LONGEST = 8  # bytes of a password; Coda silently forgets the rest
 # pdbtool splits its arguments at blanks, and takes a name that begins with a digit for a number.
+# Ansible writes a module's arguments to the system's log, and finds a password in them only where Python spells it so.
+SPELLING = re.compile(r"[ !#-&(-\[\]-~]+")
 USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,30}")
 GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,62}")
 _LINE = re.compile(r"^(\d+)\t([0-9a-f]{16})\t.*$", re.MULTILINE)
@@ -75,7 +77,9 @@ def password_fault(password: str) -> str | None:
         return "is empty"
     if len(raw) > LONGEST:
         return f"has {len(raw)} bytes, and Coda forgets all after the first {LONGEST}"
-    return "has a tab, a line end or a zero byte in it" if re.search(r"[\t\n\r\0]", password) else None
+    if not SPELLING.fullmatch(password):
+        return "must be of printable ASCII characters, without quotes and backslashes"
+    return None
 
 
 def conceal(password: str) -> str:

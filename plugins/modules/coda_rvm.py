@@ -115,16 +115,16 @@ class Disk:
         memory = re.search(r"^MemTotal: +(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
         return Found(
             json.loads(self.done.read_text()) if self.done.exists() else None,
-            self.begun.exists(),
+            json.loads(self.begun.read_text()) if self.begun.exists() else None,
             {str(path): path.stat().st_size for path in paths if path.exists()},
             {str(path): [entry.name for entry in path.iterdir()] for path in folders if path.exists()},
             int(memory[1]) * 1024 if memory else 0,
             {str(path): device(path) for path in folders},
         )
 
-    def begin(self) -> None:
-        """Put down that what is there from now on may be thrown away."""
-        write(self.begun, "")
+    def begin(self, layout: Layout) -> None:
+        """Put down that what is there from now on, in these paths, may be thrown away."""
+        write(self.begun, json.dumps(layout.as_data()) + "\n")
 
     def finish(self, layout: Layout) -> None:
         """Put down that it may never be thrown away again."""
@@ -199,7 +199,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         module.fail_json(msg=f"Nothing was changed. {decided.refusal}")
     if not module.check_mode:
         if decided.initialise:
-            disk.begin()
+            disk.begin(wanted)
             initialise(module, wanted)
         for path in decided.trees:
             Path(path).mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -14,9 +14,9 @@ WANTED = Layout("/vice/rvm/LOG", 20 * MIB, "/vice/rvm/DATA", 64 * MIB, ("/vicepa
 MADE = {WANTED.log: WANTED.log_size, WANTED.data: WANTED.data_size}
 MARK = WANTED.as_data()
 DEVICES = {"/vicepa": 1, "/vicepb": 2}
-BARE = Found(None, False, {}, {}, 1024 * MIB, DEVICES)
-HALF = BARE._replace(begun=True, sizes={WANTED.log: 7}, content={"/vicepa": ["FTREEDB"]})
-WHOLE = Found(MARK, False, MADE, {"/vicepa": ["FTREEDB", "0", "lost+found"]}, 1024 * MIB, DEVICES)
+BARE = Found(None, None, {}, {}, 1024 * MIB, DEVICES)
+HALF = BARE._replace(begun=MARK, sizes={WANTED.log: 7}, content={"/vicepa": ["FTREEDB"]})
+WHOLE = Found(MARK, None, MADE, {"/vicepa": ["FTREEDB", "0", "lost+found"]}, 1024 * MIB, DEVICES)
 
 
 def layout(**changes: Any) -> Layout:
@@ -33,7 +33,7 @@ def test_what_is_whole_stays() -> None:
 
 
 def test_both_marks_mean_that_it_is_done() -> None:
-    assert plan(WHOLE._replace(begun=True), WANTED, adopt=False) == Plan()
+    assert plan(WHOLE._replace(begun=MARK), WANTED, adopt=False) == Plan()
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,19 @@ def test_both_marks_mean_that_it_is_done() -> None:
             layout(partitions=("/vicepa", "/vicepb")),
             "isn't empty",
             id="new partition with files",
+        ),
+        pytest.param(
+            WHOLE._replace(content={**WHOLE.content, "/vicepb": ["FTREEDB", "0"]}),
+            layout(partitions=("/vicepa", "/vicepb")),
+            "isn't empty",
+            id="new partition that another server has used",
+        ),
+        pytest.param(HALF._replace(sizes={"/else": 1}), layout(data="/else"), "adopt", id="half, elsewhere"),
+        pytest.param(
+            HALF._replace(content={"/vicepb": ["FTREEDB"]}),
+            layout(partitions=("/vicepb",)),
+            "adopt",
+            id="half, and another partition",
         ),
         pytest.param(BARE._replace(sizes=MADE), WANTED, "adopt", id="made by hand"),
         pytest.param(BARE._replace(content={"/vicepa": ["FTREEDB"]}), WANTED, "adopt", id="a partition made by hand"),
@@ -89,13 +102,13 @@ SIZES = st.dictionaries(st.sampled_from([WANTED.log, WANTED.data]), st.sampled_f
 
 @given(
     done=st.sampled_from([None, MARK, {**MARK, "data_size": 1}]),
-    begun=st.booleans(),
+    begun=st.sampled_from([None, MARK, {**MARK, "data": "/else"}]),
     sizes=SIZES,
     content=st.one_of(st.just({}), st.fixed_dictionaries({"/vicepa": NAMES})),
     adopt=st.booleans(),
 )
 def test_nothing_that_could_hold_files_is_ever_initialised(
-    done: Any, begun: bool, sizes: dict[str, int], content: dict[str, list[str]], adopt: bool
+    done: Any, begun: Any, sizes: dict[str, int], content: dict[str, list[str]], adopt: bool
 ) -> None:
     decided = plan(Found(done, begun, sizes, content, 1024 * MIB, DEVICES), WANTED, adopt)
     if decided.initialise:
@@ -103,3 +116,4 @@ def test_nothing_that_could_hold_files_is_ever_initialised(
         assert not adopt
         assert "0" not in content.get("/vicepa", ())
         assert begun or (not sizes and "FTREEDB" not in content.get("/vicepa", ()))
+        assert not begun or begun["data"] == WANTED.data or WANTED.data not in sizes
