@@ -243,7 +243,7 @@ def coda_volume(cluster: Cluster) -> Iterator[Complaint]:
 
 @rule("coda_password")
 def coda_password(cluster: Cluster) -> Iterator[Complaint]:
-    """Of a longer password Coda honours eight bytes, and says nothing."""
+    """Of a longer password Coda honours eight bytes, and says nothing; some characters would reach the system's log."""
     for host in cluster.groups.get("coda_scm", ()):
         users = enumerate(own(cluster, host, "coda_scm_users") or ())
         given = [(f"coda_scm_users[{index}]", user) for index, user in users if user is not UNUSABLE]

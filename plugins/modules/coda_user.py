@@ -33,6 +33,7 @@ options:
       password:
         description:
           - Password, 1 to 8 bytes, for Coda honours no more. If not given, it stays as it is.
+          - Printable ASCII without quotes and backslashes, which Ansible could not keep out of the system's log.
         type: str
   groups:
     description: The groups.
