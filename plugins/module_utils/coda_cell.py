@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the inventory to a Coda cell: who its servers are, and the files that are the same on all of them. No I/O."""
+"""From the inventory to a Coda cell: its servers, the files that are the same on all of them, its tree. No I/O."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ Groups = Mapping[str, Sequence[str]]
 # What this file reads of a host.
 VARIABLES = (
     "ha_interfaces",
+    "coda_scm_volumes",
     "coda_server_address",
     "coda_server_file_space",
     "coda_server_id",
@@ -37,6 +38,8 @@ TREES = {
 # The sizes (MiB) that upstream's own set-up offers, of which a server needs 4 % of its file space.
 RVM_SIZES = (32, 64, 128, 256, 512, 768, 1024)
 RVM_SHARE = 0.04
+# Of a volume that does not say: Coda's own is that nobody but administrators sees anything.
+RIGHTS = {"System:Administrators": "all", "System:AnyUser": "read"}
 
 
 def rvm_data_size(file_space: float) -> int | None:
@@ -77,9 +80,31 @@ def first_address(interfaces: Any) -> str | None:
     return None
 
 
-def cell(hosts: Hosts, groups: Groups) -> dict[str, Any]:
-    """Return the cell: {scm, servers, file_servers, files}, each server as `server` has it.
+def tree(volumes: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Return {mounts, folders}: what is mounted where, and the access list of each volume's folder.
 
+    mounts: {path, volume}; folders: {path, rights, denied}; paths are below the realm's folder, whose own is ''.
+    """
+    there = [volume for volume in volumes if volume.get("state") in (None, "present")]
+    mounted = [volume for volume in there if volume.get("mount")]
+    root = [volume for volume in there if volume["name"] == "/"]
+    return {
+        "mounts": [{"path": volume["mount"], "volume": volume["name"]} for volume in mounted],
+        "folders": [
+            {
+                "path": volume.get("mount") or "",
+                "rights": volume.get("rights") or RIGHTS,
+                "denied": volume.get("denied") or {},
+            }
+            for volume in root + mounted
+        ],
+    }
+
+
+def cell(hosts: Hosts, groups: Groups) -> dict[str, Any]:
+    """Return the cell: {realm, scm, servers, file_servers, volumes, mounts, folders, files}, each server as `server` has it.
+
+    realm: the domain of the SCM's name; volumes: coda_scm_volumes of the SCM, with its default; mounts, folders: see `tree`.
     files: the text of each file of /vice/db that follows from the inventory and is the same on all servers.
     """
     servers = [server(name, hosts[name]) for name in servers_of(groups)]
@@ -87,7 +112,12 @@ def cell(hosts: Hosts, groups: Groups) -> dict[str, Any]:
     scm = servers[0] if groups.get("coda_scm") else None
     names = "auth2.pw auth2.tk auth2.tk.BAK auth2.lock files prot_users.cdb servers scm update.tk volutil.tk VLDB VRDB"
     replicated = [*names.split(), "VRList", "maxgroupid", "vicetab"]
+    root = {"name": "/", "replicas": [{"server": scm["name"]}]} if scm else None
+    volumes = (hosts[scm["host"]].get("coda_scm_volumes") if scm else None) or ([root] if root else [])
     return {
+        "realm": (scm["name"].partition(".")[2] or scm["name"]) if scm else "",
+        "volumes": volumes,
+        **tree(volumes),
         "scm": scm,
         "servers": {entry["host"]: entry for entry in servers},
         "file_servers": [entry["name"] for entry in file_servers],

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the Coda modules share on their way to the cell: its files on the SCM, and the program volutil."""
+"""What the Coda modules share on their way to the cell: its files on the SCM, and the programs volutil and cfs."""
 
 from __future__ import annotations
 
@@ -67,6 +67,19 @@ def look(module: Any, scm: str) -> Cell:
         if match := re.search(r"^replicated groupId = ([0-9a-f]+)$", text, re.MULTILINE):
             parents[volume.id] = int(match[1], 16)
     return cell._replace(parents=parents)
+
+
+def need_client(module: Any) -> None:
+    """The module fails on a host where no Coda client runs: most of cfs' subcommands would report success there."""
+    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    if not any(words[2] == "coda" for words in mounts):
+        module.fail_json(msg="No Coda client runs on this host: nothing of the type coda is mounted. Start coda-client.service.")
+
+
+def cfs(module: Any, *words: str) -> str:
+    """Run cfs and return all that it said; its exit code tells nothing."""
+    _code, out, err = module.run_command(["cfs", *words])
+    return str(out + err).strip("\n")
 
 
 def _last_line(text: str) -> str:

@@ -1,0 +1,207 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: coda_mount
+short_description: Mount the volumes of a Coda cell inside /coda so
+version_added: 0.1.0
+author: The codalvs.ha engineers (@codalvs)
+description:
+  - Takes a list of mount points and makes them so. A mount point is a part of the volume that it lies in, so it is made once, on any
+    one client of the cell, by a user with Coda's tokens who may insert there.
+  - C(cfs mkmount) reports success for a volume that isn't there, so each new mount point is entered, and removed again where that fails.
+  - Mount points that are not listed are left alone.
+options:
+  root:
+    description: The folder that all paths start from; that of a realm, say.
+    type: path
+    required: true
+  mounts:
+    description: The mount points.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      path:
+        description: Where, below O(root).
+        type: str
+        required: true
+      volume:
+        description: Name of the volume; with V(present), required.
+        type: str
+      state:
+        description: V(absent) removes the mount point, not the volume.
+        type: str
+        choices: [present, absent]
+        default: present
+  timeout:
+    description: Seconds until each volume must be there. A server that asks the SCM every 30 seconds may not know it yet.
+    type: int
+    default: 90
+attributes:
+  check_mode:
+    support: full
+    description: Refuses what would be refused; whether a volume is there is known only afterwards.
+  diff_mode:
+    support: full
+    description: The listed mount points before and after.
+  platform:
+    support: full
+    platforms: posix
+    description: A Coda client that runs.
+seealso:
+  - module: codalvs.ha.coda_volume
+  - module: codalvs.ha.coda_acl
+"""
+
+EXAMPLES = r"""
+- name: The web's documents
+  codalvs.ha.coda_mount:
+    root: /coda/example.net
+    mounts:
+      - {path: www, volume: www}
+      - {path: old, state: absent}
+"""
+
+RETURN = r"""
+created:
+  description: Paths of the mount points that were made.
+  type: list
+  elements: str
+  returned: success
+removed:
+  description: Paths of those that were removed.
+  type: list
+  elements: str
+  returned: success
+"""
+
+import os
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.codalvs.ha.plugins.module_utils.coda_client import by_depth, parse_mount
+from ansible_collections.codalvs.ha.plugins.module_utils.coda_edge import cfs, need_client
+
+PAUSE = 1.0  # s between two looks
+
+
+def look(module: AnsibleModule, path: str) -> tuple[bool, str | None]:
+    """Return whether there is something at a path, and of which volume it is the mount point."""
+    if not os.path.lexists(path):
+        return False, None
+    return True, parse_mount(cfs(module, "lsmount", path))
+
+
+def enterable(path: str) -> bool:
+    """Tell whether the volume behind a mount point answers."""
+    try:
+        os.stat(f"{path}/.")
+    except OSError:
+        return False
+    return True
+
+
+def plan(
+    module: AnsibleModule, mounts: dict[str, str | None]
+) -> tuple[dict[str, str | None], list[str], list[str], list[str]]:
+    """Return what is, what has to be made and removed, and what stands in the way."""
+    found: dict[str, str | None] = {}
+    made, removed, problems = [], [], []
+    for path in by_depth(mounts):
+        there, volume = look(module, path)
+        found[path] = volume
+        if there and volume is None:
+            problems.append(f"{path} is there and is no mount point: move it away, or choose another path")
+        elif volume is None and mounts[path]:
+            made.append(path)
+        elif volume is not None and mounts[path] is None:
+            removed.append(path)
+        elif volume is not None and volume != mounts[path]:
+            problems.append(f"{path} is the mount point of {volume}, not of {mounts[path]}: remove it first")
+        elif volume is not None and not enterable(path):
+            problems.append(f"{path} is the mount point of {volume}, which does not answer")
+    return found, made, removed, problems
+
+
+def wanted(module: AnsibleModule) -> tuple[dict[str, str | None], list[str]]:
+    """Return the volumes by whole path, None where there shall be no mount point, and what is wrong with the options."""
+    mounts: dict[str, str | None] = {}
+    problems = []
+    for entry in module.params["mounts"]:
+        path = os.path.normpath(f"{module.params['root']}/{entry['path']}")
+        if not path.startswith(f"{module.params['root'].rstrip('/')}/"):
+            problems.append(f"{entry['path']} does not lie below {module.params['root']}")
+        if path in mounts:
+            problems.append(f"{path} is listed twice")
+        if entry["state"] == "present" and not entry["volume"]:
+            problems.append(f"{path}: name the volume")
+        mounts[path] = entry["volume"] if entry["state"] == "present" else None
+    return mounts, problems
+
+
+def make(module: AnsibleModule, path: str, volume: str) -> None:
+    """Make one mount point and enter it."""
+    said = cfs(module, "mkmount", path, volume)
+    end = time.monotonic() + module.params["timeout"]
+    while look(module, path)[1] != volume or not enterable(path):
+        if time.monotonic() > end:
+            cfs(module, "rmmount", path)
+            limit = module.params["timeout"]
+            msg = f"Volume {volume} can't be entered at {path} {limit} s after it was mounted, so that was undone."
+            module.fail_json(msg=f"{msg} Is there such a volume, and may this user insert there? {said}".strip())
+        time.sleep(PAUSE)
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    """Look, plan, take the steps, and return the result."""
+    mounts, problems = wanted(module)
+    if not problems:
+        need_client(module)
+        found, made, removed, problems = plan(module, mounts)
+    if problems:
+        module.fail_json(msg="Nothing was changed:\n" + "\n".join(problems))
+    if not module.check_mode:
+        for path in reversed(removed):
+            said = cfs(module, "rmmount", path)
+            if os.path.lexists(path):
+                module.fail_json(msg=f"The mount point {path} is still there: {said}")
+        for path in made:
+            make(module, path, str(mounts[path]))
+    result: dict[str, Any] = {"changed": bool(made or removed), "created": made, "removed": removed}
+    if module._diff:
+        after = {**found, **{path: mounts[path] for path in [*made, *removed]}}
+        result["diff"] = {"before": _lines(found), "after": _lines(after)}
+    return result
+
+
+def _lines(mounts: dict[str, str | None]) -> str:
+    return "".join(f"{path} {volume}\n" for path, volume in sorted(mounts.items()) if volume)
+
+
+def main() -> None:
+    """Mount the volumes so."""
+    mount = {
+        "path": {"type": "str", "required": True},
+        "volume": {"type": "str"},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            "root": {"type": "path", "required": True},
+            "mounts": {"type": "list", "elements": "dict", "required": True, "options": mount},
+            "timeout": {"type": "int", "default": 90},
+        },
+        supports_check_mode=True,
+    )
+    module.exit_json(**run(module))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: coda_wait
+short_description: Wait until a Coda client reaches its volumes and has sent all changes
+version_added: 0.1.0
+author: The codalvs.ha engineers (@codalvs)
+description:
+  - Asks the client on this host about volumes until they are as wanted, and reads only. Fails after O(timeout) and says what it saw.
+  - A volume in conflict never gets better by waiting, so that ends the wait at once.
+options:
+  paths:
+    description: A path in each of the volumes.
+    type: list
+    elements: path
+    required: true
+  reachable:
+    description: Whether the servers of the volumes have to answer.
+    type: bool
+    default: true
+  sent:
+    description:
+      - Whether all changes made on this client have to be on the servers. As long as they aren't, they are lost with its disk.
+    type: bool
+    default: true
+  timeout:
+    description: Seconds to wait.
+    type: int
+    default: 120
+attributes:
+  check_mode:
+    support: full
+    description: Reads only.
+  diff_mode:
+    support: none
+    description: Reads only.
+  platform:
+    support: full
+    platforms: posix
+    description: A Coda client that runs.
+"""
+
+EXAMPLES = r"""
+- name: Wait until nothing would be lost with this client
+  codalvs.ha.coda_wait:
+    paths: [/coda/example.net, /coda/example.net/www]
+"""
+
+RETURN = r"""
+volumes:
+  description: What the client said last.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    path:
+      description: The path it was asked about.
+      type: str
+    name:
+      description: The volume's name.
+      type: str
+    reachable:
+      description: Whether its servers answer.
+      type: bool
+    age:
+      description: Seconds before a change is sent.
+      type: int
+    time:
+      description: Seconds that sending may take; with 0, a program that changes something goes on when the servers have it.
+      type: float
+    conflicts:
+      description: Whether something in it is in conflict.
+      type: bool
+    pending:
+      description: Changes that the servers don't have.
+      type: int
+"""
+
+import os
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.codalvs.ha.plugins.module_utils.coda_client import Volume, parse_volume
+from ansible_collections.codalvs.ha.plugins.module_utils.coda_edge import cfs, need_client
+
+PAUSE = 1.0  # s between two looks
+
+
+def lacking(path: str, volume: Volume | None, reachable: bool, sent: bool) -> str:
+    """Return what is not as wanted about one path; '' if nothing."""
+    if os.path.islink(path) and os.readlink(path).startswith("@"):
+        return f"{path} is in conflict"
+    if volume is None:
+        return f"{path} is in no volume that answers"
+    if volume.conflicts:
+        return f"volume {volume.name} has conflicts"
+    if reachable and not volume.reachable:
+        return f"no server of volume {volume.name} answers"
+    if sent and volume.pending:
+        return f"{volume.pending} changes in volume {volume.name} are not sent"
+    return ""
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    """Look until all is as wanted or the time is over, and return the result."""
+    need_client(module)
+    wanted = module.params["reachable"], module.params["sent"]
+    end = time.monotonic() + module.params["timeout"]
+    while True:
+        volumes = {path: parse_volume(cfs(module, "listvol", path)) for path in module.params["paths"]}
+        problems = [problem for path, volume in volumes.items() if (problem := lacking(path, volume, *wanted))]
+        if not problems:
+            return {"volumes": [{"path": path, **volume._asdict()} for path, volume in volumes.items() if volume]}
+        conflicts = [problem for problem in problems if "conflict" in problem]
+        if conflicts:
+            module.fail_json(msg=f"{'; '.join(conflicts)}. See repair(1).")
+        if time.monotonic() > end:
+            module.fail_json(msg=f"After {module.params['timeout']} s: {'; '.join(problems)}.")
+        time.sleep(PAUSE)
+
+
+def main() -> None:
+    """Wait."""
+    module = AnsibleModule(
+        argument_spec={
+            "paths": {"type": "list", "elements": "path", "required": True},
+            "reachable": {"type": "bool", "default": True},
+            "sent": {"type": "bool", "default": True},
+            "timeout": {"type": "int", "default": 120},
+        },
+        supports_check_mode=True,
+    )
+    module.exit_json(changed=False, **run(module))
+
+
+if __name__ == "__main__":
+    main()
