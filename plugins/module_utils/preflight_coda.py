@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.codalvs.ha.plugins.module_utils import coda_users, coda_volumes
+from ansible_collections.codalvs.ha.plugins.module_utils import coda_client, coda_users, coda_volumes
 from ansible_collections.codalvs.ha.plugins.module_utils.coda_cell import (
     FILE_SPACE,
     RVM_SHARE,
@@ -29,6 +29,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils.preflight_network impor
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import HIDDEN, UNUSABLE, conform, show
 
 LONGEST_NAME = 63  # MAXHOSTNAMELEN with the closing zero
+LEAST_CACHE, MOST_PRIORITY = 2, 1000  # MiB (venus.conf.ex), hoard(1)
 # Connections to a container. One can be reached by ssh as well, so the role looks again.
 CONTAINERS = ("docker", "podman", "buildah", "lxc", "lxd", "nspawn", "chroot", "jail", "kubectl", "oc")
 # Those of the whole cell are read from the SCM.
@@ -89,7 +90,7 @@ def coda_scm_services(cluster: Cluster) -> Iterator[Complaint]:
 @rule("coda_packages")
 def coda_packages(cluster: Cluster) -> Iterator[Complaint]:
     """No Debian release has Coda."""
-    for host in servers_of(cluster.groups):
+    for host in dict.fromkeys([*servers_of(cluster.groups), *cluster.groups.get("coda_clients", ())]):
         if not own(cluster, host, "coda_packages"):
             problem = "there is nothing to install Coda from"
             remedy = "list package files or, with coda_apt_repository, names of packages"
@@ -284,6 +285,94 @@ def coda_user(cluster: Cluster) -> Iterator[Complaint]:
             # It begins with 'user NAME: ' or 'group NAME: '.
             kind, _colon, rest = problem.partition(" ")
             yield Complaint(f"coda_scm_{kind}s", "", rest, "correct that entry", host)
+
+
+def names_in_lists(cluster: Cluster, scm: str) -> set[str]:
+    """Return who may be in an access list, in small letters: Coda takes no notice of case."""
+    names = {"system", "system:administrators", "system:anyuser"}
+    admin = known(own(cluster, scm, "coda_scm_admin"))
+    names.add(str((admin or {}).get("name") or "codaadmin").lower())
+    for variable in ("coda_scm_users", "coda_scm_groups"):
+        entries = own(cluster, scm, variable) or ()
+        names |= {str(entry["name"]).lower() for entry in entries if entry is not UNUSABLE}
+    return names
+
+
+def administers(rights: Any) -> bool:
+    """Tell whether rights include that of changing them."""
+    return "a" in coda_client.WORDS.get(str(rights), str(rights))
+
+
+@rule("coda_mount")
+def coda_mount(cluster: Cluster) -> Iterator[Complaint]:
+    """A mount point is made by a client, and stays in the volume that it lies in."""
+    scm = next(iter(cluster.groups.get("coda_scm", ())), None)
+    seen: dict[str, str] = {}
+    for path, volume in volumes(cluster):
+        name, mount = known(volume["name"]), known(volume["mount"])
+        problem, remedy = "", "write a path such as www or pub/docs"
+        if mount is None:
+            continue
+        if name == "/":
+            problem, remedy = "is the realm's own folder and is mounted nowhere else", "leave the option out"
+        elif not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*", mount):
+            problem = "must be a path below the realm, of letters, digits, '.', '_' and '-'"
+        elif mount in seen:
+            problem, remedy = f"is where {seen[mount]} is mounted", "mount each volume in a place of its own"
+        elif not cluster.groups.get("coda_clients"):
+            problem, remedy = "can be made by a client only, and there is none", "list a host in the group coda_clients"
+        seen.setdefault(mount, str(name))
+        if problem:
+            yield Complaint(f"{path}.mount", show(mount), problem, remedy, scm)
+
+
+@rule("coda_rights")
+def coda_rights(cluster: Cluster) -> Iterator[Complaint]:
+    """cfs reports success for users that aren't there, and leaves the list as it was."""
+    scm = next(iter(cluster.groups.get("coda_scm", ())), None)
+    names = names_in_lists(cluster, scm) if scm else set()
+    for path, volume in volumes(cluster):
+        for option in ("rights", "denied"):
+            given = known(volume[option]) or {}
+            for name, rights in given.items():
+                place = f"{path}.{option}.{name}"
+                if str(name).lower() not in names:
+                    remedy = "add it to coda_scm_users or coda_scm_groups"
+                    yield Complaint(place, show(rights), "is the right of nobody in the cell", remedy, scm)
+                try:
+                    coda_client.to_rights(rights)
+                except (TypeError, ValueError):
+                    problem = "must be none, read, write, all, or letters out of 'rlidwka'"
+                    yield Complaint(place, show(rights), problem, "write, for example, rl", scm)
+            if option == "rights" and given and not any(administers(rights) for rights in given.values()):
+                problem = "leaves nobody who may administer the folder"
+                yield Complaint(f"{path}.rights", show(given), problem, "add System:Administrators: all", scm)
+
+
+@rule("coda_client")
+def coda_client_settings(cluster: Cluster) -> Iterator[Complaint]:
+    """What venus would not start with, or not heed."""
+    for host in cluster.groups.get("coda_clients", ()):
+        size = own(cluster, host, "coda_client_cache_size")
+        if size is not None and size < LEAST_CACHE:
+            problem = f"must be at least {LEAST_CACHE} MiB"
+            yield Complaint("coda_client_cache_size", show(size), problem, "400 is a good choice", host)
+        seconds = own(cluster, host, "coda_client_reintegration_time")
+        if seconds is not None and seconds < 0:
+            yield Complaint("coda_client_reintegration_time", show(seconds), "must be 0 or more", "write 15", host)
+        realm = own(cluster, host, "coda_client_realm")
+        if realm is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,62}", realm):
+            problem = "must be 1 to 63 letters, digits, '.' or '-'"
+            yield Complaint("coda_client_realm", show(realm), problem, "write it like example.net", host)
+        if not cluster.groups.get("coda_scm") and (realm is None or own(cluster, host, "coda_client_servers") is None):
+            problem = "there is no coda_scm to take the realm and its servers from"
+            remedy = "set coda_client_realm and coda_client_servers, or list the SCM in coda_scm"
+            yield Complaint("coda_client_realm", "", problem, remedy, host)
+        for index, entry in enumerate(own(cluster, host, "coda_client_hoard") or ()):
+            priority = known(entry["priority"]) if entry is not UNUSABLE else None
+            if priority is not None and not 1 <= priority <= MOST_PRIORITY:
+                place, problem = f"coda_client_hoard[{index}].priority", f"must be 1 to {MOST_PRIORITY}"
+                yield Complaint(place, show(priority), problem, "write, for example, 500", host)
 
 
 @rule("coda_client_in_container")

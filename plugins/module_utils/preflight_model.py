@@ -108,7 +108,7 @@ class Cluster:
     def is_cell_alone(self) -> bool:
         """Tell whether the inventory is a Coda cell and nothing else."""
         balanced = self.directors or self.groups.get("real_servers")
-        return bool(self.groups.get("coda_scm") or self.groups.get("coda_servers")) and not balanced
+        return any(self.groups.get(name) for name in ("coda_scm", "coda_servers", "coda_clients")) and not balanced
 
     def get(self, name: str) -> Any:
         """Return a setting, None if it is not given or not usable."""

@@ -11,6 +11,7 @@ from ansible_collections.codalvs.ha.plugins.action.preflight import read_specs
 from ansible_collections.codalvs.ha.plugins.module_utils.coda_cell import (
     FILE_SPACE,
     PARTITIONS,
+    RIGHTS,
     SERVICES,
     TREES,
     cell,
@@ -138,6 +139,68 @@ def test_one_mistake(hosts: Hosts, expected: tuple[str, str, str]) -> None:
     assert found(hosts) == {expected}
 
 
+def desk(**own: Any) -> Hosts:
+    return {"desk": {"coda_packages": ["coda-client"], **own}}
+
+
+@pytest.mark.parametrize(
+    ("own", "variable"),
+    [
+        ({}, None),
+        ({"coda_client_cache_size": 1}, "coda_client_cache_size"),
+        ({"coda_client_reintegration_time": -1}, "coda_client_reintegration_time"),
+        ({"coda_client_realm": "a/b"}, "coda_client_realm"),
+        ({"coda_client_hoard": [{"path": "www", "priority": 1001}]}, "coda_client_hoard[0].priority"),
+    ],
+)
+def test_client(own: dict[str, Any], variable: str | None) -> None:
+    expected = {("coda_client", "desk", variable)} if variable else set()
+    assert found({**coda(), **desk(**own)}, {**CELL, "coda_clients": ["desk"]}) == expected
+
+
+def test_client_of_a_cell_elsewhere() -> None:
+    groups = {"coda_clients": ["desk"]}
+    assert found(desk(), groups) == {("coda_client", "desk", "coda_client_realm")}
+    assert found(desk(coda_client_realm="example.net", coda_client_servers=["a.example.net"]), groups) == set()
+
+
+@pytest.mark.parametrize(
+    ("root", "www", "expected"),
+    [
+        ({}, {"mount": "pub/www", "rights": {"System:AnyUser": "read", "CODAADMIN": "all"}}, None),
+        ({"mount": "x"}, {}, ("coda_mount", "coda_scm_volumes[0].mount")),
+        ({}, {"mount": "../x"}, ("coda_mount", "coda_scm_volumes[1].mount")),
+        ({}, {"rights": {"nosuch": "rl", "codaadmin": "all"}}, ("coda_rights", "coda_scm_volumes[1].rights.nosuch")),
+        ({}, {"rights": {"codaadmin": "allx"}}, ("coda_rights", "coda_scm_volumes[1].rights.codaadmin")),
+        ({}, {"rights": {"System:AnyUser": "read"}}, ("coda_rights", "coda_scm_volumes[1].rights")),
+        ({}, {"denied": {"nosuch": "w"}}, ("coda_rights", "coda_scm_volumes[1].denied.nosuch")),
+    ],
+)
+def test_tree(root: dict[str, Any], www: dict[str, Any], expected: tuple[str, str] | None) -> None:
+    hosts = {**coda({ONE: {"coda_scm_volumes": [{**ROOT, **root}, {**BOTH, **www}]}}), **desk()}
+    wanted = {(expected[0], ONE, expected[1])} if expected else set()
+    assert found(hosts, {**CELL, "coda_clients": ["desk"]}) == wanted
+
+
+def test_two_mounts_in_one_place_and_none_without_a_client() -> None:
+    volumes = [ROOT, {**BOTH, "mount": "www"}, {**BOTH, "name": "two", "mount": "www"}]
+    hosts = {**coda({ONE: {"coda_scm_volumes": volumes}}), **desk()}
+    assert found(hosts, {**CELL, "coda_clients": ["desk"]}) == {("coda_mount", ONE, "coda_scm_volumes[2].mount")}
+    del hosts["desk"]
+    assert found(hosts) == {("coda_mount", ONE, f"coda_scm_volumes[{index}].mount") for index in (1, 2)}
+
+
+def test_what_clients_see() -> None:
+    volumes = [BOTH | {"mount": "www", "rights": {"codaadmin": "all"}}, ROOT, BOTH | {"name": "gone", "state": "destroyed", "mount": "x"}]
+    made = cell(coda({ONE: {"coda_scm_volumes": volumes}}), CELL)
+    assert made["realm"] == "example.net"
+    assert made["mounts"] == [{"path": "www", "volume": "www"}]
+    assert made["folders"] == [
+        {"path": "", "rights": RIGHTS, "denied": {}},
+        {"path": "www", "rights": {"codaadmin": "all"}, "denied": {}},
+    ]
+
+
 @pytest.mark.parametrize("scm", [[], [ONE, TWO]])
 def test_one_master(scm: list[str]) -> None:
     groups = {"coda_scm": scm, "coda_servers": [ONE, TWO, THREE]}
@@ -146,10 +209,10 @@ def test_one_master(scm: list[str]) -> None:
 
 @pytest.mark.parametrize("connection", ["community.docker.docker", "lxc"])
 def test_no_client_in_a_container(connection: str) -> None:
-    hosts = {**coda(), "desk": {"ansible_connection": connection}}
+    hosts = {**coda(), "desk": {"ansible_connection": connection, "coda_packages": ["coda-client"]}}
     groups = {**CELL, "coda_clients": ["desk"]}
     assert found(hosts, groups) == {("coda_client_in_container", "desk", "ansible_connection")}
-    assert found({**hosts, "desk": {"ansible_connection": "ssh"}}, groups) == set()
+    assert found({**hosts, "desk": {**hosts["desk"], "ansible_connection": "ssh"}}, groups) == set()
 
 
 def test_defaults_are_those_of_the_roles() -> None:
