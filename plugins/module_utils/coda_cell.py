@@ -102,9 +102,10 @@ def tree(volumes: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]
 
 
 def cell(hosts: Hosts, groups: Groups) -> dict[str, Any]:
-    """Return the cell: {realm, scm, servers, file_servers, volumes, mounts, folders, files}, each server as `server` has it.
+    """Return the cell: {realm, scm, servers, file_servers, volumes, mounts, folders, files}.
 
-    realm: the domain of the SCM's name; volumes: coda_scm_volumes of the SCM, with its default; mounts, folders: see `tree`.
+    realm: the domain of the SCM's name; scm, servers: as `server` has them; mounts, folders: see `tree`.
+    volumes: coda_scm_volumes of the SCM, with its default.
     files: the text of each file of /vice/db that follows from the inventory and is the same on all servers.
     """
     servers = [server(name, hosts[name]) for name in servers_of(groups)]

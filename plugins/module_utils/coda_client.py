@@ -15,7 +15,9 @@ from typing import NamedTuple
 RIGHTS = "rlidwka"  # read lookup insert delete write lock administer, in the order in which cfs shows them
 WORDS = {"none": "", "read": "rl", "write": "rlidwk", "all": RIGHTS}
 _ENTRY = re.compile(r"^ *(\S.*?) ( |-)([rlidwka]+) *$", re.MULTILINE)
-_MOUNT = re.compile(r'^(?:Mount point for|Dangling sym link; looks like a mount point for) volume "(.*)"$', re.MULTILINE)
+_MOUNT = re.compile(
+    r'^(?:Mount point for|Dangling sym link; looks like a mount point for) volume "(.*)"$', re.MULTILINE
+)
 
 
 class Volume(NamedTuple):

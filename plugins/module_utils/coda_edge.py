@@ -73,7 +73,9 @@ def need_client(module: Any) -> None:
     """The module fails on a host where no Coda client runs: most of cfs' subcommands would report success there."""
     mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
     if not any(words[2] == "coda" for words in mounts):
-        module.fail_json(msg="No Coda client runs on this host: nothing of the type coda is mounted. Start coda-client.service.")
+        module.fail_json(
+            msg="No Coda client runs on this host: nothing of the type coda is mounted. Start coda-client.service."
+        )
 
 
 def cfs(module: Any, *words: str) -> str:

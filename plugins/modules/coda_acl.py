@@ -11,8 +11,8 @@ short_description: Make the access lists of Coda's folders so
 version_added: 0.1.0
 author: The codalvs.ha engineers (@codalvs)
 description:
-  - Takes the whole access list of each folder, compares it with what the servers say, and replaces it where they differ. Run it on one
-    client, as a user with Coda's tokens who may administer the folders.
+  - Takes the whole access list of each folder, compares it with what the servers say, and replaces it where they
+    differ. Run it on one client, as a user with Coda's tokens who may administer the folders.
   - C(cfs setacl) reports success for users that aren't there, so each list is read back.
   - New folders inherit the list of the one that they are made in; folders that are there are not changed with it.
 options:
@@ -32,8 +32,8 @@ options:
         required: true
       rights:
         description:
-          - Rights by name of user or group, as letters out of V(rlidwka) (read, lookup, insert, delete, write, lock, administer), or
-            V(read), V(write), V(all) or V(none).
+          - Rights by name of user or group, as letters out of V(rlidwka) (read, lookup, insert, delete, write, lock,
+            administer), or V(read), V(write), V(all) or V(none).
           - Somebody has to administer the folder; else this is refused.
         type: dict
         required: true
@@ -94,7 +94,6 @@ from ansible_collections.codalvs.ha.plugins.module_utils.coda_client import (
 )
 from ansible_collections.codalvs.ha.plugins.module_utils.coda_edge import cfs, need_client
 
-
 PAUSE = 1.0  # s between two looks
 
 
@@ -120,7 +119,7 @@ def wanted(root: str, given: list[dict[str, Any]]) -> tuple[dict[str, Acl], list
 def read(module: AnsibleModule, path: str) -> tuple[Acl, str]:
     """Return a folder's list, without rights if it can't be read, and what cfs said.
 
-    The servers have the list. Of a folder that has not been sent to them yet, cfs says that it is busy, or that it timed out.
+    The servers have the list. Of a folder that was not sent to them yet, cfs says that it is busy, or timed out.
     """
     end = time.monotonic() + module.params["timeout"]
     while True:

@@ -11,9 +11,10 @@ short_description: Mount the volumes of a Coda cell inside /coda so
 version_added: 0.1.0
 author: The codalvs.ha engineers (@codalvs)
 description:
-  - Takes a list of mount points and makes them so. A mount point is a part of the volume that it lies in, so it is made once, on any
-    one client of the cell, by a user with Coda's tokens who may insert there.
-  - C(cfs mkmount) reports success for a volume that isn't there, so each new mount point is entered, and removed again where that fails.
+  - Takes a list of mount points and makes them so. A mount point is a part of the volume that it lies in, so it is made
+    once, on any one client of the cell, by a user with Coda's tokens who may insert there.
+  - C(cfs mkmount) reports success for a volume that isn't there, so each new mount point is entered, and removed again
+    where that fails.
   - Mount points that are not listed are left alone.
 options:
   root:
@@ -39,7 +40,7 @@ options:
         choices: [present, absent]
         default: present
   timeout:
-    description: Seconds until each volume must be there. A server that asks the SCM every 30 seconds may not know it yet.
+    description: Seconds until each volume must be there. Servers ask the SCM for new ones every 30 seconds.
     type: int
     default: 90
 attributes:
@@ -131,7 +132,7 @@ def plan(
 
 
 def wanted(module: AnsibleModule) -> tuple[dict[str, str | None], list[str]]:
-    """Return the volumes by whole path, None where there shall be no mount point, and what is wrong with the options."""
+    """Return the volumes by whole path, None where none shall be, and what is wrong with the options."""
     mounts: dict[str, str | None] = {}
     problems = []
     for entry in module.params["mounts"]:

@@ -11,7 +11,8 @@ short_description: Wait until a Coda client reaches its volumes and has sent all
 version_added: 0.1.0
 author: The codalvs.ha engineers (@codalvs)
 description:
-  - Asks the client on this host about volumes until they are as wanted, and reads only. Fails after O(timeout) and says what it saw.
+  - Asks the client on this host about volumes until they are as wanted, and reads only.
+  - Fails after O(timeout) and says what it saw.
   - A volume in conflict never gets better by waiting, so that ends the wait at once.
 options:
   paths:
@@ -25,7 +26,7 @@ options:
     default: true
   sent:
     description:
-      - Whether all changes made on this client have to be on the servers. As long as they aren't, they are lost with its disk.
+      - Whether all changes made on this client have to be on the servers. Until they are, they are lost with its disk.
     type: bool
     default: true
   timeout:
@@ -71,7 +72,7 @@ volumes:
       description: Seconds before a change is sent.
       type: int
     time:
-      description: Seconds that sending may take; with 0, a program that changes something goes on when the servers have it.
+      description: Seconds that sending may take; with 0, a program that changes something waits for the servers.
       type: float
     conflicts:
       description: Whether something in it is in conflict.

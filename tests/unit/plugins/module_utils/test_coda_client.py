@@ -84,7 +84,8 @@ def test_acl_is_read_as_it_is_shown(rights: dict[str, str], denied: dict[str, st
 
 
 @pytest.mark.parametrize(
-    ("text", "rights"), [("read", "rl"), ("write", "rlidwk"), ("all", RIGHTS), ("none", ""), ("akwdilr", RIGHTS), ("lr", "rl")]
+    ("text", "rights"),
+    [("read", "rl"), ("write", "rlidwk"), ("all", RIGHTS), ("none", ""), ("akwdilr", RIGHTS), ("lr", "rl")],
 )
 def test_rights(text: str, rights: str) -> None:
     assert to_rights(text) == rights

@@ -191,7 +191,11 @@ def test_two_mounts_in_one_place_and_none_without_a_client() -> None:
 
 
 def test_what_clients_see() -> None:
-    volumes = [BOTH | {"mount": "www", "rights": {"codaadmin": "all"}}, ROOT, BOTH | {"name": "gone", "state": "destroyed", "mount": "x"}]
+    volumes = [
+        BOTH | {"mount": "www", "rights": {"codaadmin": "all"}},
+        ROOT,
+        BOTH | {"name": "gone", "state": "destroyed", "mount": "x"},
+    ]
     made = cell(coda({ONE: {"coda_scm_volumes": volumes}}), CELL)
     assert made["realm"] == "example.net"
     assert made["mounts"] == [{"path": "www", "volume": "www"}]

@@ -1,0 +1,120 @@
+"""What must be true on the clients of a Coda cell: the same files everywhere, for whom they are meant, and none lost."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from testinfra.host import Host
+from testinfra.utils.ansible_runner import AnsibleRunner
+
+RUNNER = AnsibleRunner(str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent))
+ONE, TWO = (RUNNER.get_host(name, force_ansible=True) for name in ("client1", "client2"))
+REALM = "/coda/coda.test"
+WWW = f"{REALM}/www"
+LOGIN = "echo geheim | clog anna@coda.test"
+NOBODY = "runuser -u nobody --"
+
+
+def cable(state: str) -> None:
+    """Pull the first client's cable, or plug it in."""
+    lab = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"], "lab", "lab")
+    subprocess.run([str(lab), "machine", "client1", "198.18.0.11", "--cable", state], check=True)
+
+
+def soon(host: Host, command: str, wanted: str, seconds: float = 120) -> None:
+    """Wait until a command prints what is wanted."""
+    end = time.monotonic() + seconds
+    while (found := host.run(command).stdout) != wanted:
+        assert time.monotonic() < end, f"{command} says {found!r} after {seconds:.0f} s, not {wanted!r}"
+        time.sleep(1)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _anna() -> Iterator[None]:
+    """Let root on the first client be anna, who is one of the authors."""
+    ONE.check_output(LOGIN)
+    yield
+    ONE.check_output("cunlog @coda.test")
+
+
+def test_both_run_and_come_back_at_boot() -> None:
+    for host in (ONE, TWO):
+        assert host.service("coda-client").is_running
+        assert host.service("coda-client").is_enabled
+        assert " /coda coda " in host.file("/proc/mounts").content_string
+
+
+def test_volumes_are_mounted_as_the_inventory_says() -> None:
+    assert 'volume "www."' in ONE.check_output(f"cfs lsmount {WWW}")
+    assert re.findall(r"coda[12]\.coda\.test", ONE.check_output(f"cfs whereis {WWW}")) == [
+        "coda1.coda.test",
+        "coda2.coda.test",
+    ]
+
+
+def test_access_lists_are_whole() -> None:
+    listed = [line.split() for line in ONE.check_output(f"cfs listacl {WWW}").splitlines()]
+    assert sorted(listed) == [
+        ["System:Administrators", "rlidwka"],
+        ["System:AnyUser", "rl"],
+        ["anna:authors", "rlidwk"],
+    ]
+
+
+def test_what_one_writes_the_other_reads() -> None:
+    text = f"written at {time.time()}\n"
+    ONE.check_output(f"printf '{text}' >{WWW}/shared.txt")
+    soon(TWO, f"cat {WWW}/shared.txt", text)
+
+
+def test_who_may_not_write_can_read_only() -> None:
+    ONE.check_output(f"echo open >{WWW}/open.txt")
+    soon(TWO, f"{NOBODY} cat {WWW}/open.txt", "open\n")
+    for host, who in ((TWO, NOBODY), (TWO, ""), (ONE, NOBODY)):
+        refused = host.run(f"{who} sh -c 'echo mine >{WWW}/mine.txt'")
+        assert refused.rc != 0, refused
+        assert "Permission denied" in refused.stderr, refused
+    refused = ONE.run(f"touch {REALM}/not-for-authors")
+    assert refused.rc != 0, refused
+
+
+def test_an_unknown_user_in_an_access_list_is_reported() -> None:
+    module = "codalvs.ha.coda_acl"
+    folders = f"root={REALM} folders=[{{'path':'www','rights':{{'System:Administrators':'all','nosuch':'rl'}}}}]"
+    told = ONE.ansible(module, folders, check=False)
+    assert told["failed"] is True
+    assert "System:Administrators" in told["msg"]
+
+
+def test_a_volume_that_is_not_there_is_not_mounted() -> None:
+    mounts = f"root={WWW} timeout=5 mounts=[{{'path':'dangling','volume':'nosuch'}}]"
+    told = ONE.ansible("codalvs.ha.coda_mount", mounts, check=False)
+    assert told["failed"] is True
+    assert not ONE.file(f"{WWW}/dangling").is_symlink
+
+
+def test_changes_made_while_cut_off_survive_a_restart_that_asks_to_forget_them() -> None:
+    ONE.check_output(f"echo first >{WWW}/pending.txt")
+    soon(TWO, f"cat {WWW}/pending.txt", "first\n")
+    folder = "/var/lib/coda"
+    script = f"echo second >{WWW}/pending.txt; sync; touch {folder}/cache/INIT; systemctl restart coda-client"
+    ONE.check_output(f"systemd-run --quiet --collect --on-active=3 sh -c '{script}'")
+    cable("out")
+    try:
+        time.sleep(40)
+    finally:
+        cable("in")
+    ONE.check_output(LOGIN)  # a client forgets tokens when it restarts
+    soon(TWO, f"cat {WWW}/pending.txt", "second\n", 240)
+    assert not ONE.file(f"{folder}/cache/INIT").exists
+
+
+def test_wait_tells_what_is_not_sent() -> None:
+    told = ONE.ansible("codalvs.ha.coda_wait", f"paths={WWW}", check=False)
+    assert [(volume["name"], volume["reachable"], volume["pending"]) for volume in told["volumes"]] == [("www", True, 0)]
