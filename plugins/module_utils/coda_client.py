@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 RIGHTS = "rlidwka"  # read lookup insert delete write lock administer, in the order in which cfs shows them
 WORDS = {"none": "", "read": "rl", "write": "rlidwk", "all": RIGHTS}
@@ -102,6 +102,17 @@ def acl_lines(acl: Acl) -> str:
     """Return a list as lines, for people."""
     lines = [f"{name} {text}\n" for name, text in sorted(acl.rights.items())]
     return "".join([*lines, *(f"{name} -{text}\n" for name, text in sorted(acl.denied.items()))])
+
+
+def archived_acls(data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the lists of an archive's ..CodaACLs.yaml as the module coda_acl takes them."""
+    found = []
+    for entry in data["acls"]:
+        pairs = [(each["name"], each["rights"]) for each in entry["acl"]]
+        rights = {name: text for name, text in pairs if not text.startswith("-")}
+        denied = {name: text[1:] for name, text in pairs if text.startswith("-")}
+        found.append({"path": entry["path"], "rights": rights, "denied": denied})
+    return found
 
 
 def by_depth(paths: Iterable[str]) -> list[str]:
