@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter codalvs.ha.coda_access_lists: the access lists in an archive of a volume, as the module coda_acl takes them."""
+"""The filter codalvs.ha.coda_access_lists: an archive's access lists, as the module coda_acl takes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must be true on the clients of a Coda cell: the same files everywhere, for whom they are meant, and none lost."""
+"""What must be true on the clients of a Coda cell: the same files everywhere, for whom they are meant, none lost."""
 
 from __future__ import annotations
 
@@ -25,6 +25,17 @@ def cable(state: str) -> None:
     """Pull the first client's cable, or plug it in."""
     lab = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"], "lab", "lab")
     subprocess.run([str(lab), "machine", "client1", "198.18.0.11", "--cable", state], check=True)
+
+
+def docker(*words: str) -> None:
+    """Do something to a server's container."""
+    subprocess.run(["docker", *words], check=True, capture_output=True)
+
+
+def fetch(name: str) -> str:
+    """Return the command that asks a host's own web server for a page."""
+    script = f'import urllib.request as web; print(web.urlopen("http://127.0.0.1/{name}.html").read().decode(), end="")'
+    return f"python3 -c '{script}'"
 
 
 def soon(host: Host, command: str, wanted: str, seconds: float = 120) -> None:
@@ -84,6 +95,24 @@ def test_who_may_not_write_can_read_only() -> None:
     assert refused.rc != 0, refused
 
 
+def test_web_servers_serve_the_same_also_while_a_file_server_is_dead() -> None:
+    for name in ("page", "other"):
+        ONE.check_output(f"echo 'this is {name}' >{WWW}/{name}.html")
+    for host in (ONE, TWO):
+        soon(host, fetch("page"), "this is page\n")
+    docker("kill", "coda2.coda.test")
+    try:
+        for host in (ONE, TWO):
+            for name in ("page", "other"):  # the second one has never been read on the other client
+                soon(host, fetch(name), f"this is {name}\n")
+        ONE.check_output(f"echo 'this is new' >{WWW}/page.html")
+        soon(TWO, fetch("page"), "this is new\n", 240)
+    finally:
+        docker("start", "coda2.coda.test")
+    for host in (ONE, TWO):
+        soon(host, f"cfs checkservers >/dev/null; {fetch('page')}", "this is new\n")
+
+
 def test_an_unknown_user_in_an_access_list_is_reported() -> None:
     module = "codalvs.ha.coda_acl"
     folders = f"root={REALM} folders=[{{'path':'www','rights':{{'System:Administrators':'all','nosuch':'rl'}}}}]"
@@ -117,4 +146,6 @@ def test_changes_made_while_cut_off_survive_a_restart_that_asks_to_forget_them()
 
 def test_wait_tells_what_is_not_sent() -> None:
     told = ONE.ansible("codalvs.ha.coda_wait", f"paths={WWW}", check=False)
-    assert [(volume["name"], volume["reachable"], volume["pending"]) for volume in told["volumes"]] == [("www", True, 0)]
+    assert [(volume["name"], volume["reachable"], volume["pending"]) for volume in told["volumes"]] == [
+        ("www", True, 0)
+    ]

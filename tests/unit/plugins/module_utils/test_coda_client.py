@@ -12,6 +12,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils.coda_client import (
     Volume,
     acl_commands,
     acl_lines,
+    archived_acls,
     by_depth,
     parse_acl,
     parse_mount,
@@ -118,3 +119,8 @@ def test_a_path_comes_after_those_it_lies_in(paths: list[str]) -> None:
     assert sorted(order) == sorted(paths)
     for index, path in enumerate(order):
         assert not any(later and path.startswith(f"{later}/") for later in order[index:])
+
+
+def test_lists_of_an_archive() -> None:
+    entry = {"path": "./d", "acl": [{"name": "anna", "rights": "rl"}, {"name": "bert", "rights": "-w"}]}
+    assert archived_acls({"acls": [entry]}) == [{"path": "./d", "rights": {"anna": "rl"}, "denied": {"bert": "w"}}]
