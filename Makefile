@@ -37,7 +37,10 @@ sanity: ## ansible-test sanity
 molecule: ## SCENARIO=name: that scenario; else all, in two labs
 	@$(RUN) $(if $(SCENARIO),--scenario $(SCENARIO),molecule)
 
-.PHONY: bench-failover bench-interrupted bench-ipvs bench-second-run
+.PHONY: bench-coda-survival bench-failover bench-interrupted bench-ipvs bench-second-run
+bench-coda-survival: ## what becomes of changes on a Coda client when cables are pulled and machines die (1 h)
+	tests/with-lab benchmarks/coda_survival
+
 bench-failover: ## what clients see when a director loses power, here and with keepalived and Pacemaker (2 h)
 	tests/with-lab benchmarks/failover
 

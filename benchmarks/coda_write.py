@@ -19,8 +19,8 @@ import time
 def steps(number: int) -> list[tuple[str, str, str]]:
     """Return the changes of one round: what, path, and content or new path."""
     made = [("write", f"n{number}", f"content {number}\n"), ("write", "same", f"state {number}\n")]
-    if number % 3 == 0:
-        made.append(("remove", f"n{number - 2}", ""))
+    if number % 3 == 0 and (number - 1) % 5:  # it was not renamed
+        made.append(("remove", f"n{number - 1}", ""))
     if number % 4 == 0:
         made += [("folder", f"d{number}", ""), ("write", f"d{number}/x", f"inside {number}\n")]
     if number % 5 == 0:
