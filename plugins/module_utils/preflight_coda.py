@@ -360,6 +360,10 @@ def coda_client_settings(cluster: Cluster) -> Iterator[Complaint]:
         seconds = own(cluster, host, "coda_client_reintegration_time")
         if seconds is not None and seconds < 0:
             yield Complaint("coda_client_reintegration_time", show(seconds), "must be 0 or more", "write 15", host)
+        user = own(cluster, host, "coda_client_primary_user")
+        if user is not None and user < 1:
+            problem = "must be a number above 0, by which Coda means whoever is logged in at the console"
+            yield Complaint("coda_client_primary_user", show(user), problem, "65534 is nobody", host)
         realm = own(cluster, host, "coda_client_realm")
         if realm is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,62}", realm):
             problem = "must be 1 to 63 letters, digits, '.' or '-'"

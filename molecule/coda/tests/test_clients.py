@@ -21,10 +21,10 @@ LOGIN = "echo geheim | clog anna@coda.test"
 NOBODY = "runuser -u nobody --"
 
 
-def cable(state: str) -> None:
-    """Pull the first client's cable, or plug it in."""
+def cable(number: int, state: str) -> None:
+    """Pull a client's cable, or plug it in."""
     lab = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"], "lab", "lab")
-    subprocess.run([str(lab), "machine", "client1", "198.18.0.11", "--cable", state], check=True)
+    subprocess.run([str(lab), "machine", f"client{number}", f"198.18.0.1{number}", "--cable", state], check=True)
 
 
 def docker(*words: str) -> None:
@@ -134,14 +134,30 @@ def test_changes_made_while_cut_off_survive_a_restart_that_asks_to_forget_them()
     folder = "/var/lib/coda"
     script = f"echo second >{WWW}/pending.txt; sync; touch {folder}/cache/INIT; systemctl restart coda-client"
     ONE.check_output(f"systemd-run --quiet --collect --on-active=3 sh -c '{script}'")
-    cable("out")
+    cable(1, "out")
     try:
         time.sleep(40)
     finally:
-        cable("in")
+        cable(1, "in")
     ONE.check_output(LOGIN)  # a client forgets tokens when it restarts
     soon(TWO, f"cat {WWW}/pending.txt", "second\n", 240)
     assert not ONE.file(f"{folder}/cache/INIT").exists
+
+
+def test_what_is_hoarded_is_read_while_no_server_answers() -> None:
+    ONE.check_output(f"echo hoarded >{WWW}/hoarded.txt")
+    soon(TWO, f"ls {WWW} | grep hoarded", "hoarded.txt\n")
+    walk = TWO.run("cd / && setpriv --reuid=65534 --regid=65534 --clear-groups hoard walk")
+    assert walk.rc == 0, walk
+    assert walk.stderr == "", walk
+    script = f"sleep 40; cat {WWW}/hoarded.txt >/root/read 2>&1"
+    TWO.check_output(f"rm -f /root/read; systemd-run --quiet --collect --on-active=3 sh -c '{script}'")
+    cable(2, "out")
+    try:
+        time.sleep(60)
+    finally:
+        cable(2, "in")
+    soon(TWO, "cat /root/read", "hoarded\n")
 
 
 def test_wait_tells_what_is_not_sent() -> None:

@@ -150,6 +150,7 @@ def desk(**own: Any) -> Hosts:
         ({"coda_client_cache_size": 1}, "coda_client_cache_size"),
         ({"coda_client_reintegration_time": -1}, "coda_client_reintegration_time"),
         ({"coda_client_realm": "a/b"}, "coda_client_realm"),
+        ({"coda_client_primary_user": 0}, "coda_client_primary_user"),
         ({"coda_client_hoard": [{"path": "www", "priority": 1001}]}, "coda_client_hoard[0].priority"),
     ],
 )
