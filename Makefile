@@ -37,7 +37,10 @@ sanity: ## ansible-test sanity
 molecule: ## SCENARIO=name: that scenario; else all, in two labs
 	@$(RUN) $(if $(SCENARIO),--scenario $(SCENARIO),molecule)
 
-.PHONY: bench-coda-survival bench-failover bench-interrupted bench-ipvs bench-second-run
+.PHONY: bench-coda bench-coda-survival bench-failover bench-interrupted bench-ipvs bench-second-run
+bench-coda: ## the monograph's file tests on Coda, NFS and a local disk
+	tests/with-lab benchmarks/coda_files
+
 bench-coda-survival: ## what becomes of changes on a Coda client when cables are pulled and machines die (1 h)
 	tests/with-lab benchmarks/coda_survival
 
