@@ -14,7 +14,9 @@ from collections.abc import Iterable
 from tarfile import TarInfo
 
 LISTS = "..CodaACLs.yaml"  # the access lists of all folders, in the archive's first folder
-NAME, FOLDER = 99, 154  # bytes that fit in
+NAME, FOLDER, LINK = 99, 154, 98  # bytes of what has certainly not been cut, and one more
+# How a dump ends: a tag, and DUMPENDMAGIC (codadumpfile(5)). codadump2tar does not miss it.
+END = bytes([8]) + (0x3A214B6E).to_bytes(4, "big")
 SUFFIX = ".tar"
 
 
@@ -35,9 +37,9 @@ def faults(members: Iterable[TarInfo]) -> list[str]:
     problems, lists = [], False
     for member in members:
         folder, _slash, name = member.name.rpartition("/")
-        lists = lists or name == LISTS
+        lists = lists or (name == LISTS and "/" not in folder)
         if len(name.encode()) >= NAME or len(folder.encode()) >= FOLDER:
             problems.append(f"{member.name}: the name is too long for the archive, and may have been cut")
-        if member.issym() and len(member.linkname.encode()) >= NAME:
+        if (member.issym() or member.islnk()) and len(member.linkname.encode()) >= LINK:
             problems.append(f"{member.name}: where the link leads is too long for the archive, and may have been cut")
     return problems if lists else [*problems, f"there is no {LISTS} in it"]

@@ -83,13 +83,19 @@ def first_address(interfaces: Any) -> str | None:
 def tree(volumes: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """Return {mounts, folders}: what is mounted where, and the access list of each volume's folder.
 
-    mounts: {path, volume}; folders: {path, rights, denied}; paths are below the realm's folder, whose own is ''.
+    mounts: {path, volume} or {path, state: absent}; folders: {path, rights, denied}. Paths are below the
+    realm's folder, whose own is ''.
     """
     there = [volume for volume in volumes if volume.get("state") in (None, "present")]
     mounted = [volume for volume in there if volume.get("mount")]
+    taken = {volume["mount"] for volume in mounted}
+    gone = [volume for volume in volumes if volume not in there and volume.get("mount") not in (None, "", *taken)]
     root = [volume for volume in there if volume["name"] == "/"]
     return {
-        "mounts": [{"path": volume["mount"], "volume": volume["name"]} for volume in mounted],
+        "mounts": [
+            *({"path": volume["mount"], "state": "absent"} for volume in gone),
+            *({"path": volume["mount"], "volume": volume["name"]} for volume in mounted),
+        ],
         "folders": [
             {
                 "path": volume.get("mount") or "",

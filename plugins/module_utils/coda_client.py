@@ -108,7 +108,7 @@ def archived_acls(data: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the lists of an archive's ..CodaACLs.yaml as the module coda_acl takes them."""
     found = []
     for entry in data["acls"]:
-        pairs = [(each["name"], each["rights"]) for each in entry["acl"]]
+        pairs = [(each["name"], each["rights"]) for each in entry["acl"] or ()]
         rights = {name: text for name, text in pairs if not text.startswith("-")}
         denied = {name: text[1:] for name, text in pairs if text.startswith("-")}
         found.append({"path": entry["path"], "rights": rights, "denied": denied})

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -69,13 +70,17 @@ def look(module: Any, scm: str) -> Cell:
     return cell._replace(parents=parents)
 
 
-def need_client(module: Any) -> None:
-    """The module fails on a host where no Coda client runs: most of cfs' subcommands would report success there."""
+def need_client(module: Any, uid: int | None = None) -> None:
+    """Go on as a user; the module fails where no Coda client runs: there, cfs reports success for most subcommands."""
     mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
     if not any(words[2] == "coda" for words in mounts):
         module.fail_json(
             msg="No Coda client runs on this host: nothing of the type coda is mounted. Start coda-client.service."
         )
+    if uid is not None:
+        os.setgroups([])
+        os.setgid(uid)
+        os.setuid(uid)
 
 
 def cfs(module: Any, *words: str) -> str:

@@ -298,11 +298,6 @@ def names_in_lists(cluster: Cluster, scm: str) -> set[str]:
     return names
 
 
-def administers(rights: Any) -> bool:
-    """Tell whether rights include that of changing them."""
-    return "a" in coda_client.WORDS.get(str(rights), str(rights))
-
-
 @rule("coda_mount")
 def coda_mount(cluster: Cluster) -> Iterator[Complaint]:
     """A mount point is made by a client, and stays in the volume that it lies in."""
@@ -344,9 +339,6 @@ def coda_rights(cluster: Cluster) -> Iterator[Complaint]:
                 except (TypeError, ValueError):
                     problem = "must be none, read, write, all, or letters out of 'rlidwka'"
                     yield Complaint(place, show(rights), problem, "write, for example, rl", scm)
-            if option == "rights" and given and not any(administers(rights) for rights in given.values()):
-                problem = "leaves nobody who may administer the folder"
-                yield Complaint(f"{path}.rights", show(given), problem, "add System:Administrators: all", scm)
 
 
 @rule("coda_client")
@@ -357,6 +349,10 @@ def coda_client_settings(cluster: Cluster) -> Iterator[Complaint]:
         if size is not None and size < LEAST_CACHE:
             problem = f"must be at least {LEAST_CACHE} MiB"
             yield Complaint("coda_client_cache_size", show(size), problem, "400 is a good choice", host)
+        folder = own(cluster, host, "coda_client_folder")
+        if folder is not None and not re.fullmatch(r"(/[A-Za-z0-9._-]+)+", folder):
+            problem = "must be an absolute path of letters, digits, '.', '_' and '-'"
+            yield Complaint("coda_client_folder", show(folder), problem, "write it like /var/lib/coda", host)
         seconds = own(cluster, host, "coda_client_reintegration_time")
         if seconds is not None and seconds < 0:
             yield Complaint("coda_client_reintegration_time", show(seconds), "must be 0 or more", "write 15", host)

@@ -34,13 +34,18 @@ options:
         description:
           - Rights by name of user or group, as letters out of V(rlidwka) (read, lookup, insert, delete, write, lock,
             administer), or V(read), V(write), V(all) or V(none).
-          - Somebody has to administer the folder; else this is refused.
+          - Members of System:Administrators may change the list whatever is in it.
         type: dict
         required: true
       denied:
         description: Rights that are denied whatever else is given, in the same form.
         type: dict
         default: {}
+  uid:
+    description:
+      - Number of the local user whose tokens are used; no account of it is needed.
+      - If not given, those of the user who runs the module.
+    type: int
   timeout:
     description: Seconds until a folder that was made on this client must be on the servers, which have its list.
     type: int
@@ -108,8 +113,6 @@ def wanted(root: str, given: list[dict[str, Any]]) -> tuple[dict[str, Acl], list
         except ValueError as error:
             problems.append(f"{path}: {error}")
             continue
-        if not any("a" in rights for rights in acl.rights.values()):
-            problems.append(f"{path}: nobody could administer it any more; give System:Administrators all")
         if path in lists:
             problems.append(f"{path}: is listed twice")
         lists[path] = acl
@@ -125,7 +128,7 @@ def read(module: AnsibleModule, path: str) -> tuple[Acl, str]:
     while True:
         said = cfs(module, "listacl", path)
         acl = parse_acl(said)
-        if acl.rights or time.monotonic() > end:
+        if any(acl) or not said or time.monotonic() > end:
             return acl, said
         time.sleep(PAUSE)
 
@@ -135,13 +138,13 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     lists, problems = wanted(module.params["root"], module.params["folders"])
     found: dict[str, Acl] = {}
     if not problems:
-        need_client(module)
+        need_client(module, module.params["uid"])
         for path in lists:
             if not os.path.isdir(path):
                 problems.append(f"{path}: there is no such folder")
                 continue
             found[path], said = read(module, path)
-            if not found[path].rights:
+            if not any(found[path]):
                 problems.append(f"{path}: its list can't be read: {said}")
     if problems:
         module.fail_json(msg="Nothing was changed:\n" + "\n".join(problems))
@@ -150,9 +153,12 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         said = "".join(cfs(module, *words) for words in acl_commands(path, lists[path]))
         after, _said = read(module, path)
         if not same_acl(after, lists[path]):
-            msg = f"The access list of {path} is not as it should be. Are all users and groups known, and is this user"
-            msg += f" allowed to administer the folder? {said}\nIt is:\n{acl_lines(after)}"
-            module.fail_json(msg=msg)
+            problems.append(f"{path}: {' '.join(said.split())}\nIt is:\n{acl_lines(after)}")
+    if problems:
+        msg = (
+            "These access lists are not as they should be. Are all users and groups known, and may this user administer"
+        )
+        module.fail_json(msg=f"{msg} the folders?\n" + "\n".join(problems))
     result: dict[str, Any] = {"changed": bool(differing), "changed_folders": differing}
     if module._diff:
         result["diff"] = [
@@ -173,6 +179,7 @@ def main() -> None:
         argument_spec={
             "root": {"type": "path", "required": True},
             "folders": {"type": "list", "elements": "dict", "required": True, "options": folder},
+            "uid": {"type": "int"},
             "timeout": {"type": "int", "default": 60},
         },
         supports_check_mode=True,

@@ -13,7 +13,9 @@ author: The codalvs.ha engineers (@codalvs)
 description:
   - Of each volume, freezes one replica for a moment, dumps the frozen state while the volume is used on, and turns that
     into a tar file with all files and, in C(..CodaACLs.yaml), all access lists. Run it on the SCM.
-  - An archive gets its name when it is whole and was read back. Older ones go after that.
+  - An archive gets its name when it was read back. Older ones of the same volume go after that. What is wrong with one
+    volume, or with a name that is too long for an archive, is reported at the end and stops no other volume.
+  - Changes that a client has not sent yet are not in it, nor what only a server has that does not answer.
   - To restore one, unpack it on a client; upstream's C(volutil restore) makes the file server crash.
 options:
   volumes:
@@ -90,9 +92,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_backups import faults, file_name, outdated
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_edge import look, need_scm, volutil
+from ansible_collections.codalvs.ha.plugins.module_utils.coda_backups import END, faults, file_name, outdated
+from ansible_collections.codalvs.ha.plugins.module_utils.coda_edge import look, need_scm
 from ansible_collections.codalvs.ha.plugins.module_utils.coda_volumes import Cell
+
+LOCKED = 400.0  # s that a client may hold a volume's lock: LQTIMEOUT (300 s) of codasrv, and some
+PAUSE = 2.0  # s between two tries
+NOTE = Path("/run/codalvs-coda-backup.locked")
 
 
 def places(cell: Cell, names: list[str] | None) -> tuple[dict[str, tuple[str, int]], list[str]]:
@@ -112,67 +118,106 @@ def places(cell: Cell, names: list[str] | None) -> tuple[dict[str, tuple[str, in
     return found, problems
 
 
-def freeze(module: AnsibleModule, server: str, number: int) -> str:
-    """Make the backup volume of a replica and return its number."""
-    code, out, err = module.run_command(["volutil", "-h", server, "lock", f"{number:x}"])
-    if code and "11" in out + err:  # locked: by a backup that was killed, for there is but one at a time
-        volutil(module, server, "unlock", f"{number:x}")
+def lock(module: AnsibleModule, server: str, number: int) -> str:
+    """Lock a replica and return '' or why not. A client that sends changes holds the same lock, for minutes at most."""
+    end = time.monotonic() + LOCKED
+    while True:
         code, out, err = module.run_command(["volutil", "-h", server, "lock", f"{number:x}"])
-    if code:
-        module.fail_json(msg=f"The volume {number:x} on {server} can't be locked: {out}{err}")
-    said = volutil(module, server, "backup", f"{number:x}")
-    match = re.search(r"Backup \(id = ([0-9a-f]+)\)", said)
-    if not match:
-        module.fail_json(msg=f"{server} made no backup volume of {number:x}: {said}")
-        raise AssertionError
-    return match[1]
+        if not code:
+            return ""
+        if not re.search(r"\b11\b", out + err) or time.monotonic() > end:
+            return f"it can't be locked on {server}: {(out + err).strip()}"
+        time.sleep(PAUSE)
 
 
-def archive(module: AnsibleModule, volume: str, server: str, number: int, target: Path) -> dict[str, Any]:
-    """Make one archive and read it back."""
+def freeze(module: AnsibleModule, server: str, number: int) -> tuple[str, str]:
+    """Make the backup volume of a replica; return its number, or '' and why not.
+
+    What is locked is noted, so that a lock that a killed run has left is known for one, and no client's is broken.
+    """
+    if NOTE.exists():
+        left = NOTE.read_text().split()
+        module.run_command(["volutil", "-h", left[0], "unlock", left[1]])
+    NOTE.write_text(f"{server} {number:x}\n")
+    if fault := lock(module, server, number):
+        NOTE.unlink()
+        return "", fault
+    code, out, err = module.run_command(["volutil", "-h", server, "backup", f"{number:x}"])
+    if code:  # with 0 it has unlocked it
+        module.run_command(["volutil", "-h", server, "unlock", f"{number:x}"])
+    NOTE.unlink()
+    match = re.search(r"Backup \(id = ([0-9a-f]+)\)", out)
+    return (match[1], "") if match and not code else ("", f"{server} made no backup volume: {(out + err).strip()}")
+
+
+def archive(
+    module: AnsibleModule, volume: str, place: tuple[str, int], target: Path
+) -> tuple[dict[str, Any], list[str]]:
+    """Make one archive and read it back; return what it is, empty if there is none, and what is wrong."""
     dump, made = target.with_suffix(".dump"), target.with_suffix(".new")
+    server, number = place
+    frozen, fault = freeze(module, server, number)
+    if fault:
+        return {}, [fault]
     try:
-        volutil(module, server, "dump", freeze(module, server, number), str(dump))
+        code, out, err = module.run_command(["volutil", "-h", server, "dump", frozen, str(dump)])
+        if code or not dump.exists() or not ends_whole(dump):
+            return {}, [f"the dump is not whole: {(out + err).strip()}"]
         code, out, err = module.run_command(["codadump2tar", "-f", str(dump), "-o", str(made)])
-        if code or not made.exists():
-            module.fail_json(msg=f"The dump of volume {volume} can't be read: {out}{err}")
-        os.chmod(made, 0o600)
+        if code or err.strip() or not made.exists():
+            return {}, [f"the dump can't be turned into an archive: {(out + err).strip()}"]
         with tarfile.open(made) as opened:
             members = opened.getmembers()
-        if problems := faults(members):
-            module.fail_json(msg=f"The archive of volume {volume} is not whole:\n" + "\n".join(problems))
         made.replace(target)
     except (OSError, tarfile.TarError) as error:
-        module.fail_json(msg=f"The archive of volume {volume} can't be made: {error}")
+        return {}, [str(error)]
     finally:
         for rest in (dump, made):
             rest.unlink(missing_ok=True)
     size = target.stat().st_size
-    return {"volume": volume, "path": str(target), "server": server, "files": len(members), "bytes": size}
+    made_of = {"volume": volume, "path": str(target), "server": server, "files": len(members), "bytes": size}
+    return made_of, faults(members)
+
+
+def ends_whole(dump: Path) -> bool:
+    """Tell whether a dump has its end."""
+    with dump.open("rb") as file:
+        file.seek(max(0, dump.stat().st_size - len(END)))
+        return file.read() == END
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    """Look, make the archives, remove old ones, and return the result."""
+    """Look, make the archives, remove old ones, and return the result. What is wrong with one volume stops no other."""
     folder, keep = Path(module.params["folder"]), module.params["keep"]
     if keep < 1:
         module.fail_json(msg=f"keep must be at least 1, not {keep}. Nothing was done.")
-    scm = need_scm(module)
-    found, problems = places(look(module, scm), module.params["volumes"])
-    if problems:
-        module.fail_json(msg="Nothing was done:\n" + "\n".join(problems))
+    cell = look(module, need_scm(module))
+    found, problems = places(cell, module.params["volumes"])
+    for server in (name for name, listing in cell.listings.items() if listing is None):
+        module.warn(
+            f"The file server {server} does not answer. Archives are of replicas that do, and may lack what it has."
+        )
     made, removed = [], []
     if not module.check_mode:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    for volume, (server, number) in found.items():
+    for volume, place in found.items():
         target = folder / file_name(volume, stamp)
         if not module.check_mode:
-            made.append(archive(module, volume, server, number, target))
+            archived, wrong = archive(module, volume, place, target)
+            problems += [f"volume {volume}: {each}" for each in wrong]
+            if not archived:
+                continue
+            made.append(archived)
         names = [path.name for path in folder.glob("*")] if folder.exists() else []
-        removed += [folder / name for name in outdated({*names, target.name}, volume, keep)]
-    for path in removed if not module.check_mode else ():
-        path.unlink()
-    return {"changed": bool(found), "archives": made, "removed": [str(path) for path in removed]}
+        gone = [folder / name for name in outdated({*names, target.name}, volume, keep)]
+        for path in gone if not module.check_mode else ():
+            path.unlink()
+        removed += [str(path) for path in gone]
+    result = {"changed": bool(found), "archives": made, "removed": removed}
+    if problems:
+        module.fail_json(msg="Not all volumes were archived whole:\n" + "\n".join(problems), **result)
+    return result
 
 
 def main() -> None:
@@ -186,7 +231,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    with open("/run/lock/codalvs-coda-backup", "w", encoding="ascii") as lock:
+    # Not in /run/lock, where everybody could be first.
+    with open("/run/codalvs-coda-backup", "w", encoding="ascii") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -39,6 +39,11 @@ options:
         type: str
         choices: [present, absent]
         default: present
+  uid:
+    description:
+      - Number of the local user whose tokens are used; no account of it is needed.
+      - If not given, those of the user who runs the module.
+    type: int
   timeout:
     description: Seconds until each volume must be there. Servers ask the SCM for new ones every 30 seconds.
     type: int
@@ -122,6 +127,9 @@ def plan(
             problems.append(f"{path} is there and is no mount point: move it away, or choose another path")
         elif volume is None and mounts[path]:
             made.append(path)
+            parent = os.path.dirname(path)
+            if not os.path.isdir(parent) and mounts.get(parent) is None:
+                problems.append(f"{path}: there is no folder {parent} to mount a volume in; make it first")
         elif volume is not None and mounts[path] is None:
             removed.append(path)
         elif volume is not None and volume != mounts[path]:
@@ -164,7 +172,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     """Look, plan, take the steps, and return the result."""
     mounts, problems = wanted(module)
     if not problems:
-        need_client(module)
+        need_client(module, module.params["uid"])
         found, made, removed, problems = plan(module, mounts)
     if problems:
         module.fail_json(msg="Nothing was changed:\n" + "\n".join(problems))
@@ -197,6 +205,7 @@ def main() -> None:
         argument_spec={
             "root": {"type": "path", "required": True},
             "mounts": {"type": "list", "elements": "dict", "required": True, "options": mount},
+            "uid": {"type": "int"},
             "timeout": {"type": "int", "default": 90},
         },
         supports_check_mode=True,

@@ -29,6 +29,11 @@ options:
       - Whether all changes made on this client have to be on the servers. Until they are, they are lost with its disk.
     type: bool
     default: true
+  uid:
+    description:
+      - Number of the local user whose tokens are used; no account of it is needed.
+      - If not given, those of the user who runs the module.
+    type: int
   timeout:
     description: Seconds to wait.
     type: int
@@ -92,16 +97,17 @@ from ansible_collections.codalvs.ha.plugins.module_utils.coda_client import Volu
 from ansible_collections.codalvs.ha.plugins.module_utils.coda_edge import cfs, need_client
 
 PAUSE = 1.0  # s between two looks
+CONFLICT = "in conflict: "
 
 
 def lacking(path: str, volume: Volume | None, reachable: bool, sent: bool) -> str:
     """Return what is not as wanted about one path; '' if nothing."""
     if os.path.islink(path) and os.readlink(path).startswith("@"):
-        return f"{path} is in conflict"
+        return f"{CONFLICT}{path}"
     if volume is None:
         return f"{path} is in no volume that answers"
     if volume.conflicts:
-        return f"volume {volume.name} has conflicts"
+        return f"{CONFLICT}something in volume {volume.name}"
     if reachable and not volume.reachable:
         return f"no server of volume {volume.name} answers"
     if sent and volume.pending:
@@ -111,7 +117,7 @@ def lacking(path: str, volume: Volume | None, reachable: bool, sent: bool) -> st
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Look until all is as wanted or the time is over, and return the result."""
-    need_client(module)
+    need_client(module, module.params["uid"])
     wanted = module.params["reachable"], module.params["sent"]
     end = time.monotonic() + module.params["timeout"]
     while True:
@@ -119,7 +125,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         problems = [problem for path, volume in volumes.items() if (problem := lacking(path, volume, *wanted))]
         if not problems:
             return {"volumes": [{"path": path, **volume._asdict()} for path, volume in volumes.items() if volume]}
-        conflicts = [problem for problem in problems if "conflict" in problem]
+        conflicts = [problem for problem in problems if problem.startswith(CONFLICT)]
         if conflicts:
             module.fail_json(msg=f"{'; '.join(conflicts)}. See repair(1).")
         if time.monotonic() > end:
@@ -134,6 +140,7 @@ def main() -> None:
             "paths": {"type": "list", "elements": "path", "required": True},
             "reachable": {"type": "bool", "default": True},
             "sent": {"type": "bool", "default": True},
+            "uid": {"type": "int"},
             "timeout": {"type": "int", "default": 120},
         },
         supports_check_mode=True,

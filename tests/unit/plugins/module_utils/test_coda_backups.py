@@ -45,12 +45,13 @@ def test_a_volume_is_not_taken_for_another() -> None:
     [
         ([TarInfo("www.0.backup"), TarInfo(f"www.0.backup/{LISTS}")], None),
         ([TarInfo("www.0.backup")], LISTS),
+        ([TarInfo(f"www.0.backup/d/{LISTS}")], LISTS),
         ([TarInfo(f"v/{LISTS}"), TarInfo(f"v/{'x' * 98}")], None),
         ([TarInfo(f"v/{LISTS}"), TarInfo(f"v/{'x' * 99}")], "too long"),
         ([TarInfo(f"v/{LISTS}"), TarInfo(f"v/{'é' * 50}")], "too long"),
         ([TarInfo(f"v/{LISTS}"), TarInfo(f"v/{'d/' * 77}x")], "too long"),
-        ([TarInfo(f"v/{LISTS}"), link("v/l", "x" * 98)], None),
-        ([TarInfo(f"v/{LISTS}"), link("v/l", "x" * 99)], "where the link leads"),
+        ([TarInfo(f"v/{LISTS}"), link("v/l", "x" * 97)], None),
+        ([TarInfo(f"v/{LISTS}"), link("v/l", "x" * 98)], "where the link leads"),
     ],
 )
 def test_faults(members: list[TarInfo], says: str | None) -> None:

@@ -150,6 +150,7 @@ def desk(**own: Any) -> Hosts:
         ({"coda_client_cache_size": 1}, "coda_client_cache_size"),
         ({"coda_client_reintegration_time": -1}, "coda_client_reintegration_time"),
         ({"coda_client_realm": "a/b"}, "coda_client_realm"),
+        ({"coda_client_folder": "/a b"}, "coda_client_folder"),
         ({"coda_client_primary_user": 0}, "coda_client_primary_user"),
         ({"coda_client_hoard": [{"path": "www", "priority": 1001}]}, "coda_client_hoard[0].priority"),
     ],
@@ -173,7 +174,6 @@ def test_client_of_a_cell_elsewhere() -> None:
         ({}, {"mount": "../x"}, ("coda_mount", "coda_scm_volumes[1].mount")),
         ({}, {"rights": {"nosuch": "rl", "codaadmin": "all"}}, ("coda_rights", "coda_scm_volumes[1].rights.nosuch")),
         ({}, {"rights": {"codaadmin": "allx"}}, ("coda_rights", "coda_scm_volumes[1].rights.codaadmin")),
-        ({}, {"rights": {"System:AnyUser": "read"}}, ("coda_rights", "coda_scm_volumes[1].rights")),
         ({}, {"denied": {"nosuch": "w"}}, ("coda_rights", "coda_scm_volumes[1].denied.nosuch")),
     ],
 )
@@ -199,7 +199,7 @@ def test_what_clients_see() -> None:
     ]
     made = cell(coda({ONE: {"coda_scm_volumes": volumes}}), CELL)
     assert made["realm"] == "example.net"
-    assert made["mounts"] == [{"path": "www", "volume": "www"}]
+    assert made["mounts"] == [{"path": "x", "state": "absent"}, {"path": "www", "volume": "www"}]
     assert made["folders"] == [
         {"path": "", "rights": RIGHTS, "denied": {}},
         {"path": "www", "rights": {"codaadmin": "all"}, "denied": {}},
