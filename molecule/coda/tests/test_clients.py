@@ -161,7 +161,10 @@ def test_what_is_hoarded_is_read_while_no_server_answers() -> None:
 
 
 def test_wait_tells_what_is_not_sent() -> None:
+    ONE.check_output(f"cfs writedisconnect -age 3600 -time 15 {WWW} && echo late >{WWW}/late.txt")
+    told = ONE.ansible("codalvs.ha.coda_wait", f"paths={WWW} timeout=3", check=False)
+    assert told["failed"] is True
+    assert "in volume www are not sent" in told["msg"]
+    ONE.check_output(f"cfs adaptive {WWW}")
     told = ONE.ansible("codalvs.ha.coda_wait", f"paths={WWW}", check=False)
-    assert [(volume["name"], volume["reachable"], volume["pending"]) for volume in told["volumes"]] == [
-        ("www", True, 0)
-    ]
+    assert [(each["name"], each["reachable"], each["pending"]) for each in told["volumes"]] == [("www", True, 0)]
