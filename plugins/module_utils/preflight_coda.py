@@ -242,6 +242,20 @@ def coda_volume(cluster: Cluster) -> Iterator[Complaint]:
         yield Complaint("coda_scm_volumes", "", problem, "add {name: /, replicas: [{server: …}]}", scm)
 
 
+@rule("coda_replicas", "warning")
+def coda_replicas(cluster: Cluster) -> Iterator[Complaint]:
+    """Seen on a real cell (benchmarks/coda_survival): a server with one of two replicas lost power under writes."""
+    scm = next(iter(cluster.groups.get("coda_scm", ())), None)
+    for path, volume in volumes(cluster):
+        count = len(known(volume["replicas"]) or ())
+        if count > 1 and known(volume["state"]) == "present":
+            problem = (
+                "can end in conflicts: in 2 of 3 runs, a folder written to while a server died could not be read after"
+            )
+            remedy = "give it one replica; clients go on with what they have and hoard"
+            yield Complaint(f"{path}.replicas", str(count), problem, remedy, scm)
+
+
 @rule("coda_password")
 def coda_password(cluster: Cluster) -> Iterator[Complaint]:
     """Of a longer password Coda honours eight bytes, and says nothing; some characters would reach the system's log."""

@@ -40,7 +40,16 @@ def coda(changes: dict[str, dict[str, Any]] | None = None, **shared: Any) -> Hos
 
 def found(hosts: Hosts, groups: Any = None) -> set[tuple[str, str, str]]:
     findings = check(hosts, CELL if groups is None else groups, SPECS)
-    return {(finding.rule, finding.host, finding.variable) for finding in findings}
+    return {(finding.rule, finding.host, finding.variable) for finding in findings if finding.rule != "coda_replicas"}
+
+
+def test_replicas_have_to_be_accepted() -> None:
+    hosts = coda({ONE: {"coda_scm_volumes": [ROOT, BOTH]}})
+    accepted = coda({ONE: {"coda_scm_volumes": [ROOT, BOTH]}}, ha_acknowledged=["coda_replicas"])
+    for found_in, severity in ((hosts, "warning"), (accepted, "acknowledged")):
+        (finding,) = check(found_in, CELL, SPECS)
+        assert (finding.rule, finding.variable) == ("coda_replicas", "coda_scm_volumes[1].replicas")
+        assert finding.severity == severity
 
 
 @pytest.mark.parametrize(
