@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -70,23 +69,33 @@ def look(module: Any, scm: str) -> Cell:
     return cell._replace(parents=parents)
 
 
-def need_client(module: Any, uid: int | None = None) -> None:
-    """Go on as a user; the module fails where no Coda client runs: there, cfs reports success for most subcommands."""
+def need_client(module: Any) -> None:
+    """The module fails where no Coda client runs: there, cfs reports success for most subcommands."""
     mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
     if not any(words[2] == "coda" for words in mounts):
         module.fail_json(
             msg="No Coda client runs on this host: nothing of the type coda is mounted. Start coda-client.service."
         )
-    if uid is not None:
-        os.setgroups([])
-        os.setgid(uid)
-        os.setuid(uid)
+
+
+def as_user(module: Any, *command: str) -> tuple[int, str, str]:
+    """Run a command as the user of the option `uid`, if it is given; return exit code, output and errors."""
+    uid = module.params["uid"]
+    prefix = [] if uid is None else ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+    code, out, err = module.run_command([*prefix, *command], cwd="/")
+    return int(code), str(out), str(err)
 
 
 def cfs(module: Any, *words: str) -> str:
     """Run cfs and return all that it said; its exit code tells nothing."""
-    _code, out, err = module.run_command(["cfs", *words])
-    return str(out + err).strip("\n")
+    _code, out, err = as_user(module, "cfs", *words)
+    return (out + err).strip("\n")
+
+
+def kind(module: Any, path: str) -> str:
+    """Return what is at a path, in the words of stat(1), such as 'directory' or 'symbolic link'; '' for nothing."""
+    code, out, _err = as_user(module, "stat", "--format", "%F", path)
+    return "" if code else out.strip()
 
 
 def _last_line(text: str) -> str:

@@ -97,7 +97,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils.coda_client import (
     same_acl,
     wanted_acl,
 )
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_edge import cfs, need_client
+from ansible_collections.codalvs.ha.plugins.module_utils.coda_edge import cfs, kind, need_client
 
 PAUSE = 1.0  # s between two looks
 
@@ -138,9 +138,9 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     lists, problems = wanted(module.params["root"], module.params["folders"])
     found: dict[str, Acl] = {}
     if not problems:
-        need_client(module, module.params["uid"])
+        need_client(module)
         for path in lists:
-            if not os.path.isdir(path):
+            if kind(module, f"{path}/.") != "directory":
                 problems.append(f"{path}: there is no such folder")
                 continue
             found[path], said = read(module, path)

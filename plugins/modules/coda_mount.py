@@ -93,25 +93,21 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.codalvs.ha.plugins.module_utils.coda_client import by_depth, parse_mount
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_edge import cfs, need_client
+from ansible_collections.codalvs.ha.plugins.module_utils.coda_edge import cfs, kind, need_client
 
 PAUSE = 1.0  # s between two looks
 
 
 def look(module: AnsibleModule, path: str) -> tuple[bool, str | None]:
     """Return whether there is something at a path, and of which volume it is the mount point."""
-    if not os.path.lexists(path):
+    if not kind(module, path):
         return False, None
     return True, parse_mount(cfs(module, "lsmount", path))
 
 
-def enterable(path: str) -> bool:
-    """Tell whether the volume behind a mount point answers."""
-    try:
-        os.stat(f"{path}/.")
-    except OSError:
-        return False
-    return True
+def enterable(module: AnsibleModule, path: str) -> bool:
+    """Tell whether there is a folder, or a mount point whose volume answers."""
+    return kind(module, f"{path}/.") == "directory"
 
 
 def plan(
@@ -128,13 +124,13 @@ def plan(
         elif volume is None and mounts[path]:
             made.append(path)
             parent = os.path.dirname(path)
-            if not os.path.isdir(parent) and mounts.get(parent) is None:
+            if not enterable(module, parent) and mounts.get(parent) is None:
                 problems.append(f"{path}: there is no folder {parent} to mount a volume in; make it first")
         elif volume is not None and mounts[path] is None:
             removed.append(path)
         elif volume is not None and volume != mounts[path]:
             problems.append(f"{path} is the mount point of {volume}, not of {mounts[path]}: remove it first")
-        elif volume is not None and not enterable(path):
+        elif volume is not None and not enterable(module, path):
             problems.append(f"{path} is the mount point of {volume}, which does not answer")
     return found, made, removed, problems
 
@@ -159,7 +155,7 @@ def make(module: AnsibleModule, path: str, volume: str) -> None:
     """Make one mount point and enter it."""
     said = cfs(module, "mkmount", path, volume)
     end = time.monotonic() + module.params["timeout"]
-    while look(module, path)[1] != volume or not enterable(path):
+    while look(module, path)[1] != volume or not enterable(module, path):
         if time.monotonic() > end:
             cfs(module, "rmmount", path)
             limit = module.params["timeout"]
@@ -172,14 +168,14 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     """Look, plan, take the steps, and return the result."""
     mounts, problems = wanted(module)
     if not problems:
-        need_client(module, module.params["uid"])
+        need_client(module)
         found, made, removed, problems = plan(module, mounts)
     if problems:
         module.fail_json(msg="Nothing was changed:\n" + "\n".join(problems))
     if not module.check_mode:
         for path in reversed(removed):
             said = cfs(module, "rmmount", path)
-            if os.path.lexists(path):
+            if kind(module, path):
                 module.fail_json(msg=f"The mount point {path} is still there: {said}")
         for path in made:
             make(module, path, str(mounts[path]))

@@ -87,22 +87,21 @@ volumes:
       type: int
 """
 
-import os
 import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.codalvs.ha.plugins.module_utils.coda_client import Volume, parse_volume
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_edge import cfs, need_client
+from ansible_collections.codalvs.ha.plugins.module_utils.coda_edge import as_user, cfs, need_client
 
 PAUSE = 1.0  # s between two looks
 CONFLICT = "in conflict: "
 
 
-def lacking(path: str, volume: Volume | None, reachable: bool, sent: bool) -> str:
-    """Return what is not as wanted about one path; '' if nothing."""
-    if os.path.islink(path) and os.readlink(path).startswith("@"):
+def lacking(path: str, link: str, volume: Volume | None, reachable: bool, sent: bool) -> str:
+    """Return what is not as wanted about one path, whose link leads to `link` if it is one; '' if nothing."""
+    if link.startswith("@"):
         return f"{CONFLICT}{path}"
     if volume is None:
         return f"{path} is in no volume that answers"
@@ -117,12 +116,14 @@ def lacking(path: str, volume: Volume | None, reachable: bool, sent: bool) -> st
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Look until all is as wanted or the time is over, and return the result."""
-    need_client(module, module.params["uid"])
+    need_client(module)
     wanted = module.params["reachable"], module.params["sent"]
     end = time.monotonic() + module.params["timeout"]
     while True:
         volumes = {path: parse_volume(cfs(module, "listvol", path)) for path in module.params["paths"]}
-        problems = [problem for path, volume in volumes.items() if (problem := lacking(path, volume, *wanted))]
+        links = {path: as_user(module, "readlink", path)[1] for path in volumes}
+        told = [lacking(path, links[path], volume, *wanted) for path, volume in volumes.items()]
+        problems = [problem for problem in told if problem]
         if not problems:
             return {"volumes": [{"path": path, **volume._asdict()} for path, volume in volumes.items() if volume]}
         conflicts = [problem for problem in problems if problem.startswith(CONFLICT)]
