@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterable
 from tarfile import TarInfo
 
-LISTS = "..CodaACLs.yaml"  # the access lists of all folders, in the archive's first folder
+TOP = "files"  # the folder that all of an archive is in
+LISTS = f"{TOP}/..CodaACLs.yaml"  # the access lists of all folders
 NAME, FOLDER, LINK = 99, 154, 98  # bytes of what has certainly not been cut, and one more
 # How a dump ends: a tag, and DUMPENDMAGIC (codadumpfile(5)). codadump2tar does not miss it.
 END = bytes([8]) + (0x3A214B6E).to_bytes(4, "big")
@@ -37,7 +38,7 @@ def faults(members: Iterable[TarInfo]) -> list[str]:
     problems, lists = [], False
     for member in members:
         folder, _slash, name = member.name.rpartition("/")
-        lists = lists or (name == LISTS and "/" not in folder)
+        lists = lists or member.name == LISTS
         if len(name.encode()) >= NAME or len(folder.encode()) >= FOLDER:
             problems.append(f"{member.name}: the name is too long for the archive, and may have been cut")
         if (member.issym() or member.islnk()) and len(member.linkname.encode()) >= LINK:

@@ -92,7 +92,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_backups import END, faults, file_name, outdated
+from ansible_collections.codalvs.ha.plugins.module_utils.coda_backups import END, TOP, faults, file_name, outdated
 from ansible_collections.codalvs.ha.plugins.module_utils.coda_edge import look, need_scm
 from ansible_collections.codalvs.ha.plugins.module_utils.coda_volumes import Cell
 
@@ -163,7 +163,7 @@ def archive(
         code, out, err = module.run_command(["volutil", "-h", server, "dump", frozen, str(dump)])
         if code or not dump.exists() or not ends_whole(dump):
             return {}, [f"the dump is not whole: {(out + err).strip()}"]
-        code, out, err = module.run_command(["codadump2tar", "-f", str(dump), "-o", str(made)])
+        code, out, err = module.run_command(["codadump2tar", "-rn", TOP, "-f", str(dump), "-o", str(made)])
         if code or err.strip() or not made.exists():
             return {}, [f"the dump can't be turned into an archive: {(out + err).strip()}"]
         with tarfile.open(made) as opened:

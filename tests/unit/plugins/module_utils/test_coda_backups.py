@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_backups import LISTS, faults, file_name, outdated
+from ansible_collections.codalvs.ha.plugins.module_utils.coda_backups import LISTS, TOP, faults, file_name, outdated
 
 STAMPS = st.datetimes().map(lambda moment: moment.strftime("%Y%m%dT%H%M%SZ")).filter(lambda text: len(text) == 16)
 
@@ -43,15 +43,15 @@ def test_a_volume_is_not_taken_for_another() -> None:
 @pytest.mark.parametrize(
     ("members", "says"),
     [
-        ([TarInfo("www.0.backup"), TarInfo(f"www.0.backup/{LISTS}")], None),
-        ([TarInfo("www.0.backup")], LISTS),
-        ([TarInfo(f"www.0.backup/d/{LISTS}")], LISTS),
-        ([TarInfo(f"v/{LISTS}"), TarInfo(f"v/{'x' * 98}")], None),
-        ([TarInfo(f"v/{LISTS}"), TarInfo(f"v/{'x' * 99}")], "too long"),
-        ([TarInfo(f"v/{LISTS}"), TarInfo(f"v/{'é' * 50}")], "too long"),
-        ([TarInfo(f"v/{LISTS}"), TarInfo(f"v/{'d/' * 77}x")], "too long"),
-        ([TarInfo(f"v/{LISTS}"), link("v/l", "x" * 97)], None),
-        ([TarInfo(f"v/{LISTS}"), link("v/l", "x" * 98)], "where the link leads"),
+        ([TarInfo(TOP), TarInfo(LISTS)], None),
+        ([TarInfo(TOP)], LISTS),
+        ([TarInfo(f"{TOP}/d/..CodaACLs.yaml")], LISTS),
+        ([TarInfo(LISTS), TarInfo(f"v/{'x' * 98}")], None),
+        ([TarInfo(LISTS), TarInfo(f"v/{'x' * 99}")], "too long"),
+        ([TarInfo(LISTS), TarInfo(f"v/{'é' * 50}")], "too long"),
+        ([TarInfo(LISTS), TarInfo(f"v/{'d/' * 77}x")], "too long"),
+        ([TarInfo(LISTS), link("v/l", "x" * 97)], None),
+        ([TarInfo(LISTS), link("v/l", "x" * 98)], "where the link leads"),
     ],
 )
 def test_faults(members: list[TarInfo], says: str | None) -> None:
