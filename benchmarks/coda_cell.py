@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Coda cell of the scenario `coda` as a benchmark uses it: servers in containers, clients as whole machines."""
+"""The Coda cell of the scenario `coda_clients` as a benchmark uses it: servers in containers, clients as whole machines."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "lab"))
 from harness import ROOT, SHARED, Cluster, HarnessError, run, wait_for
 
-INVENTORY = ROOT / "molecule" / "coda" / "inventory"
-PACKAGES = ROOT / "molecule" / "coda" / "needs"
+INVENTORY = ROOT / "molecule" / "coda_clients" / "inventory"
+PACKAGES = ROOT / "molecule" / "coda_clients" / "needs"
 WALK = """
 import json, os, sys
 found = {}
