@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Coda cell of the scenario `coda_clients` as a benchmark uses it: servers in containers, clients as whole machines."""
+"""The Coda cell of the scenario `coda_clients`, for benchmarks: servers in containers, clients as whole machines."""
 
 from __future__ import annotations
 
