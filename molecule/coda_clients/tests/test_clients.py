@@ -10,11 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import testinfra
 from testinfra.host import Host
-from testinfra.utils.ansible_runner import AnsibleRunner
 
-RUNNER = AnsibleRunner(str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent))
-ONE, TWO = (RUNNER.get_host(name, force_ansible=True) for name in ("client1", "client2"))
+INVENTORY = str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent)
+# By Ansible itself, which knows how to get there; testinfra's own ssh does not.
+ONE, TWO = (
+    testinfra.get_host(f"ansible://{name}?force_ansible=True", ansible_inventory=INVENTORY)
+    for name in ("client1", "client2")
+)
 REALM = "/coda/coda.test"
 WWW = f"{REALM}/www"
 LOGIN = "echo geheim | clog anna@coda.test"
