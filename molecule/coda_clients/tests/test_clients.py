@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -74,7 +73,6 @@ def test_both_run_and_come_back_at_boot() -> None:
 
 def test_volumes_are_mounted_as_the_inventory_says() -> None:
     assert 'volume "www."' in ONE.check_output(f"cfs lsmount {WWW}")
-    assert re.findall(r"coda[12]\.coda\.test", ONE.check_output(f"cfs whereis {WWW}")) == ["coda2.coda.test"]
 
 
 def test_access_lists_are_whole() -> None:
