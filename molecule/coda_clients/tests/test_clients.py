@@ -120,17 +120,28 @@ def test_web_servers_serve_on_while_the_file_server_is_dead() -> None:
 
 
 def test_an_unknown_user_in_an_access_list_is_reported() -> None:
-    module = "codalvs.ha.coda_acl"
+    read = ["docker", "exec", "coda1.coda.test", "cat", "/vice/admin-password"]
+    password = subprocess.run(read, check=True, capture_output=True, text=True).stdout.strip()
     folders = f"root={REALM} folders=[{{'path':'www','rights':{{'System:Administrators':'all','nosuch':'rl'}}}}]"
-    told = ONE.ansible(module, folders, check=False)
+    before = TWO.check_output(f"cfs listacl {WWW}")
+    TWO.check_output(
+        f"echo {password} | clog codaadmin@coda.test"
+    )  # who may change the list, so only the name is wrong
+    try:
+        told = TWO.ansible("codalvs.ha.coda_acl", folders, check=False)
+    finally:
+        TWO.check_output("cunlog @coda.test")
     assert told["failed"] is True
-    assert "System:Administrators" in told["msg"]
+    assert "unknown" in told["msg"]
+    assert TWO.check_output(f"cfs listacl {WWW}") == before
 
 
 def test_a_volume_that_is_not_there_is_not_mounted() -> None:
     mounts = f"root={WWW} timeout=5 mounts=[{{'path':'dangling','volume':'nosuch'}}]"
     told = ONE.ansible("codalvs.ha.coda_mount", mounts, check=False)
     assert told["failed"] is True
+    assert "nosuch can't be entered" in told["msg"]
+    assert "Permission denied" not in told["msg"]  # it had been made, and was undone
     assert not ONE.file(f"{WWW}/dangling").is_symlink
 
 
