@@ -4,8 +4,8 @@
 """Find every mistake of an inventory at once, without touching a host.
 
 `check` takes the whole inventory as plain data and returns findings, `render` makes a text for people of them. The
-rules about meaning are in the files preflight_network, _services, _heartbeat and _coda; those about single values in
-schema.
+rules about meaning are in the files preflight_network, _services, _heartbeat, _coda and _nfs; those about single values
+in schema.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils import (
     preflight_coda,
     preflight_heartbeat,
     preflight_network,
+    preflight_nfs,
     preflight_services,
     schema,
 )
@@ -38,6 +39,7 @@ RULE_FILES = (
     preflight_services,
     preflight_heartbeat,
     preflight_coda,
+    preflight_nfs,
 )  # importing them registers their rules
 ALL_HOSTS = "all hosts"
 SEVERITIES = ("error", "warning", "acknowledged")

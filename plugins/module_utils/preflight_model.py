@@ -20,6 +20,9 @@ from ansible_collections.codalvs.ha.plugins.module_utils.schema import UNUSABLE,
 Address: TypeAlias = "IPv4Address | IPv6Address"
 Network = Any  # IPv4Network | IPv6Network, which typeshed does not let one compare
 
+# The groups of each kind of shared storage.
+STORAGE = {"coda": ("coda_scm", "coda_servers", "coda_clients"), "nfs": ("nfs_server", "nfs_clients")}
+
 
 @dataclass(frozen=True)
 class Complaint:
@@ -105,10 +108,10 @@ class Cluster:
         return self.groups.get("directors", ())
 
     @property
-    def is_cell_alone(self) -> bool:
-        """Tell whether the inventory is a Coda cell and nothing else."""
+    def is_storage_alone(self) -> bool:
+        """Tell whether the inventory is shared storage and nothing else."""
         balanced = self.directors or self.groups.get("real_servers")
-        return any(self.groups.get(name) for name in ("coda_scm", "coda_servers", "coda_clients")) and not balanced
+        return any(self.groups.get(name) for names in STORAGE.values() for name in names) and not balanced
 
     def get(self, name: str) -> Any:
         """Return a setting, None if it is not given or not usable."""

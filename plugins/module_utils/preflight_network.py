@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Interface, IPv6Interface
 
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import (
+    STORAGE,
     Address,
     Cluster,
     Complaint,
@@ -20,14 +21,14 @@ from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import 
 )
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import closest, show
 
-GROUPS = ("directors", "real_servers", "coda_scm", "coda_servers", "coda_clients", "clients")
+GROUPS = ("directors", "real_servers", *STORAGE["coda"], *STORAGE["nfs"], "clients")
 INVENTORY = "inventory"  # stands for the host of a finding that is about none
 
 
 @rule("missing_group")
 def missing_group(cluster: Cluster) -> Iterator[Complaint]:
-    """Without directors and real servers there is no cluster, unless it is a Coda cell alone."""
-    if cluster.is_cell_alone:
+    """Without directors and real servers there is no cluster, unless it is shared storage alone."""
+    if cluster.is_storage_alone:
         return
     for name, what in (("directors", "the two directors"), ("real_servers", "the real servers")):
         if not cluster.groups.get(name):
@@ -60,10 +61,11 @@ def director_count(cluster: Cluster) -> Iterator[Complaint]:
 @rule("missing_interfaces")
 def missing_interfaces(cluster: Cluster) -> Iterator[Complaint]:
     """Nothing is read from the hosts, so the addresses must be in the inventory."""
-    for host in dict.fromkeys([*cluster.directors, *cluster.groups.get("real_servers", ())]):
+    needed = ("directors", "real_servers", *STORAGE["nfs"])
+    for host in dict.fromkeys(host for name in needed for host in cluster.groups.get(name, ())):
         declared = cluster.hosts[host].get("ha_interfaces")
         if declared is None or (isinstance(declared, Mapping) and not declared):
-            problem = "every director and real server needs its addresses"
+            problem = "every director, real server, NFS server and NFS client needs its addresses"
             yield Complaint(
                 "ha_interfaces", "", problem, "add, for example, ha_interfaces: {eth0: 192.0.2.11/24}", host
             )

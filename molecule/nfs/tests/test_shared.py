@@ -1,0 +1,109 @@
+"""What must be true of a folder shared by NFS: the same files on all clients, none lost while the server is away."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import testinfra
+from testinfra.host import Host
+
+INVENTORY = str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent)
+# By Ansible itself, which knows how to get there; testinfra's own ssh does not.
+SERVER, ONE, TWO = (
+    testinfra.get_host(f"ansible://{name}?force_ansible=True", ansible_inventory=INVENTORY)
+    for name in ("files1", "web1", "web2")
+)
+ADDRESSES = {"files1": "198.18.0.21", "web1": "198.18.0.22", "web2": "198.18.0.23"}
+SHARED = "/srv/shared"
+WWW = f"{SHARED}/www"
+WEB = "runuser -u www-data --"
+MOUNTED = f"findmnt --noheadings --output SOURCE --mountpoint {SHARED}"
+
+
+def machine(name: str, *words: str) -> None:
+    """Switch a machine on, or with --off cut its power."""
+    lab = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"], "lab", "lab")
+    subprocess.run([str(lab), "machine", name, ADDRESSES[name], *words], check=True, capture_output=True)
+
+
+def soon(host: Host, command: str, wanted: str, seconds: float = 120) -> None:
+    """Wait until a command prints what is wanted; the machine may be booting."""
+    end = time.monotonic() + seconds
+    found = ""
+    while found != wanted:
+        assert time.monotonic() < end, f"{command} says {found!r} after {seconds:.0f} s, not {wanted!r}"
+        try:
+            found = host.run(command).stdout
+        except RuntimeError as error:  # testinfra's word for a machine that can't be reached
+            found = str(error)
+        time.sleep(1)
+
+
+def test_what_one_writes_the_other_reads_also_what_it_has_asked_for_too_early() -> None:
+    assert TWO.run(f"cat {WWW}/new").rc != 0
+    ONE.check_output(f"{WEB} sh -c 'echo new >{WWW}/new'")
+    assert TWO.check_output(f"cat {WWW}/new") == "new"
+    ONE.check_output(f"{WEB} sh -c 'echo newer >{WWW}/new'")
+    assert TWO.check_output(f"cat {WWW}/new") == "newer"
+
+
+def test_who_may_not_write_can_read_only() -> None:
+    for who in ("", "runuser -u nobody --"):  # root on a client is nobody on the server
+        refused = ONE.run(f"{who} sh -c 'echo mine >{WWW}/mine'")
+        assert refused.rc != 0, refused
+        assert "Permission denied" in refused.stderr, refused
+
+
+def test_the_server_speaks_version_4_alone_and_to_the_clients_alone() -> None:
+    versions = SERVER.check_output("cat /proc/fs/nfsd/versions").split()
+    assert "+4" in versions
+    assert "-3" in versions
+    exported = SERVER.check_output("exportfs -s").splitlines()
+    assert sorted(line.partition("(")[0].split() for line in exported) == [
+        [SHARED, ADDRESSES[name]] for name in ("web1", "web2")
+    ]
+
+
+def test_files_of_its_own_are_not_hidden() -> None:
+    arguments = "name=codalvs.ha.nfs_client"
+    TWO.check_output("mkdir -p /srv/other && touch /srv/other/mine")
+    playbook = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "other.yml")
+    playbook.write_text(
+        "- {hosts: web2, gather_facts: false, vars: {nfs_client_folder: /srv/other}, "
+        f"tasks: [{{ansible.builtin.include_role: {{{arguments.replace('=', ': ')}}}}}]}}\n"
+    )
+    refused = subprocess.run(
+        ["ansible-playbook", "-i", INVENTORY, str(playbook)], capture_output=True, text=True, check=False
+    )
+    assert refused.returncode != 0
+    assert "holds /srv/other/mine" in " ".join(refused.stdout.split()), refused.stdout
+    assert TWO.run("findmnt --mountpoint /srv/other").rc == 1
+    assert "/srv/other" not in TWO.file("/etc/fstab").content_string
+
+
+def test_the_server_loses_power_and_clients_wait_without_losing_anything() -> None:
+    script = f"for n in $(seq 100); do echo $n >>{WWW}/counted; sleep 0.2; done"
+    ONE.check_output(f"systemd-run --quiet --unit counting --remain-after-exit --uid=www-data sh -c '{script}'")
+    time.sleep(5)
+    machine("files1", "--off")
+    time.sleep(10)
+    assert ONE.check_output("systemctl show --property SubState counting") == "SubState=running"
+    machine("files1")
+    soon(ONE, "systemctl show --property SubState counting", "SubState=exited\n")
+    wanted = "".join(f"{number}\n" for number in range(1, 101))
+    assert ONE.check_output(f"cat {WWW}/counted") == wanted.rstrip("\n")
+    assert TWO.check_output(f"cat {WWW}/counted") == wanted.rstrip("\n")
+
+
+def test_a_client_that_boots_without_the_server_has_the_folder_later() -> None:
+    machine("files1", "--off")
+    machine("web2", "--off")
+    machine("web2")
+    soon(TWO, "systemctl is-active ssh", "active\n")
+    assert TWO.run(MOUNTED).rc == 1
+    machine("files1")
+    soon(TWO, MOUNTED, f"{ADDRESSES['files1']}:{SHARED}\n", 240)
+    assert TWO.check_output(f"cat {WWW}/new") == "newer"

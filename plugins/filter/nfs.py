@@ -1,0 +1,32 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter codalvs.ha.nfs: the addresses of NFS server and clients, from hostvars and groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.codalvs.ha.plugins.module_utils.cluster import ClusterError
+from ansible_collections.codalvs.ha.plugins.module_utils.nfs import VARIABLES, members, nfs
+
+
+def nfs_filter(hostvars: Any, groups: dict[str, list[str]]) -> dict[str, Any]:
+    """Return {clients, servers}; see module_utils/nfs.py."""
+    try:
+        hosts = {
+            name: {key: hostvars[name][key] for key in VARIABLES if key in hostvars[name]} for name in members(groups)
+        }
+        return nfs(hosts, groups)
+    except (ClusterError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise AnsibleFilterError(f"The inventory describes no usable NFS: {error}") from error
+
+
+class FilterModule:
+    """Ansible's entry point."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters of this file by name."""
+        return {"nfs": nfs_filter}
