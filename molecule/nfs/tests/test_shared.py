@@ -30,7 +30,7 @@ def machine(name: str, *words: str) -> None:
 
 
 def soon(host: Host, command: str, wanted: str, seconds: float = 120) -> None:
-    """Wait until a command prints what is wanted; the machine may be booting."""
+    """Wait until a command prints what is wanted (without the last line end); the machine may be booting."""
     end = time.monotonic() + seconds
     found = ""
     while found != wanted:
@@ -92,7 +92,7 @@ def test_the_server_loses_power_and_clients_wait_without_losing_anything() -> No
     time.sleep(10)
     assert ONE.check_output("systemctl show --property SubState counting") == "SubState=running"
     machine("files1")
-    soon(ONE, "systemctl show --property SubState counting", "SubState=exited\n")
+    soon(ONE, "systemctl show --property SubState counting", "SubState=exited")
     wanted = "".join(f"{number}\n" for number in range(1, 101))
     assert ONE.check_output(f"cat {WWW}/counted") == wanted.rstrip("\n")
     assert TWO.check_output(f"cat {WWW}/counted") == wanted.rstrip("\n")
@@ -102,8 +102,8 @@ def test_a_client_that_boots_without_the_server_has_the_folder_later() -> None:
     machine("files1", "--off")
     machine("web2", "--off")
     machine("web2")
-    soon(TWO, "systemctl is-active ssh", "active\n")
+    soon(TWO, "systemctl is-active ssh", "active")
     assert TWO.run(MOUNTED).rc == 1
     machine("files1")
-    soon(TWO, MOUNTED, f"{ADDRESSES['files1']}:{SHARED}\n", 240)
+    soon(TWO, MOUNTED, f"{ADDRESSES['files1']}:{SHARED}", 240)
     assert TWO.check_output(f"cat {WWW}/new") == "newer"
