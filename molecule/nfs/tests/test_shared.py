@@ -67,23 +67,6 @@ def test_the_server_speaks_version_4_alone_and_to_the_clients_alone() -> None:
     ]
 
 
-def test_files_of_its_own_are_not_hidden() -> None:
-    arguments = "name=codalvs.ha.nfs_client"
-    TWO.check_output("mkdir -p /srv/other && touch /srv/other/mine")
-    playbook = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "other.yml")
-    playbook.write_text(
-        "- {hosts: web2, gather_facts: false, vars: {nfs_client_folder: /srv/other}, "
-        f"tasks: [{{ansible.builtin.include_role: {{{arguments.replace('=', ': ')}}}}}]}}\n"
-    )
-    refused = subprocess.run(
-        ["ansible-playbook", "-i", INVENTORY, str(playbook)], capture_output=True, text=True, check=False
-    )
-    assert refused.returncode != 0
-    assert "holds /srv/other/mine" in " ".join(refused.stdout.split()), refused.stdout
-    assert TWO.run("findmnt --mountpoint /srv/other").rc == 1
-    assert "/srv/other" not in TWO.file("/etc/fstab").content_string
-
-
 def test_the_server_loses_power_and_clients_wait_without_losing_anything() -> None:
     script = f"for n in $(seq 100); do echo $n >>{WWW}/counted; sleep 0.2; done"
     ONE.check_output(f"systemd-run --quiet --unit counting --remain-after-exit --uid=www-data sh -c '{script}'")
