@@ -83,6 +83,7 @@ def test_the_server_loses_power_and_clients_wait_without_losing_anything() -> No
 
 def test_a_client_that_boots_without_the_server_has_the_folder_later() -> None:
     machine("files1", "--off")
+    TWO.check_output("sync")  # what was installed a moment ago has to be on its disk
     machine("web2", "--off")
     machine("web2")
     soon(TWO, "systemctl is-active ssh", "active")
