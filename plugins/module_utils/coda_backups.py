@@ -1,10 +1,11 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Archives of volumes: their names, which of them go, and whether one is whole. Pure.
+"""Archives of volumes: their names, which of them go, what a dump is, and whether an archive is whole. Pure.
 
-An archive is the tar file that codadump2tar makes of a dump. Its format, USTAR without extensions, has room for names
-of 99 bytes in folders of 154, and for links of 99; codadump2tar cuts what is longer and says nothing.
+A full archive is the tar file that codadump2tar makes of a dump. Its format, USTAR without extensions, has room for
+names of 99 bytes in folders of 154, and for links of 99; codadump2tar cuts what is longer and says nothing.
+An incremental archive is a dump of what has changed since a full one, whose own dump, the base, stays as long as it.
 """
 
 from __future__ import annotations
@@ -12,25 +13,85 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from tarfile import TarInfo
+from typing import NamedTuple
 
 TOP = "files"  # the folder that all of an archive is in
 LISTS = f"{TOP}/..CodaACLs.yaml"  # the access lists of all folders
 NAME, FOLDER, LINK = 99, 154, 98  # bytes of what has certainly not been cut, and one more
 # How a dump ends: a tag, and DUMPENDMAGIC (codadumpfile(5)). codadump2tar does not miss it.
 END = bytes([8]) + (0x3A214B6E).to_bytes(4, "big")
-SUFFIX = ".tar"
+STAMP = r"\d{8}T\d{6}Z"
+FULL, BASE = ".tar", ".dump"
+# How a dump begins: D_DUMPHEADER, DUMPBEGINMAGIC, a version, then fields of a letter and a value (DumpDumpHeader in
+# coda-src/volutil/vol-dump.cc). Numbers have four bytes, the highest first.
+BEGIN = bytes([1]) + (0xB3A11322).to_bytes(4, "big")
+HEADER = 4096  # bytes that a header certainly fits in
 
 
-def file_name(volume: str, stamp: str) -> str:
+class Header(NamedTuple):
+    """What a dump says of itself."""
+
+    replica: int  # number of the replica
+    incremental: bool
+    since: int  # mark of the dump that an incremental one goes on from
+    mark: int  # its own mark, by which one that goes on from it knows it
+
+
+def file_name(volume: str, stamp: str, kind: str = FULL) -> str:
     """Return the name of a volume's archive; stamp: YYYYMMDDTHHMMSSZ, so that names sort by age."""
-    return f"{volume.replace('/', '%')}.{stamp}{SUFFIX}"
+    return f"{volume.replace('/', '%')}.{stamp}{kind}"
+
+
+def since(stamp: str) -> str:
+    """Return the kind of an incremental archive: how its name ends."""
+    return f".since-{stamp}{BASE}"
+
+
+def header(data: bytes) -> Header | None:
+    """Read the beginning of a dump; None if it is none."""
+    if not data.startswith(BEGIN):
+        return None
+    place, found = len(BEGIN) + 4, {}
+    while data[place : place + 1] in (b"v", b"p", b"n", b"b", b"i", b"I"):
+        name, numbers = chr(data[place]), [data[place + 1 : place + 5], data[place + 5 : place + 9]]
+        values = [int.from_bytes(number, "big") for number in numbers]
+        found[name] = values
+        place += 9 if name == "I" else 5 + (values[0] if name == "n" else 0)
+    if not {"p", "i", "I"} <= set(found) or place >= len(data):
+        return None
+    return Header(found["p"][0], found["i"][0] != 0, *found["I"])
+
+
+def stamps(names: Iterable[str], volume: str) -> dict[str, tuple[bool, list[str]]]:
+    """Return a volume's full archives by stamp, oldest first: whether the base is there, and what goes on from it."""
+    own = re.compile(rf"{re.escape(volume.replace('/', '%'))}\.({STAMP})(?:(\.tar)|(\.dump)|\.since-({STAMP})\.dump)")
+    found = [match.groups() for name in names if (match := own.fullmatch(name))]
+    bases = {stamp for stamp, _full, base, _since in found if base}
+    later = [(begin, stamp) for stamp, _full, _base, begin in found if begin]
+    full = sorted(stamp for stamp, whole, _base, _since in found if whole)
+    return {stamp: (stamp in bases, sorted(end for begin, end in later if begin == stamp)) for stamp in full}
+
+
+def base(names: Iterable[str], volume: str, increments: int) -> str | None:
+    """Return the stamp of the full archive that the next one goes on from; None if it is to be a full one itself."""
+    for stamp, (there, later) in reversed(stamps(names, volume).items()):
+        return stamp if there and len(later) < increments else None
+    return None
 
 
 def outdated(names: Iterable[str], volume: str, keep: int) -> list[str]:
-    """Return which archives of a volume go when so many of the newest stay."""
-    own = re.compile(rf"{re.escape(volume.replace('/', '%'))}\.\d{{8}}T\d{{6}}Z{re.escape(SUFFIX)}")
-    found = sorted(name for name in names if own.fullmatch(name))
-    return found[: max(0, len(found) - keep)]
+    """Return which files of a volume go when so many of the newest full archives stay, with what goes on from them."""
+    names = sorted(names)
+    found = stamps(names, volume)
+    gone = list(found)[: max(0, len(found) - keep)]
+    newest = next(reversed(found), None)
+    # A base that nothing goes on from, and that nothing will.
+    idle = [stamp for stamp, (there, later) in found.items() if there and not later and stamp not in (newest, *gone)]
+    going = {file_name(volume, stamp, BASE) for stamp in (*gone, *idle)}
+    for stamp in gone:
+        going.add(file_name(volume, stamp))
+        going |= {file_name(volume, end, since(stamp)) for end in found[stamp][1]}
+    return [name for name in names if name in going]
 
 
 def faults(members: Iterable[TarInfo]) -> list[str]:

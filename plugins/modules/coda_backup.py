@@ -16,7 +16,9 @@ description:
   - An archive gets its name when it was read back. Older ones of the same volume go after that. What is wrong with one
     volume, or with a name that is too long for an archive, is reported at the end and stops no other volume.
   - Changes that a client has not sent yet are not in it, nor what only a server has that does not answer.
-  - To restore one, unpack it on a client; upstream's C(volutil restore) makes the file server crash.
+  - To restore one, unpack it on a client; upstream's C(volutil restore) makes the file server crash. An incremental one
+    has to be merged with the dump of its full one before, by C(codamergedump) and C(codadump2tar); the playbook
+    C(codalvs.ha.coda_restore) does all that.
 options:
   volumes:
     description: Names of the volumes; if not given, all replicated ones.
@@ -27,9 +29,16 @@ options:
     type: path
     default: /vice/backup/archives
   keep:
-    description: How many archives of each volume stay.
+    description: How many full archives of each volume stay, with the incremental ones that go on from them.
     type: int
     default: 7
+  increments:
+    description:
+      - How many incremental archives of a volume follow a full one, each with all that has changed since that.
+      - With V(0), every archive is a full one. Else the dump of a full one stays beside it, as large again.
+      - An archive is a full one as well where the server does not know the last full one any more, or is another one.
+    type: int
+    default: 0
 attributes:
   check_mode:
     support: full
@@ -41,8 +50,6 @@ attributes:
     support: full
     platforms: posix
     description: The SCM of a Coda cell, with its file server running; root.
-notes:
-  - Every archive is a full one. Coda's incremental dumps were as large.
 seealso:
   - module: codalvs.ha.coda_acl
 """
@@ -69,8 +76,11 @@ archives:
     server:
       description: The server whose replica it is of.
       type: str
+    incremental:
+      description: Whether it is an incremental one.
+      type: bool
     files:
-      description: How many files, folders and links are in it, the file with the access lists among them.
+      description: How many files, folders and links it brings back, the file with the access lists among them.
       type: int
     bytes:
       description: Its size.
@@ -92,13 +102,29 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_backups import END, TOP, faults, file_name, outdated
+from ansible_collections.codalvs.ha.plugins.module_utils.coda_backups import (
+    BASE,
+    END,
+    HEADER,
+    TOP,
+    Header,
+    base,
+    faults,
+    file_name,
+    header,
+    outdated,
+    since,
+)
 from ansible_collections.codalvs.ha.plugins.module_utils.coda_edge import look, need_scm
 from ansible_collections.codalvs.ha.plugins.module_utils.coda_volumes import Cell
 
 LOCKED = 400.0  # s that a client may hold a volume's lock: LQTIMEOUT (300 s) of codasrv, and some
 PAUSE = 2.0  # s between two tries
 NOTE = Path("/run/codalvs-coda-backup.locked")
+
+
+class BackupError(Exception):
+    """Why there is no archive of a volume."""
 
 
 def places(cell: Cell, names: list[str] | None) -> tuple[dict[str, tuple[str, int]], list[str]]:
@@ -150,33 +176,70 @@ def freeze(module: AnsibleModule, server: str, number: int) -> tuple[str, str]:
     return (match[1], "") if match and not code else ("", f"{server} made no backup volume: {(out + err).strip()}")
 
 
-def archive(
-    module: AnsibleModule, volume: str, place: tuple[str, int], target: Path
-) -> tuple[dict[str, Any], list[str]]:
+def archive(module: AnsibleModule, volume: str, place: tuple[str, int], stamp: str) -> tuple[dict[str, Any], list[str]]:
     """Make one archive and read it back; return what it is, empty if there is none, and what is wrong."""
-    dump, made = target.with_suffix(".dump"), target.with_suffix(".new")
+    folder, increments = Path(module.params["folder"]), module.params["increments"]
     server, number = place
+    begin = base([path.name for path in folder.iterdir()], volume, increments)
+    dump, merged, made = (folder / file_name(volume, stamp, kind) for kind in (".new-dump", ".new-merged", ".new-tar"))
     frozen, fault = freeze(module, server, number)
     if fault:
         return {}, [fault]
     try:
-        code, out, err = module.run_command(["volutil", "-h", server, "dump", frozen, str(dump)])
-        if code or not dump.exists() or not ends_whole(dump):
-            return {}, [f"the dump is not whole: {(out + err).strip()}"]
-        code, out, err = module.run_command(["codadump2tar", "-rn", TOP, "-f", str(dump), "-o", str(made)])
-        if code or err.strip() or not made.exists():
-            return {}, [f"the dump can't be turned into an archive: {(out + err).strip()}"]
+        taken = take(module, server, frozen, dump, folder / file_name(volume, begin, BASE) if begin else None)
+        source = dump
+        if taken.incremental and begin:
+            source = merged
+            run_or_raise(module, "codamergedump", str(merged), str(folder / file_name(volume, begin, BASE)), str(dump))
+        run_or_raise(module, "codadump2tar", "-rn", TOP, "-f", str(source), "-o", str(made))
         with tarfile.open(made) as opened:
             members = opened.getmembers()
-        made.replace(target)
-    except (OSError, tarfile.TarError) as error:
+        if taken.incremental and begin:
+            target = dump.replace(folder / file_name(volume, stamp, since(begin)))
+        else:
+            target = made.replace(folder / file_name(volume, stamp))
+            if increments:
+                dump.replace(folder / file_name(volume, stamp, BASE))
+                # From now on the server's incremental dumps go on from this one; a dump tells that (`take`).
+                run_or_raise(module, "volutil", "-h", server, "ancient", frozen)
+    except (OSError, BackupError, tarfile.TarError) as error:
         return {}, [str(error)]
-    finally:
-        for rest in (dump, made):
-            rest.unlink(missing_ok=True)
-    size = target.stat().st_size
-    made_of = {"volume": volume, "path": str(target), "server": server, "files": len(members), "bytes": size}
+    made_of = {
+        "volume": volume,
+        "path": str(target),
+        "server": server,
+        "incremental": taken.incremental,
+        "files": len(members),
+        "bytes": target.stat().st_size,
+    }
     return made_of, faults(members)
+
+
+def take(module: AnsibleModule, server: str, frozen: str, dump: Path, begin: Path | None) -> Header:
+    """Dump what is frozen, only what has changed since the base `begin` where the server knows that very one."""
+    old = read_header(begin) if begin else None
+    for options in (["-i", "1"], []) if old else ([],):
+        run_or_raise(module, "volutil", "-h", server, "dump", *options, frozen, str(dump))
+        found = read_header(dump) if dump.exists() and ends_whole(dump) else None
+        if not found:
+            raise BackupError("the dump is not whole")
+        # A server that has marked no dump sends a full one. Nor need it be ours that it has marked.
+        if not found.incremental or (old and (found.replica, found.since) == (old.replica, old.mark)):
+            return found
+    raise BackupError("the server sends what has changed since some dump, where all was asked for")
+
+
+def run_or_raise(module: AnsibleModule, *command: str) -> None:
+    """Run one of Coda's programs; with 0, too, codadump2tar may say that it has failed."""
+    code, out, err = module.run_command(list(command))
+    if code or (command[0] == "codadump2tar" and err.strip()):
+        raise BackupError(f"{command[0]} has failed: {(out + err).strip()}")
+
+
+def read_header(dump: Path) -> Header | None:
+    """Return what a dump says of itself."""
+    with dump.open("rb") as file:
+        return header(file.read(HEADER))
 
 
 def ends_whole(dump: Path) -> bool:
@@ -188,9 +251,10 @@ def ends_whole(dump: Path) -> bool:
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Look, make the archives, remove old ones, and return the result. What is wrong with one volume stops no other."""
-    folder, keep = Path(module.params["folder"]), module.params["keep"]
-    if keep < 1:
-        module.fail_json(msg=f"keep must be at least 1, not {keep}. Nothing was done.")
+    folder, keep, increments = Path(module.params["folder"]), module.params["keep"], module.params["increments"]
+    for name, value, least in (("keep", keep, 1), ("increments", increments, 0)):
+        if value < least:
+            module.fail_json(msg=f"{name} must be at least {least}, not {value}. Nothing was done.")
     cell = look(module, need_scm(module))
     found, problems = places(cell, module.params["volumes"])
     for server in (name for name, listing in cell.listings.items() if listing is None):
@@ -200,17 +264,21 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     made, removed = [], []
     if not module.check_mode:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for rest in folder.glob("*.new-*"):  # of a run that was killed
+            rest.unlink()
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     for volume, place in found.items():
-        target = folder / file_name(volume, stamp)
         if not module.check_mode:
-            archived, wrong = archive(module, volume, place, target)
+            archived, wrong = archive(module, volume, place, stamp)
             problems += [f"volume {volume}: {each}" for each in wrong]
+            for rest in folder.glob("*.new-*"):
+                rest.unlink()
             if not archived:
                 continue
             made.append(archived)
         names = [path.name for path in folder.glob("*")] if folder.exists() else []
-        gone = [folder / name for name in outdated({*names, target.name}, volume, keep)]
+        would_be = [file_name(volume, stamp)] if module.check_mode and not base(names, volume, increments) else []
+        gone = [folder / name for name in outdated([*names, *would_be], volume, keep)]
         for path in gone if not module.check_mode else ():
             path.unlink()
         removed += [str(path) for path in gone]
@@ -228,6 +296,7 @@ def main() -> None:
             "volumes": {"type": "list", "elements": "str"},
             "folder": {"type": "path", "default": "/vice/backup/archives"},
             "keep": {"type": "int", "default": 7},
+            "increments": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )

@@ -8,7 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_backups import LISTS, TOP, faults, file_name, outdated
+from ansible_collections.codalvs.ha.plugins.module_utils.coda_backups import (
+    BASE,
+    BEGIN,
+    LISTS,
+    TOP,
+    Header,
+    base,
+    faults,
+    file_name,
+    header,
+    outdated,
+    since,
+    stamps,
+)
 
 STAMPS = st.datetimes().map(lambda moment: moment.strftime("%Y%m%dT%H%M%SZ")).filter(lambda text: len(text) == 16)
 
@@ -38,6 +51,66 @@ def test_a_volume_is_not_taken_for_another() -> None:
     assert all("/" not in name for name in names)
     for volume, name in zip(("/", "a/b", "a.b"), names, strict=True):
         assert outdated(names, volume, 0) == [name]
+        assert list(stamps(names, volume)) == ["20260101T000000Z"]
+
+
+@given(st.lists(st.booleans(), max_size=30), st.integers(1, 4), st.integers(0, 4))
+def test_nights_of_backups(lost_bases: list[bool], keep: int, increments: int) -> None:
+    """As the module does it, while somebody removes a base now and then: what is left can always be restored."""
+    there: set[str] = set()
+    for night, lost in enumerate(lost_bases):
+        stamp = f"202601{night + 1:02}T000000Z"
+        begin = base(there, "www", increments)
+        if begin:
+            there.add(file_name("www", stamp, since(begin)))
+        else:
+            there |= {file_name("www", stamp), *([file_name("www", stamp, BASE)] if increments else [])}
+        gone = outdated(there, "www", keep)
+        assert len(gone) == len(set(gone))
+        assert set(gone) <= there
+        there -= set(gone)
+        found = stamps(there, "www")
+        assert 1 <= len(found) <= keep
+        assert all(len(later) <= increments for _base, later in found.values())
+        newest = list(found)[-1]
+        assert all(later or number == newest or not kept for number, (kept, later) in found.items())
+        assert len(there) == sum(1 + kept + len(later) for kept, later in found.values())
+        if not any(map(bool, lost_bases[: night + 1])):
+            assert all(kept for kept, later in found.values() if later)
+        if lost and increments:
+            there.discard(file_name("www", newest, BASE))
+
+
+def dump(*fields: bytes) -> bytes:
+    return BEGIN + bytes([0, 0, 0, 1]) + b"".join(fields) + bytes([9])
+
+
+def number(name: bytes, *values: int) -> bytes:
+    return name + b"".join(value.to_bytes(4, "big") for value in values)
+
+
+NAMED = [number(b"v", 0x2000002), number(b"p", 0x2000001), number(b"n", 11) + b"vip.backup\0", number(b"b", 7)]
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (dump(*NAMED, number(b"i", 0), number(b"I", 31, 31)), Header(0x2000001, False, 31, 31)),
+        (dump(*NAMED, number(b"i", 1), number(b"I", 31, 39)), Header(0x2000001, True, 31, 39)),
+        (dump(*NAMED, number(b"i", 1)), None),
+        (dump(*NAMED, number(b"i", 1), number(b"I", 31, 39))[:-1], None),
+        (dump(*NAMED, number(b"i", 1), number(b"I", 31, 39))[:-5], None),
+        (b"", None),
+        (b"no dump at all", None),
+    ],
+)
+def test_header(data: bytes, found: Header | None) -> None:
+    assert header(data) == found
+
+
+@given(st.binary(max_size=80))
+def test_any_header(data: bytes) -> None:
+    header(BEGIN + data)
 
 
 @pytest.mark.parametrize(
