@@ -17,6 +17,8 @@ SERVER, ONE, TWO = (
     for name in ("files1", "web1", "web2")
 )
 ADDRESSES = {"files1": "198.18.0.21", "web1": "198.18.0.22", "web2": "198.18.0.23"}
+# A connection that is kept would hang for minutes after the power was cut.
+os.environ["ANSIBLE_SSH_ARGS"] = "-o ControlMaster=no -o ControlPath=none"
 SHARED = "/srv/shared"
 WWW = f"{SHARED}/www"
 WEB = "runuser -u www-data --"
