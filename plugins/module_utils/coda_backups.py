@@ -62,36 +62,51 @@ def header(data: bytes) -> Header | None:
     return Header(found["p"][0], found["i"][0] != 0, *found["I"])
 
 
-def stamps(names: Iterable[str], volume: str) -> dict[str, tuple[bool, list[str]]]:
-    """Return a volume's full archives by stamp, oldest first: whether the base is there, and what goes on from it."""
+class Chain(NamedTuple):
+    """What goes on from a full archive."""
+
+    base: bool  # its dump is there
+    later: list[str]  # stamps of the incremental ones
+
+
+def chains(names: Iterable[str], volume: str) -> dict[str, Chain]:
+    """Return a volume's full archives by stamp, oldest first, each with what goes on from it."""
     own = re.compile(rf"{re.escape(volume.replace('/', '%'))}\.({STAMP})(?:(\.tar)|(\.dump)|\.since-({STAMP})\.dump)")
     found = [match.groups() for name in names if (match := own.fullmatch(name))]
-    bases = {stamp for stamp, _full, base, _since in found if base}
-    later = [(begin, stamp) for stamp, _full, _base, begin in found if begin]
-    full = sorted(stamp for stamp, whole, _base, _since in found if whole)
-    return {stamp: (stamp in bases, sorted(end for begin, end in later if begin == stamp)) for stamp in full}
+    bases = {stamp for stamp, _whole, base, _begin in found if base}
+    later = [(begin, stamp) for stamp, _whole, _base, begin in found if begin]
+    return {
+        stamp: Chain(stamp in bases, sorted(end for begin, end in later if begin == stamp))
+        for stamp in sorted(stamp for stamp, whole, _base, _begin in found if whole)
+    }
 
 
 def base(names: Iterable[str], volume: str, increments: int) -> str | None:
     """Return the stamp of the full archive that the next one goes on from; None if it is to be a full one itself."""
-    for stamp, (there, later) in reversed(stamps(names, volume).items()):
-        return stamp if there and len(later) < increments else None
-    return None
+    found = chains(names, volume)
+    if not found:
+        return None
+    stamp, chain = list(found.items())[-1]
+    return stamp if chain.base and len(chain.later) < increments else None
 
 
 def outdated(names: Iterable[str], volume: str, keep: int) -> list[str]:
-    """Return which files of a volume go when so many of the newest full archives stay, with what goes on from them."""
-    names = sorted(names)
-    found = stamps(names, volume)
-    gone = list(found)[: max(0, len(found) - keep)]
-    newest = next(reversed(found), None)
-    # A base that nothing goes on from, and that nothing will.
-    idle = [stamp for stamp, (there, later) in found.items() if there and not later and stamp not in (newest, *gone)]
-    going = {file_name(volume, stamp, BASE) for stamp in (*gone, *idle)}
-    for stamp in gone:
-        going.add(file_name(volume, stamp))
-        going |= {file_name(volume, end, since(stamp)) for end in found[stamp][1]}
-    return [name for name in names if name in going]
+    """Return which files of a volume go when so many of the newest full archives stay, with what goes on from them.
+
+    In the order in which they are to go: a run that is killed meanwhile leaves nothing that needs what is gone.
+    """
+    found = chains(names, volume)
+    kept = list(found)[-keep:] if keep else []
+    gone: list[str] = []
+    for stamp, chain in found.items():
+        if stamp not in kept:
+            gone += [file_name(volume, end, since(stamp)) for end in chain.later]
+        # A base that nothing goes on from, and that nothing will.
+        if chain.base and (stamp not in kept or (not chain.later and stamp != kept[-1])):
+            gone.append(file_name(volume, stamp, BASE))
+        if stamp not in kept:
+            gone.append(file_name(volume, stamp))
+    return gone
 
 
 def faults(members: Iterable[TarInfo]) -> list[str]:

@@ -33,15 +33,20 @@ def nfs(hosts: Hosts, groups: Groups) -> dict[str, Any]:
     for server in groups.get("nfs_server", ())[:1]:
         for client in groups.get("nfs_clients", ()):
             servers[client] = str(address := server_address(hosts, client, server))
-            own = (entry for _name, entry in interfaces(hosts, client) if entry.version == address.version)
+            own = (entry for entry in usable(hosts, client) if entry.version == address.version)
             clients |= dict.fromkeys(str(entry.ip) for entry in own)
     return {"clients": list(clients), "servers": servers}
 
 
+def usable(hosts: Hosts, name: str) -> list[Any]:
+    """Return a host's addresses; those of a link alone are none without the interface's name."""
+    return [entry for _name, entry in interfaces(hosts, name) if not entry.ip.is_link_local]
+
+
 def server_address(hosts: Hosts, client: str, server: str) -> Any:
     """Choose the address by which a client reaches the server."""
-    own = [entry for _name, entry in interfaces(hosts, client)]
-    offered = [entry for _name, entry in interfaces(hosts, server) if entry.version in {each.version for each in own}]
+    own = usable(hosts, client)
+    offered = [entry for entry in usable(hosts, server) if entry.version in {each.version for each in own}]
     if not offered:
         raise ClusterError(f"host {client}: ha_interfaces: no address of a family that {server} has as well")
     near = {entry.network for entry in own}

@@ -9,7 +9,14 @@ import re
 from collections.abc import Iterator
 
 from ansible_collections.codalvs.ha.plugins.module_utils.nfs import members
-from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import STORAGE, Cluster, Complaint, known, rule
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import (
+    STORAGE,
+    Cluster,
+    Complaint,
+    known,
+    rule,
+    to_address,
+)
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_network import INVENTORY
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import UNUSABLE, conform, show
 
@@ -65,19 +72,28 @@ def nfs_hosts(cluster: Cluster) -> Iterator[Complaint]:
 @rule("nfs_settings")
 def nfs_settings(cluster: Cluster) -> Iterator[Complaint]:
     """exportfs(8) and mount(8) complain only when half is done."""
-    for host in members(cluster.groups):
+    for host in dict.fromkeys([*members(cluster.groups), *cluster.groups.get("coda_clients", ())]):
         mine = {
-            "nfs_server": ("ha_shared_folder", "nfs_server_folder", "nfs_server_options"),
-            "nfs_clients": ("ha_shared_folder", "nfs_client_folder", "nfs_client_options"),
+            "nfs_server": ("nfs_server_folder", "nfs_server_options", "nfs_server_clients"),
+            "nfs_clients": ("ha_shared_folder", "nfs_client_folder", "nfs_client_options", "nfs_client_server"),
+            "coda_clients": ("ha_shared_folder",),
         }
         for name in dict.fromkeys(
             name for group, names in mine.items() if host in cluster.groups.get(group, ()) for name in names
         ):
             value = known(conform(cluster.options[name], cluster.hosts[host].get(name), name, []))
+            if name == "nfs_server_clients" and value == []:
+                problem = "exportfs takes a folder without clients as one for everybody"
+                yield Complaint(name, "", problem, "list addresses, or leave it out", host)
+            if name == "nfs_client_server" and value is not None:
+                if to_address(value) is None:
+                    problem = "must be an IP address: a name can't be looked up before there is a network"
+                    yield Complaint(name, show(value), problem, "write it like 10.0.20.11", host)
+                continue
             if isinstance(value, str) and not PATH.fullmatch(value):
                 problem = "must be an absolute path of letters, digits, '.', '_' and '-', and not '/'"
                 yield Complaint(name, show(value), problem, "write it like /srv/shared", host)
-            for index, option in enumerate(value if isinstance(value, list) else ()):
+            for index, option in enumerate(value if isinstance(value, list) and name.endswith("_options") else ()):
                 if option is not UNUSABLE and not OPTION.fullmatch(option):
                     problem = "must be one option, such as sync or rsize=65536"
                     yield Complaint(f"{name}[{index}]", show(option), problem, "list each option by itself", host)

@@ -120,6 +120,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils.coda_volumes import Cel
 
 LOCKED = 400.0  # s that a client may hold a volume's lock: LQTIMEOUT (300 s) of codasrv, and some
 PAUSE = 2.0  # s between two tries
+REST = (".new-dump", ".new-merged", ".new-tar")  # how the names of files end that are not whole yet
 NOTE = Path("/run/codalvs-coda-backup.locked")
 
 
@@ -181,17 +182,23 @@ def archive(module: AnsibleModule, volume: str, place: tuple[str, int], stamp: s
     folder, increments = Path(module.params["folder"]), module.params["increments"]
     server, number = place
     begin = base([path.name for path in folder.iterdir()], volume, increments)
-    dump, merged, made = (folder / file_name(volume, stamp, kind) for kind in (".new-dump", ".new-merged", ".new-tar"))
+    old = folder / file_name(volume, begin, BASE) if begin else None
+    dump, merged, made = (folder / file_name(volume, stamp, kind) for kind in REST)
     frozen, fault = freeze(module, server, number)
     if fault:
         return {}, [fault]
+    problems: list[str] = []
     try:
-        taken = take(module, server, frozen, dump, folder / file_name(volume, begin, BASE) if begin else None)
-        source = dump
-        if taken.incremental and begin:
-            source = merged
-            run_or_raise(module, "codamergedump", str(merged), str(folder / file_name(volume, begin, BASE)), str(dump))
-        run_or_raise(module, "codadump2tar", "-rn", TOP, "-f", str(source), "-o", str(made))
+        taken = take(module, server, frozen, dump, old)
+        if taken.incremental and old:
+            try:
+                merge(module, old, dump, merged)
+            except BackupError as error:
+                module.warn(f"Volume {volume} gets a full archive: {error}")
+                taken = take(module, server, frozen, dump, None)
+        run_or_raise(
+            module, "codadump2tar", "-rn", TOP, "-f", str(merged if taken.incremental else dump), "-o", str(made)
+        )
         with tarfile.open(made) as opened:
             members = opened.getmembers()
         if taken.incremental and begin:
@@ -200,8 +207,7 @@ def archive(module: AnsibleModule, volume: str, place: tuple[str, int], stamp: s
             target = made.replace(folder / file_name(volume, stamp))
             if increments:
                 dump.replace(folder / file_name(volume, stamp, BASE))
-                # From now on the server's incremental dumps go on from this one; a dump tells that (`take`).
-                run_or_raise(module, "volutil", "-h", server, "ancient", frozen)
+                problems += mark(module, server, frozen)
     except (OSError, BackupError, tarfile.TarError) as error:
         return {}, [str(error)]
     made_of = {
@@ -212,7 +218,24 @@ def archive(module: AnsibleModule, volume: str, place: tuple[str, int], stamp: s
         "files": len(members),
         "bytes": target.stat().st_size,
     }
-    return made_of, faults(members)
+    return made_of, problems + faults(members)
+
+
+def mark(module: AnsibleModule, server: str, frozen: str) -> list[str]:
+    """Let the server's incremental dumps go on from the one just taken; return what is wrong. A dump tells its mark."""
+    try:
+        run_or_raise(module, "volutil", "-h", server, "ancient", frozen)
+    except BackupError as error:
+        return [f"{error}; so the next archive will be a full one, too"]
+    return []
+
+
+def merge(module: AnsibleModule, old: Path, dump: Path, merged: Path) -> None:
+    """Make one dump of a full one and of what has changed since."""
+    merged.unlink(missing_ok=True)
+    run_or_raise(module, "codamergedump", str(merged), str(old), str(dump))
+    if not ends_whole(merged):
+        raise BackupError("codamergedump has made half a dump")
 
 
 def take(module: AnsibleModule, server: str, frozen: str, dump: Path, begin: Path | None) -> Header:
@@ -230,8 +253,11 @@ def take(module: AnsibleModule, server: str, frozen: str, dump: Path, begin: Pat
 
 
 def run_or_raise(module: AnsibleModule, *command: str) -> None:
-    """Run one of Coda's programs; with 0, too, codadump2tar may say that it has failed."""
-    code, out, err = module.run_command(list(command))
+    """Run one of Coda's programs; with 0, too, codadump2tar may say that it has failed.
+
+    codamergedump reads memory that it never wrote (malloc in the growth of its tables); mallopt(3) makes that zeros.
+    """
+    code, out, err = module.run_command(list(command), environ_update={"MALLOC_PERTURB_": "255"})
     if code or (command[0] == "codadump2tar" and err.strip()):
         raise BackupError(f"{command[0]} has failed: {(out + err).strip()}")
 
@@ -240,6 +266,13 @@ def read_header(dump: Path) -> Header | None:
     """Return what a dump says of itself."""
     with dump.open("rb") as file:
         return header(file.read(HEADER))
+
+
+def remove_rest(folder: Path) -> None:
+    """Remove what is not whole; an archive's name always ends otherwise, whatever its volume is called."""
+    for path in folder.iterdir():
+        if path.name.endswith(REST):
+            path.unlink()
 
 
 def ends_whole(dump: Path) -> bool:
@@ -264,15 +297,13 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     made, removed = [], []
     if not module.check_mode:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for rest in folder.glob("*.new-*"):  # of a run that was killed
-            rest.unlink()
+        remove_rest(folder)  # of a run that was killed
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     for volume, place in found.items():
         if not module.check_mode:
             archived, wrong = archive(module, volume, place, stamp)
             problems += [f"volume {volume}: {each}" for each in wrong]
-            for rest in folder.glob("*.new-*"):
-                rest.unlink()
+            remove_rest(folder)
             if not archived:
                 continue
             made.append(archived)

@@ -57,6 +57,7 @@ def test_who_may_not_write_can_read_only() -> None:
         refused = ONE.run(f"{who} sh -c 'echo mine >{WWW}/mine'")
         assert refused.rc != 0, refused
         assert "Permission denied" in refused.stderr, refused
+        assert ONE.check_output(f"{who} cat {WWW}/new") == "newer"
 
 
 def test_the_server_speaks_version_4_alone_and_to_the_clients_alone() -> None:
@@ -90,6 +91,7 @@ def test_a_client_that_boots_without_the_server_has_the_folder_later() -> None:
     machine("web2")
     soon(TWO, "systemctl is-active ssh", "active")
     assert TWO.run(MOUNTED).rc == 1
+    assert TWO.run(f"touch {SHARED}/hidden-later").rc != 0
     machine("files1")
     soon(TWO, MOUNTED, f"{ADDRESSES['files1']}:{SHARED}", 240)
     assert TWO.check_output(f"cat {WWW}/new") == "newer"

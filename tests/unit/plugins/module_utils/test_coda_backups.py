@@ -15,12 +15,12 @@ from ansible_collections.codalvs.ha.plugins.module_utils.coda_backups import (
     TOP,
     Header,
     base,
+    chains,
     faults,
     file_name,
     header,
     outdated,
     since,
-    stamps,
 )
 
 STAMPS = st.datetimes().map(lambda moment: moment.strftime("%Y%m%dT%H%M%SZ")).filter(lambda text: len(text) == 16)
@@ -51,34 +51,47 @@ def test_a_volume_is_not_taken_for_another() -> None:
     assert all("/" not in name for name in names)
     for volume, name in zip(("/", "a/b", "a.b"), names, strict=True):
         assert outdated(names, volume, 0) == [name]
-        assert list(stamps(names, volume)) == ["20260101T000000Z"]
+        assert list(chains(names, volume)) == ["20260101T000000Z"]
 
 
-@given(st.lists(st.booleans(), max_size=30), st.integers(1, 4), st.integers(0, 4))
-def test_nights_of_backups(lost_bases: list[bool], keep: int, increments: int) -> None:
-    """As the module does it, while somebody removes a base now and then: what is left can always be restored."""
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 9)), max_size=30), st.integers(1, 4), st.integers(0, 4))
+def test_nights_of_backups(nights: list[tuple[bool, int]], keep: int, increments: int) -> None:
+    """As the module does it, while bases are lost and runs killed as they remove files: what is left is of use."""
     there: set[str] = set()
-    for night, lost in enumerate(lost_bases):
-        stamp = f"202601{night + 1:02}T000000Z"
+    without: set[str] = set()  # full archives whose base somebody has removed
+    for number, (lost, killed) in enumerate(nights):
+        stamp = f"202601{number + 1:02}T000000Z"
         begin = base(there, "www", increments)
         if begin:
+            assert file_name("www", begin, BASE) in there
             there.add(file_name("www", stamp, since(begin)))
         else:
             there |= {file_name("www", stamp), *([file_name("www", stamp, BASE)] if increments else [])}
         gone = outdated(there, "www", keep)
         assert len(gone) == len(set(gone))
         assert set(gone) <= there
-        there -= set(gone)
-        found = stamps(there, "www")
-        assert 1 <= len(found) <= keep
-        assert all(len(later) <= increments for _base, later in found.values())
-        newest = list(found)[-1]
-        assert all(later or number == newest or not kept for number, (kept, later) in found.items())
-        assert len(there) == sum(1 + kept + len(later) for kept, later in found.values())
-        if not any(map(bool, lost_bases[: night + 1])):
-            assert all(kept for kept, later in found.values() if later)
-        if lost and increments:
-            there.discard(file_name("www", newest, BASE))
+        for name in gone[:killed] if killed < 9 else gone:
+            there.remove(name)
+            left = chains(there, "www")
+            assert all(chain.base or full in without for full, chain in left.items() if chain.later)
+            assert sum(2 if chain.base else 1 for chain in left.values()) + sum(
+                len(chain.later) for chain in left.values()
+            ) == len(there)  # no incremental archive without its full one
+        left = chains(there, "www")
+        if killed == 9:
+            assert 1 <= len(left) <= keep
+            assert all(len(chain.later) <= increments for chain in left.values())
+            assert sum(chain.base and not chain.later for chain in left.values()) <= 1
+        newest = list(left)[-1]
+        if lost and left[newest].base:
+            without.add(newest)
+            there.remove(file_name("www", newest, BASE))
+
+
+def test_what_lacks_its_full_archive_is_not_touched() -> None:
+    full, early = file_name("www", "20260103T000000Z"), "20260101T000000Z"
+    moved = [file_name("www", early, BASE), file_name("www", "20260102T000000Z", since(early))]
+    assert outdated([full, *moved], "www", 1) == []
 
 
 def dump(*fields: bytes) -> bytes:

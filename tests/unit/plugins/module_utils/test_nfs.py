@@ -43,6 +43,13 @@ def test_without_a_shared_family_there_is_no_way() -> None:
     assert found(far, GROUPS) == {("nfs_hosts", "two", "ha_interfaces")}
 
 
+def test_an_address_of_a_link_alone_is_none() -> None:
+    links = {"files": ["fe80::10/64", "192.0.2.10/24"], "one": ["fe80::1/64", "192.0.2.1/24"]}
+    hosts = {name: {"ha_interfaces": {"eth0": own}} for name, own in links.items()}
+    groups = {"nfs_server": ["files"], "nfs_clients": ["one"]}
+    assert nfs(hosts, groups) == {"clients": ["192.0.2.1"], "servers": {"one": "192.0.2.10"}}
+
+
 def test_no_server_no_clients() -> None:
     assert nfs({}, {}) == {"clients": [], "servers": {}}
 
@@ -67,6 +74,22 @@ def test_nfs_alone_is_a_good_inventory() -> None:
 def test_kind_and_hosts_have_to_agree(kind: str | None, groups: dict[str, list[str]], wrong: set[str]) -> None:
     hosts = {name: {**own, **({"ha_shared_storage": kind} if kind else {})} for name, own in HOSTS.items()}
     assert {rule for rule, _host, _variable in found(hosts, groups)} == wrong
+
+
+@pytest.mark.parametrize(
+    ("host", "name", "value", "wrong"),
+    [
+        ("files", "nfs_server_clients", [], True),
+        ("files", "nfs_server_clients", ["10.0.0.0/24"], False),
+        ("one", "nfs_client_server", "files.example.net", True),
+        ("one", "nfs_client_server", "2001:db8::10", False),
+        ("one", "ha_shared_folder", "shared", True),
+        ("one", "nfs_client_options", ["hard,ro"], True),
+    ],
+)
+def test_settings(host: str, name: str, value: object, wrong: bool) -> None:
+    hosts = {**HOSTS, host: {**HOSTS[host], name: value}}
+    assert {rule for rule, _host, _variable in found(hosts, GROUPS)} == ({"nfs_settings"} if wrong else set())
 
 
 @pytest.mark.parametrize("folder", ["/", "srv", "/srv/a b", "/srv/", "/srv/../etc"])
