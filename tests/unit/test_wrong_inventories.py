@@ -100,6 +100,12 @@ def test_good_inventory(limit: tuple[str, ...], tmp_path: Path) -> None:
     assert run.touches == ""
 
 
+@pytest.mark.parametrize("inventory", sorted((ROOT / "inventories").iterdir()), ids=lambda path: path.name)
+def test_inventories_to_copy_are_good(inventory: Path, tmp_path: Path) -> None:
+    run = run_ansible(tmp_path / "run", "playbook", "-i", str(inventory), "playbooks/preflight.yml")
+    assert run.exit_code == 0, run.output
+
+
 def test_inventory_without_hosts(tmp_path: Path) -> None:
     empty = tmp_path / "empty.yml"
     empty.write_text("all:\n  hosts: {}\n", encoding="utf-8")
