@@ -99,7 +99,7 @@ def soon(host: Host, command: str, wanted: str, seconds: float = 120) -> None:
         time.sleep(1)
         try:
             found = host.run(command).stdout
-        except RuntimeError as error:  # testinfra's word for a machine that can't be reached
+        except (AssertionError, RuntimeError) as error:  # testinfra's words for a machine that can't be reached
             found = str(error)
 
 

@@ -39,7 +39,7 @@ def soon(host: Host, command: str, wanted: str, seconds: float = 120) -> None:
         assert time.monotonic() < end, f"{command} says {found!r} after {seconds:.0f} s, not {wanted!r}"
         try:
             found = host.run(command).stdout
-        except RuntimeError as error:  # testinfra's word for a machine that can't be reached
+        except (AssertionError, RuntimeError) as error:  # testinfra's words for a machine that can't be reached
             found = str(error)
         time.sleep(1)
 
