@@ -93,7 +93,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.codalvs.ha.plugins.module_utils.coda_client import by_depth, parse_mount
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_edge import cfs, kind, need_client
+from ansible_collections.codalvs.ha.plugins.module_utils.coda_edge import as_user, cfs, kind, need_client
 
 PAUSE = 1.0  # s between two looks
 
@@ -157,11 +157,19 @@ def make(module: AnsibleModule, path: str, volume: str) -> None:
     end = time.monotonic() + module.params["timeout"]
     while look(module, path)[1] != volume or not enterable(module, path):
         if time.monotonic() > end:
-            cfs(module, "rmmount", path)
-            limit = module.params["timeout"]
-            msg = f"Volume {volume} can't be entered at {path} {limit} s after it was mounted, so that was undone."
+            limit, fault = module.params["timeout"], remove(module, path)
+            undone = f"and that can't be undone: {fault}" if fault else "so that was undone."
+            msg = f"Volume {volume} can't be entered at {path} {limit} s after it was mounted, {undone}"
             module.fail_json(msg=f"{msg} Is there such a volume, and may this user insert there? {said}".strip())
         time.sleep(PAUSE)
+
+
+def remove(module: AnsibleModule, path: str) -> str:
+    """Remove a mount point; return '' or why it is there still. Of one that leads nowhere, cfs may leave the link."""
+    said = cfs(module, "rmmount", path)
+    if kind(module, path) == "symbolic link":
+        as_user(module, "rm", path)
+    return said or "it is still there" if kind(module, path) else ""
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -174,9 +182,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         module.fail_json(msg="Nothing was changed:\n" + "\n".join(problems))
     if not module.check_mode:
         for path in reversed(removed):
-            said = cfs(module, "rmmount", path)
-            if kind(module, path):
-                module.fail_json(msg=f"The mount point {path} is still there: {said}")
+            if fault := remove(module, path):
+                module.fail_json(msg=f"The mount point {path} is still there: {fault}")
         for path in made:
             make(module, path, str(mounts[path]))
     result: dict[str, Any] = {"changed": bool(made or removed), "created": made, "removed": removed}
