@@ -240,11 +240,14 @@ def test_a_server_that_crashes_on_what_one_client_sends_serves_the_other_one() -
     ONE.check_output(f"mkdir {same}")
     TWO.check_output(LOGIN)
     soon(TWO, f"ls -d {same}", same)
+    for host in (ONE, TWO):
+        host.check_output(f"ls -la {same}")
     before = crashes()
     servers_cables(plugged=False)
     try:
         for host in (ONE, TWO):
-            host.check_output(f"timeout 100 sh -c 'echo from $(uname -n) >{same}/same'")
+            # The first access without servers may end with a time-out.
+            host.check_output(f"timeout 100 sh -c 'until echo from $(uname -n) >{same}/same; do sleep 1; done'")
     finally:
         servers_cables(plugged=True)
     wait_for_crashes(before + 2)
