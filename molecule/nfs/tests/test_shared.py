@@ -73,9 +73,9 @@ def test_the_server_speaks_version_4_alone_and_to_the_clients_alone() -> None:
 def test_the_server_loses_power_and_clients_wait_without_losing_anything() -> None:
     script = f"for n in $(seq 100); do echo $n >>{WWW}/counted; sleep 0.2; done"
     ONE.check_output(f"systemd-run --quiet --unit counting --remain-after-exit --uid=www-data sh -c '{script}'")
-    time.sleep(5)
+    soon(ONE, f"test -s {WWW}/counted && echo begun", "begun")
     machine("files1", "--off")
-    time.sleep(10)
+    time.sleep(10)  # how long the server is away
     assert ONE.check_output("systemctl show --property SubState counting") == "SubState=running"
     machine("files1")
     soon(ONE, "systemctl show --property SubState counting", "SubState=exited")
