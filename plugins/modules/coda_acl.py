@@ -53,7 +53,8 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Whether users are known is seen only afterwards.
+    description:
+      - A folder that is not there is taken for one that will be. Whether users are known is seen only afterwards.
   diff_mode:
     support: full
     description: The lists before and after.
@@ -141,7 +142,10 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         need_client(module)
         for path in lists:
             if kind(module, f"{path}/.") != "directory":
-                problems.append(f"{path}: there is no such folder")
+                if module.check_mode:
+                    found[path] = Acl({}, {})
+                else:
+                    problems.append(f"{path}: there is no such folder")
                 continue
             found[path], said = read(module, path)
             if not any(found[path]):
