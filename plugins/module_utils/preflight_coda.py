@@ -389,6 +389,37 @@ def coda_client_settings(cluster: Cluster) -> Iterator[Complaint]:
                 yield Complaint(place, show(priority), problem, "write, for example, 500", host)
 
 
+@rule("coda_login")
+def coda_login(cluster: Cluster) -> Iterator[Complaint]:
+    """clog takes a wrong name for a wrong password, and says so only when the cell is there."""
+    scm = next(iter(cluster.groups.get("coda_scm", ())), None)
+    users = [user for user in (own(cluster, scm, "coda_scm_users") if scm else None) or () if user is not UNUSABLE]
+    passwords = {known(user["name"]): user["password"] for user in users}
+    admin = str((known(own(cluster, scm, "coda_scm_admin")) or {}).get("name") or "codaadmin") if scm else None
+    for host in cluster.groups.get("coda_clients", ()):
+        seen = set()
+        for index, entry in enumerate(own(cluster, host, "coda_client_logins") or ()):
+            if entry is UNUSABLE:
+                continue
+            place = f"coda_client_logins[{index}]"
+            user, name, password = (known(entry[key]) for key in ("user", "name", "password"))
+            if user is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", user):
+                remedy = "write it as in /etc/passwd, such as www-data"
+                yield Complaint(f"{place}.user", show(user), "is no name of a local user", remedy, host)
+            elif user in seen:
+                yield Complaint(f"{place}.user", show(user), "is listed twice", "one login is enough for a user", host)
+            seen.add(user)
+            if scm and name is not None and name not in (*passwords, admin):
+                problem, remedy = "is no user of the cell", "add it to coda_scm_users"
+                yield Complaint(f"{place}.name", show(name), problem, remedy, host)
+            elif name is not None and entry["password"] is None and passwords.get(name) is None:
+                problem, remedy = f"there is no password for {name}", "write it here, or in coda_scm_users"
+                yield Complaint(f"{place}.password", "", problem, remedy, host)
+            fault = None if password is None else coda_users.password_fault(password)
+            if fault:
+                yield Complaint(f"{place}.password", HIDDEN, fault, "write the user's password", host)
+
+
 @rule("coda_client_in_container")
 def coda_client_in_container(cluster: Cluster) -> Iterator[Complaint]:
     """The kernel gives its device to a program of the first process namespace only."""

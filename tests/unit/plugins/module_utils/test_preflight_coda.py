@@ -169,6 +169,31 @@ def test_client(own: dict[str, Any], variable: str | None) -> None:
     assert found({**coda(), **desk(**own)}, {**CELL, "coda_clients": ["desk"]}) == expected
 
 
+@pytest.mark.parametrize(
+    ("login", "option"),
+    [
+        ({"user": "www-data", "name": "anna"}, None),
+        ({"user": "www-data", "name": "codaadmin", "password": "geheim"}, None),
+        ({"user": "33", "name": "anna"}, "user"),
+        ({"user": "www-data", "name": "nosuch", "password": "geheim"}, "name"),
+        ({"user": "www-data", "name": "ben"}, "password"),
+        ({"user": "www-data", "name": "codaadmin"}, "password"),
+        ({"user": "www-data", "name": "anna", "password": "too long a one"}, "password"),
+    ],
+)
+def test_login(login: dict[str, Any], option: str | None) -> None:
+    users = [{"name": "anna", "uid": 1001, "password": "geheim"}, {"name": "ben", "uid": 1002}]
+    hosts = {**coda({ONE: {"coda_scm_users": users}}), **desk(coda_client_logins=[login])}
+    expected = {("coda_login", "desk", f"coda_client_logins[0].{option}")} if option else set()
+    assert found(hosts, {**CELL, "coda_clients": ["desk"]}) == expected
+
+
+def test_one_login_a_user() -> None:
+    logins = [{"user": "www-data", "name": name, "password": "geheim"} for name in ("anna", "ben")]
+    hosts = desk(coda_client_realm="example.net", coda_client_servers=["a.example.net"], coda_client_logins=logins)
+    assert found(hosts, {"coda_clients": ["desk"]}) == {("coda_login", "desk", "coda_client_logins[1].user")}
+
+
 def test_client_of_a_cell_elsewhere() -> None:
     groups = {"coda_clients": ["desk"]}
     assert found(desk(), groups) == {("coda_client", "desk", "coda_client_realm")}
