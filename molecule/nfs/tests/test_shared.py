@@ -31,6 +31,14 @@ def machine(name: str, *words: str) -> None:
     subprocess.run([str(lab), "machine", name, ADDRESSES[name], *words], check=True, capture_output=True)
 
 
+def verify() -> tuple[int, str]:
+    """Run the playbook that proves that the cluster works; return its exit code, and what it said on one line."""
+    command = ["ansible-playbook", "-i", INVENTORY, "codalvs.ha.verify"]
+    env = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
+    told = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, env=env)
+    return told.returncode, " ".join(told.stdout.split())
+
+
 def soon(host: Host, command: str, wanted: str, seconds: float = 120) -> None:
     """Wait until a command prints what is wanted (without the last line end); the machine may be booting."""
     end = time.monotonic() + seconds
@@ -92,6 +100,12 @@ def test_a_client_that_boots_without_the_server_has_the_folder_later() -> None:
     soon(TWO, "systemctl is-active ssh", "active")
     assert TWO.run(MOUNTED).rc == 1
     assert TWO.run(f"touch {SHARED}/hidden-later").rc != 0
+    code, told = verify()
+    assert code != 0, told
+    assert f"{SHARED} of web1 does not answer within 10 s" in told, told
+    assert f"{SHARED} of web2 is not {ADDRESSES['files1']}:{SHARED}" in told, told
     machine("files1")
     soon(TWO, MOUNTED, f"{ADDRESSES['files1']}:{SHARED}", 240)
     assert TWO.check_output(f"cat {WWW}/new") == "newer"
+    code, told = verify()
+    assert code == 0, told
