@@ -44,7 +44,6 @@ def take(what: str, path: str, content: str) -> None:
 def main() -> None:
     """Change until the time is over."""
     folder, log, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
-    os.chdir(folder)
     start, number = time.monotonic(), 0
     with open(log, "w", encoding="ascii") as file:
         while time.monotonic() < start + seconds:
@@ -52,7 +51,7 @@ def main() -> None:
             for what, path, content in steps(number):
                 begin, error = time.monotonic(), ""
                 try:
-                    take(what, path, content)
+                    take(what, f"{folder}/{path}", f"{folder}/{content}" if what == "rename" else content)
                 except OSError as problem:
                     error = problem.strerror or "?"
                 end = time.monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ REALM = "/coda/coda.test"
 WWW = f"{REALM}/www"
 LOGIN = "echo geheim | clog anna@coda.test"
 NOBODY = "runuser -u nobody --"
+GAMES = "runuser -u games --"  # on the second client always logged in as anna
 
 
 def machine(number: int, *words: str) -> None:
@@ -88,6 +90,13 @@ def refusal(host: Host, module: str, **options: Any) -> str:
     except host.ansible.AnsibleException as error:
         told = error.result
     return str(told["msg"])  # a success has none
+
+
+def playbook(name: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run one of the collection's playbooks on the cell."""
+    command = ["ansible-playbook", "-i", INVENTORY, f"codalvs.ha.{name}", *words]
+    env = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, env=env)
 
 
 def soon(host: Host, command: str, wanted: str, seconds: float = 120) -> None:
@@ -209,6 +218,67 @@ def test_changes_made_while_cut_off_survive_a_restart_that_asks_to_forget_them()
     ONE.check_output(LOGIN)  # a client forgets tokens when it restarts
     soon(TWO, f"cat {WWW}/pending.txt", "second", 240)
     assert not ONE.file(f"{folder}/cache/INIT").exists
+
+
+def test_a_client_whose_program_crashes_is_there_again() -> None:
+    ONE.check_output(f"systemd-run --quiet --unit worker --working-directory {WWW} sleep 600")
+    servers_cables(plugged=False)
+    try:
+        ONE.check_output(f"echo kept >{WWW}/crashed.html")
+        ONE.check_output("kill -SEGV $(cat /run/coda-client.pid)")
+        soon(ONE, f"cat {WWW}/crashed.html", "kept", 60)
+    finally:
+        servers_cables(plugged=True)
+    assert "has crashed" in ONE.check_output("journalctl --unit coda-client-watch --output cat")
+    soon(ONE, f"{LOGIN} && echo in", "in")  # tokens went with the program
+    soon(TWO, f"cat {WWW}/crashed.html", "kept")
+    # Whoever works in /coda keeps the old mount. Neither that nor its end must keep the kernel from hearing of changes.
+    for number, stop in enumerate(("true", "systemctl stop worker")):
+        ONE.check_output(stop)
+        TWO.check_output(f"{GAMES} sh -c 'echo {number} >{WWW}/crashed.html'")
+        soon(ONE, f"cat {WWW}/crashed.html", str(number))
+
+
+def test_who_is_always_logged_in_writes_also_after_a_crash_and_nobody_sees_the_password() -> None:
+    write = f"{GAMES} sh -c 'echo $0 >{WWW}/$0.html' "
+    TWO.check_output(write + "before")
+    TWO.check_output("kill -SEGV $(cat /run/coda-client.pid)")
+    soon(TWO, f"{write} after && echo in", "in", 60)
+    soon(ONE, f"cat {WWW}/before.html {WWW}/after.html", "before\nafter")
+    secret = "/etc/coda/logins /etc/coda/logins/games /run/coda-client.logins"
+    assert TWO.check_output(f"stat --format %a-%U {secret}") == "700-root\n600-root\n600-root"
+    assert "geheim" not in TWO.check_output("journalctl --output cat")
+
+
+def test_a_check_tells_what_would_change_and_changes_nothing() -> None:
+    names = "coda_scm_users", "coda_scm_volumes"
+    told = subprocess.run(
+        ["ansible-inventory", "-i", INVENTORY, "--host", "coda1.coda.test"], capture_output=True, text=True, check=True
+    )
+    users, volumes = (json.loads(told.stdout)[name] for name in names)
+    news = {"name": "news", "replicas": [{"server": "coda1.coda.test"}], "mount": "news", "rights": {"ben": "read"}}
+    ben = {"name": "ben", "uid": 1002, "password": "secret"}
+    more = dict(zip(names, ([*users, ben], [*volumes, news]), strict=True))
+    check = playbook("coda", "--check", "--diff", "--extra-vars", json.dumps(more))
+    assert check.returncode == 0, check.stdout
+    for line in ("nui ben 1002", "news on coda1.coda.test", f"{REALM}/news news", "ben rl"):
+        assert f"+{line}" in check.stdout, check.stdout
+    again = playbook("coda", "--check")
+    assert again.returncode == 0, again.stdout
+    assert set(re.findall(r" changed=([0-9]+) ", again.stdout)) == {"0"}, again.stdout
+
+
+def test_verify_passes_and_fails_with_the_server_that_is_away() -> None:
+    whole = playbook("verify")
+    assert whole.returncode == 0, whole.stdout
+    docker("exec", "coda2.coda.test", "systemctl", "stop", "coda-server")
+    try:
+        halved = playbook("verify", "--limit", "coda_scm")
+    finally:
+        docker("exec", "coda2.coda.test", "systemctl", "start", "coda-server")
+    assert halved.returncode, halved.stdout
+    assert "File servers that don't answer: coda2.coda.test." in " ".join(halved.stdout.split()), halved.stdout
+    soon(ONE, f"cfs checkservers >/dev/null; stat --format %F {WWW}/.", "directory")
 
 
 def test_what_is_hoarded_is_read_while_no_server_answers() -> None:
