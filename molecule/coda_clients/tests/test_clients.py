@@ -203,8 +203,8 @@ def test_changes_made_while_cut_off_survive_a_restart_that_asks_to_forget_them()
     soon(TWO, f"cat {WWW}/pending.txt", "first")
     folder = "/var/lib/coda"
     script = (
-        f"echo second >{WWW}/pending.txt; sync; touch {folder}/cache/INIT; systemctl restart coda-client; "
-        "date +%s >/run/restarted"
+        f"until echo second >{WWW}/pending.txt; do sleep 1; done; sync; touch {folder}/cache/INIT; "
+        "systemctl restart coda-client; date +%s >/run/restarted"
     )
     ONE.check_output(f"rm -f /run/restarted; systemd-run --quiet --collect --on-active=3 sh -c '{script}'")
     cable(1, "out")
@@ -221,30 +221,36 @@ def test_changes_made_while_cut_off_survive_a_restart_that_asks_to_forget_them()
 
 
 def test_a_client_whose_program_crashes_is_there_again() -> None:
-    ONE.check_output(f"systemd-run --quiet --unit worker --working-directory {WWW} sleep 600")
+    # What is not in the cache can't be used without servers, and the last changes have made the folder out of date.
+    soon(ONE, f"touch {WWW}/crashed.html && echo written", "written")
+    soon(TWO, f"cat {WWW}/crashed.html && echo seen", "seen")
+    time.sleep(15)  # the client commits what it has sent
+    soon(ONE, f"ls {WWW} >/dev/null && echo there", "there")
+    ONE.check_output(f"systemd-run --quiet --unit worker --working-directory {WWW} sleep 1200")
     servers_cables(plugged=False)
     try:
-        ONE.check_output(f"echo kept >{WWW}/crashed.html")
+        # A first access without servers may time out.
+        soon(ONE, f"echo kept >{WWW}/crashed.html && echo written", "written")
         ONE.check_output("kill -SEGV $(cat /run/coda-client.pid)")
         soon(ONE, f"cat {WWW}/crashed.html", "kept", 60)
     finally:
         servers_cables(plugged=True)
     assert "has crashed" in ONE.check_output("journalctl --unit coda-client-watch --output cat")
     soon(ONE, f"{LOGIN} && echo in", "in")  # tokens went with the program
-    soon(TWO, f"cat {WWW}/crashed.html", "kept")
+    soon(TWO, f"cat {WWW}/crashed.html", "kept", 240)
     # Whoever works in /coda keeps the old mount. Neither that nor its end must keep the kernel from hearing of changes.
     for number, stop in enumerate(("true", "systemctl stop worker")):
         ONE.check_output(stop)
-        TWO.check_output(f"{GAMES} sh -c 'echo {number} >{WWW}/crashed.html'")
+        soon(TWO, f"{GAMES} sh -c 'echo {number} >{WWW}/crashed.html' && echo written", "written")
         soon(ONE, f"cat {WWW}/crashed.html", str(number))
 
 
 def test_who_is_always_logged_in_writes_also_after_a_crash_and_nobody_sees_the_password() -> None:
     write = f"{GAMES} sh -c 'echo $0 >{WWW}/$0.html' "
-    TWO.check_output(write + "before")
+    soon(TWO, f"{write} before && echo in", "in")
     TWO.check_output("kill -SEGV $(cat /run/coda-client.pid)")
-    soon(TWO, f"{write} after && echo in", "in", 60)
-    soon(ONE, f"cat {WWW}/before.html {WWW}/after.html", "before\nafter")
+    soon(TWO, f"{write} after && echo in", "in")
+    soon(ONE, f"cat {WWW}/before.html {WWW}/after.html", "before\nafter", 240)
     secret = "/etc/coda/logins /etc/coda/logins/games /run/coda-client.logins"
     assert TWO.check_output(f"stat --format %a-%U {secret}") == "700-root\n600-root\n600-root"
     assert "geheim" not in TWO.check_output("journalctl --output cat")
@@ -278,7 +284,8 @@ def test_verify_passes_and_fails_with_the_server_that_is_away() -> None:
         docker("exec", "coda2.coda.test", "systemctl", "start", "coda-server")
     assert halved.returncode, halved.stdout
     assert "File servers that don't answer: coda2.coda.test." in " ".join(halved.stdout.split()), halved.stdout
-    soon(ONE, f"cfs checkservers >/dev/null; stat --format %F {WWW}/.", "directory")
+    soon(ONE, f"touch {WWW}/served-again && echo written", "written")
+    soon(TWO, f"cat {WWW}/served-again && echo seen", "seen", 240)
 
 
 def test_what_is_hoarded_is_read_while_no_server_answers() -> None:
