@@ -224,7 +224,7 @@ def test_a_client_whose_program_crashes_is_there_again() -> None:
     # What is not in the cache can't be used without servers, and the last changes have made the folder out of date.
     soon(ONE, f"touch {WWW}/crashed.html && echo written", "written")
     soon(TWO, f"cat {WWW}/crashed.html && echo seen", "seen")
-    time.sleep(15)  # the client commits what it has sent
+    soon(ONE, f"cfs listvol {WWW} | grep --count 'CML entries'", "0")  # it has noted that all is sent
     soon(ONE, f"ls {WWW} >/dev/null && echo there", "there")
     ONE.check_output(f"systemd-run --quiet --unit worker --working-directory {WWW} sleep 1200")
     servers_cables(plugged=False)
