@@ -223,7 +223,7 @@ def test_changes_made_while_cut_off_survive_a_restart_that_asks_to_forget_them()
 def test_a_client_whose_program_crashes_is_there_again() -> None:
     # What is not in the cache can't be used without servers, and the last changes have made the folder out of date.
     soon(ONE, f"touch {WWW}/crashed.html && echo written", "written")
-    soon(TWO, f"cat {WWW}/crashed.html && echo seen", "seen")
+    soon(TWO, f"test -e {WWW}/crashed.html && echo seen", "seen")
     soon(ONE, f"cfs listvol {WWW} | grep --count 'CML entries'", "0")  # it has noted that all is sent
     soon(ONE, f"ls {WWW} >/dev/null && echo there", "there")
     ONE.check_output(f"systemd-run --quiet --unit worker --working-directory {WWW} sleep 1200")
@@ -285,7 +285,7 @@ def test_verify_passes_and_fails_with_the_server_that_is_away() -> None:
     assert halved.returncode, halved.stdout
     assert "File servers that don't answer: coda2.coda.test." in " ".join(halved.stdout.split()), halved.stdout
     soon(ONE, f"touch {WWW}/served-again && echo written", "written")
-    soon(TWO, f"cat {WWW}/served-again && echo seen", "seen", 240)
+    soon(TWO, f"test -e {WWW}/served-again && echo seen", "seen", 240)
 
 
 def test_what_is_hoarded_is_read_while_no_server_answers() -> None:
