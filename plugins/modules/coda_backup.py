@@ -36,7 +36,8 @@ options:
     description:
       - How many incremental archives of a volume follow a full one, each with all that has changed since that.
       - With V(0), every archive is a full one. Else the dump of a full one stays beside it, as large again.
-      - An archive is a full one as well where the server does not know the last full one any more, or is another one.
+      - An archive is a full one as well where the server does not know the last full one any more, or is another one, or
+        where the dump that stayed beside that is damaged.
     type: int
     default: 0
 attributes:
@@ -240,7 +241,7 @@ def merge(module: AnsibleModule, old: Path, dump: Path, merged: Path) -> None:
 
 def take(module: AnsibleModule, server: str, frozen: str, dump: Path, begin: Path | None) -> Header:
     """Dump what is frozen, only what has changed since the base `begin` where the server knows that very one."""
-    old = read_header(begin) if begin else None
+    old = read_header(begin) if begin and ends_whole(begin) else None
     for options in (["-i", "1"], []) if old else ([],):
         run_or_raise(module, "volutil", "-h", server, "dump", *options, frozen, str(dump))
         found = read_header(dump) if dump.exists() and ends_whole(dump) else None
