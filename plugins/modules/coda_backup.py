@@ -36,8 +36,8 @@ options:
     description:
       - How many incremental archives of a volume follow a full one, each with all that has changed since that.
       - With V(0), every archive is a full one. Else the dump of a full one stays beside it, as large again.
-      - An archive is a full one as well where the server does not know the last full one any more, or is another one, or
-        where the dump that stayed beside that is damaged.
+      - An archive is a full one as well where the server does not know the last full one any more, or is another one,
+        or where the dump that stayed beside that is damaged.
     type: int
     default: 0
 attributes:
