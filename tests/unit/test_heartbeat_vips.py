@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from programs import load
 
-vips = load("heartbeat", "heartbeat-vips")
+vips = load("roles/heartbeat/files/heartbeat-vips")
 
 MAC = bytes.fromhex("0242c6121e0b")
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from programs import load
 
-resync = load("lvs_director", "ipvs-resync")
+resync = load("roles/lvs_director/files/ipvs-resync")
 
 TABLE = """IP Virtual Server version 1.2.1 (size=4096)
 Prot LocalAddress:Port Scheduler Flags
