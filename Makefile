@@ -13,7 +13,7 @@ help: ## this list
 
 .PHONY: demo down lab
 demo: ## a cluster in the lab, and how it survives its director's end
-	tests/with-lab lab/demo
+	tests/with-lab --again lab/demo
 
 lab: ## a Docker engine whose kernel has IPVS and Coda; `lab/lab env` tells how to reach it
 	lab/lab up

@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import signal
 import subprocess
 import sys
 import tarfile
@@ -279,14 +280,36 @@ def kept(name: str) -> dict[str, Any]:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
+class Rounds:
+    """Counts the rounds of a benchmark, so that it can say which ones are lost when it is ended, or fails, in one."""
+
+    lost = ""
+
+    @classmethod
+    def of(cls, what: str, count: int) -> Iterator[int]:
+        """Yield 0, 1, … count - 1, and know meanwhile which ones are not over."""
+        for number in range(count):
+            rest = f"round {count}" if number + 1 == count else f"rounds {number + 1} to {count}"
+            cls.lost = f"{rest} of {what}"
+            yield number
+        cls.lost = ""
+
+
 def start(main: Callable[[], None]) -> None:
-    """Run a program's main function; what goes wrong is one sentence and exit code 1."""
+    """Run a program's main function; what goes wrong is one sentence and exit code 1.
+
+    `lab watch` ends a program whose lab has gone, by SIGTERM.
+    """
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit("ended"))
     try:
         main()
     except HarnessError as error:
         sys.exit(f"{Path(sys.argv[0]).name}: {error}")
     except KeyboardInterrupt:
         sys.exit("interrupted; the cluster is left as it is")
+    finally:
+        if Rounds.lost:
+            print(f"{Path(sys.argv[0]).name}: lost, and not measured: {Rounds.lost}", file=sys.stderr, flush=True)
 
 
 def quickstart(**extra_vars: Any) -> Cluster:

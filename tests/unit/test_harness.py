@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import Attempt, HarnessError, is_full, longest_outage, recap
+from harness import Attempt, HarnessError, Rounds, is_full, longest_outage, recap
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,9 @@ def test_a_recap_is_read() -> None:
 )
 def test_a_table_is_full_when_every_real_server_takes_connections(table: str, full: bool) -> None:
     assert is_full(table, real_servers=2) is full
+
+
+def test_rounds_that_were_not_finished_are_lost() -> None:
+    lost = [Rounds.lost for _ in Rounds.of("cuts", 3)]
+    assert lost == ["rounds 1 to 3 of cuts", "rounds 2 to 3 of cuts", "round 3 of cuts"]
+    assert Rounds.lost == ""
