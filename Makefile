@@ -21,7 +21,7 @@ lab: ## a Docker engine whose kernel has IPVS and Coda; `lab/lab env` tells how 
 down: ## end every lab of this machine
 	lab/lab down --all
 
-.PHONY: test lint unit sanity molecule
+.PHONY: test lint unit sanity molecule gone native
 test: ## everything that CI runs
 	@$(RUN)
 
@@ -34,7 +34,13 @@ unit: ## pytest and hypothesis
 sanity: ## ansible-test sanity
 	@$(RUN) sanity
 
-molecule: ## SCENARIO=name: that scenario; else all, in two labs
+gone: ## what a command is told when its lab dies under it
+	@$(RUN) gone
+
+native: ## SCENARIO=name (ipvs): make demo and that scenario on a machine's own engine, which is the lab's guest
+	tests/native $(SCENARIO)
+
+molecule: ## SCENARIO=name: that scenario; else all, in up to three labs
 	@$(RUN) $(if $(SCENARIO),--scenario $(SCENARIO),molecule)
 
 .PHONY: bench-coda bench-coda-survival bench-failover bench-interrupted bench-ipvs bench-second-run

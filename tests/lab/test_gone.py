@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NAME = "gone"
 RECORD = Path("/run/codalvs-lab", NAME, "lab.json")
 ENVIRONMENT = {**os.environ, "LAB_NAME": NAME, "LAB_MEMORY_MB": "1024"}
-FOREVER = 200  # s that a command would take if nobody ended it
+FOREVER = 400  # s that a command would take if nobody ended it
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -41,7 +41,7 @@ def test_a_second_lab_is_never_hidden(code: int, log: str, result: tuple[str, st
 
 def test_steps_are_timed_as_the_log_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tests, "LOGS", tmp_path)
-    now = iter([0.0, 1.0, 5.0, 5.5, 9.0])
+    now = iter([0.0, 1.0, 5.0, 5.5, 9.0, 9.5])
     monkeypatch.setattr(tests.time, "monotonic", lambda: next(now))
     stage = tests.Stage("molecule-x", "molecule", "3.11", "true")
     steps = tests.Steps(stage)
@@ -51,6 +51,7 @@ def test_steps_are_timed_as_the_log_grows(tmp_path: Path, monkeypatch: pytest.Mo
             "INFO     \x1b[32mx\x1b[0m ➜ \x1b[33mcreate\x1b[0m: \x1b[36mExecuting\x1b[0m\n",
             "INFO     x ➜ create: Executed: Successful\nINFO  x ➜ converge: Exec",
             "uting\nINFO  x ➜ converge: Executed: Failed\n",
+            "x ➜ converge: Executed: Failed\n",  # the summary
         ):
             log.write(text)
             log.flush()
