@@ -62,6 +62,6 @@ def test_a_table_is_full_when_every_real_server_takes_connections(table: str, fu
 
 
 def test_rounds_that_were_not_finished_are_lost() -> None:
-    lost = [Rounds.lost for _ in Rounds.of("cuts", 3)]
-    assert lost == ["rounds 1 to 3 of cuts", "rounds 2 to 3 of cuts", "round 3 of cuts"]
+    lost = [(number, Rounds.lost) for number in Rounds.of("cuts", 3)]
+    assert lost == [(0, "rounds 1 to 3 of cuts"), (1, "rounds 2 to 3 of cuts"), (2, "round 3 of cuts")]
     assert Rounds.lost == ""
