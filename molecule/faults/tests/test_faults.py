@@ -9,112 +9,30 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 
 import pytest
-from harness import ROOT, Attempt, HarnessError, longest_outage, quickstart, run, wait_for
-
-CLUSTER = quickstart()
-DIRECTORS = CLUSTER.group("directors")
-REAL_SERVERS = CLUSTER.group("real_servers")
-PUBLIC, DEDICATED = CLUSTER.variables(DIRECTORS[0])["ha_interfaces"]
-DEADTIME = 3.0  # s, of the default profile
-TAKEN_OVER = 6.0  # s in which clients are served again, whatever has happened to a director
-LIMIT = 0.9  # s that an answer may take: machines that share a processor with other tests are slow at times
-STILL = 3.0  # s of undisturbed requests that prove a service
-WHOLE = 120.0  # s in which the cluster is whole again: a restarted Heartbeat waits for 30 s, and then for the other one
-
-
-def shell(host: str, command: str, check: bool = True) -> str:
-    """Run a shell command on a machine; return what it printed."""
-    if check:
-        return run("docker", "exec", host, "sh", "-c", command)
-    done = subprocess.run(["docker", "exec", host, "sh", "-c", command], capture_output=True, text=True, check=False)
-    return done.stdout
-
-
-def other(director: str) -> str:
-    """Return the other director."""
-    return next(name for name in DIRECTORS if name != director)
-
-
-def fit(director: str) -> bool:
-    """Return whether a director sees both as active, balances to all real servers, and exchanges connections."""
-    asked = [f"cl_status nodestatus {name}" for name in DIRECTORS]
-    asked += [
-        "cl_status rscstatus",
-        "ipvsadm --save --numeric | grep -c ' -w 1$'",
-        "ipvsadm --list --daemon | grep -c sync",
-    ]
-    *states, held, real_servers, daemons = (shell(director, "; ".join(asked), check=False).split() + [""] * 5)[:5]
-    return (
-        states == ["active"] * 2 and held != "transition" and (real_servers, daemons) == (str(len(REAL_SERVERS)), "2")
-    )
-
-
-def wait_one_holder(expected: str | None = None, seconds: float = 30.0) -> str:
-    """Wait until exactly one director holds the VIP, and the expected one; return it."""
-    what = f"the VIP is on {expected or 'one director'} alone"
-    wait_for(what, lambda: CLUSTER.holders() == [expected] if expected else len(CLUSTER.holders()) == 1, seconds)
-    return CLUSTER.holders()[0]
-
-
-def wait_whole() -> str:
-    """Wait until both directors are fit and one of them holds the VIP; return it."""
-    wait_for("both directors are fit", lambda: all(fit(name) for name in DIRECTORS), WHOLE)
-    return wait_one_holder()
-
-
-@dataclass
-class Seen:
-    """What the client has seen during a fault."""
-
-    attempts: list[Attempt]
-
-    @property
-    def outage(self) -> float:
-        return longest_outage(self.attempts)
-
-
-@contextmanager
-def watched(seconds: float) -> Iterator[Seen]:
-    """Let the client ask for so many seconds; what is inside happens after one of them. Ends when both have ended."""
-    seen = Seen([])
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        asking = pool.submit(lambda: list(CLUSTER.poll(seconds, limit=LIMIT)))
-        time.sleep(1)
-        yield seen
-        seen.attempts = asking.result()
-    lost = sum(not attempt.ok for attempt in seen.attempts)
-    print(f"outage {seen.outage:.2f} s, {lost} of {len(seen.attempts)} requests lost")
-
-
-def assert_served(by: list[str] = REAL_SERVERS) -> None:
-    """Assert that the real servers answer each request of some seconds."""
-    attempts = list(CLUSTER.poll(STILL, limit=LIMIT))
-    assert [attempt for attempt in attempts if not attempt.ok] == []
-    assert {attempt.body.split()[-1] for attempt in attempts} == set(by)
-
-
-@pytest.fixture
-def active() -> str:
-    """Return the director that holds the VIP of a whole cluster."""
-    return wait_whole()
-
-
-@contextmanager
-def links_cut(director: str, *names: str) -> Iterator[None]:
-    """Cut links of a director, and mend them at the end."""
-    shell(director, " && ".join(f"ip link set {name} down" for name in names))
-    try:
-        yield
-    finally:
-        shell(director, " && ".join(f"ip link set {name} up" for name in names))
+from faults import (
+    CLUSTER,
+    DEADTIME,
+    DEDICATED,
+    DIRECTORS,
+    PUBLIC,
+    REAL_SERVERS,
+    TAKEN_OVER,
+    WHOLE,
+    assert_served,
+    fit,
+    links_cut,
+    other,
+    shell,
+    wait_one_holder,
+    wait_whole,
+    watched,
+)
+from harness import ROOT, HarnessError, longest_outage, run, wait_for
 
 
 def test_a_director_loses_power_and_comes_back(active):
@@ -339,17 +257,3 @@ def test_a_resource_that_does_not_stop_reboots_nobody(active):
     assert seen.outage < TAKEN_OVER
     wait_whole()
     assert_served()
-
-
-def test_a_preferred_director_takes_its_addresses_back_and_no_connection_notices(active):
-    """auto_failback, the last test, for it leaves that set; the connections begin while the preferred one is away."""
-    quickstart(heartbeat_auto_failback=True).playbook("codalvs.ha.site")
-    preferred = DIRECTORS[0]
-    CLUSTER.cut_power(preferred)
-    wait_one_holder(other(preferred))
-    with CLUSTER.connections(each=10, seconds=90) as kept, watched(85) as seen:
-        CLUSTER.power_on(preferred)
-        wait_one_holder(preferred, 80)
-    assert seen.outage == 0
-    assert all(count["survived"] == 10 for count in kept.counts.values()), kept
-    assert wait_whole() == preferred

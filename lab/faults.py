@@ -1,0 +1,106 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tables of faults share: the quickstart cluster, what makes it whole, and a client that watches."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from harness import Attempt, longest_outage, quickstart, run, wait_for
+
+CLUSTER = quickstart()
+DIRECTORS = CLUSTER.group("directors")
+REAL_SERVERS = CLUSTER.group("real_servers")
+PUBLIC, DEDICATED = CLUSTER.variables(DIRECTORS[0])["ha_interfaces"]
+DEADTIME = 3.0  # s, of the default profile
+TAKEN_OVER = 6.0  # s in which clients are served again, whatever has happened to a director
+LIMIT = 0.9  # s that an answer may take: machines that share a processor with other tests are slow at times
+STILL = 3.0  # s of undisturbed requests that prove a service
+WHOLE = 120.0  # s in which the cluster is whole again: a restarted Heartbeat waits for 30 s, and then for the other one
+
+
+def shell(host: str, command: str, check: bool = True) -> str:
+    """Run a shell command on a machine; return what it printed."""
+    if check:
+        return run("docker", "exec", host, "sh", "-c", command)
+    done = subprocess.run(["docker", "exec", host, "sh", "-c", command], capture_output=True, text=True, check=False)
+    return done.stdout
+
+
+def other(director: str) -> str:
+    """Return the other director."""
+    return next(name for name in DIRECTORS if name != director)
+
+
+def fit(director: str) -> bool:
+    """Return whether a director sees both as active, balances to all real servers, and exchanges connections."""
+    asked = [f"cl_status nodestatus {name}" for name in DIRECTORS]
+    asked += [
+        "cl_status rscstatus",
+        "ipvsadm --save --numeric | grep -c ' -w 1$'",
+        "ipvsadm --list --daemon | grep -c sync",
+    ]
+    *states, held, real_servers, daemons = (shell(director, "; ".join(asked), check=False).split() + [""] * 5)[:5]
+    return (
+        states == ["active"] * 2 and held != "transition" and (real_servers, daemons) == (str(len(REAL_SERVERS)), "2")
+    )
+
+
+def wait_one_holder(expected: str | None = None, seconds: float = 30.0) -> str:
+    """Wait until exactly one director holds the VIP, and the expected one; return it."""
+    what = f"the VIP is on {expected or 'one director'} alone"
+    wait_for(what, lambda: CLUSTER.holders() == [expected] if expected else len(CLUSTER.holders()) == 1, seconds)
+    return CLUSTER.holders()[0]
+
+
+def wait_whole() -> str:
+    """Wait until both directors are fit and one of them holds the VIP; return it."""
+    wait_for("both directors are fit", lambda: all(fit(name) for name in DIRECTORS), WHOLE)
+    return wait_one_holder()
+
+
+@dataclass
+class Seen:
+    """What the client has seen during a fault."""
+
+    attempts: list[Attempt]
+
+    @property
+    def outage(self) -> float:
+        return longest_outage(self.attempts)
+
+
+@contextmanager
+def watched(seconds: float) -> Iterator[Seen]:
+    """Let the client ask for so many seconds; what is inside happens after one of them. Ends when both have ended."""
+    seen = Seen([])
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        asking = pool.submit(lambda: list(CLUSTER.poll(seconds, limit=LIMIT)))
+        time.sleep(1)
+        yield seen
+        seen.attempts = asking.result()
+    lost = sum(not attempt.ok for attempt in seen.attempts)
+    print(f"outage {seen.outage:.2f} s, {lost} of {len(seen.attempts)} requests lost")
+
+
+def assert_served(by: list[str] = REAL_SERVERS) -> None:
+    """Assert that the real servers answer each request of some seconds."""
+    attempts = list(CLUSTER.poll(STILL, limit=LIMIT))
+    assert [attempt for attempt in attempts if not attempt.ok] == []
+    assert {attempt.body.split()[-1] for attempt in attempts} == set(by)
+
+
+@contextmanager
+def links_cut(director: str, *names: str) -> Iterator[None]:
+    """Cut links of a director, and mend them at the end."""
+    shell(director, " && ".join(f"ip link set {name} down" for name in names))
+    try:
+        yield
+    finally:
+        shell(director, " && ".join(f"ip link set {name} up" for name in names))

@@ -1,0 +1,15 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What each test of the fault table begins with."""
+
+from __future__ import annotations
+
+import pytest
+from faults import wait_whole
+
+
+@pytest.fixture
+def active() -> str:
+    """Return the director that holds the VIP of a whole cluster."""
+    return wait_whole()

@@ -1,0 +1,248 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults that are none, or not the director's: what heartbeat-vips must not make worse.
+
+After each, one director holds the VIP, the neighbours send to that one, and no request fails.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+
+import pytest
+from faults import (
+    CLUSTER,
+    DEDICATED,
+    DIRECTORS,
+    PUBLIC,
+    REAL_SERVERS,
+    assert_served,
+    links_cut,
+    other,
+    shell,
+    wait_one_holder,
+    wait_whole,
+    watched,
+)
+from harness import ROOT, run, wait_for
+
+CLIENT = CLUSTER.group("clients")[0]
+NEIGHBOURS = [CLIENT, *REAL_SERVERS]
+HICCUP = 0.5  # s that a hiccup may cost beyond its own length: 0.3, and what the lab's one processor adds
+FORGER = """
+import socket, struct, sys, time
+link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+link.bind(("eth0", 0))
+own = link.getsockname()[4]
+vip, director, other = sys.argv[1], bytes.fromhex(sys.argv[2].replace(":", "")), sys.argv[3]
+seconds, pause = map(float, sys.argv[4:])
+def frame(to, by, operation, mac, sender, about, target):
+    return (to + by + struct.pack("!HHHBBH", 0x806, 1, 0x800, 6, 4, operation) + mac + socket.inet_aton(sender)
+            + about + socket.inet_aton(target))
+end = time.monotonic() + seconds
+while time.monotonic() < end:
+    for mac in (own, bytes.fromhex("020000000666")):
+        link.send(frame(director, own, 2, mac, vip, director, vip))
+        link.send(frame(director, own, 2, mac, other, director, vip))
+    time.sleep(pause)
+"""
+
+
+def mac(host: str) -> str:
+    """Return the MAC of a host on the public network."""
+    return shell(host, f"cat /sys/class/net/{PUBLIC}/address").strip()
+
+
+def guest(command: str) -> str:
+    """Run a command where the machines' engine runs, which has the other ends of their cables."""
+    return run(str(ROOT / "lab" / "lab"), "exec", "sh", "-c", command)
+
+
+def port(host: str) -> str:
+    """Return the name of the other end of a host's public cable."""
+    index = shell(host, f"cat /sys/class/net/{PUBLIC}/iflink").strip()
+    return guest(f"grep -lx {index} /sys/class/net/*/ifindex | cut -d / -f 5").strip()
+
+
+def moves(since: float) -> list[str]:
+    """Return what heartbeat-vips on both directors has taken or given up since then (s since the epoch)."""
+    words = f"journalctl -u heartbeat-vips --since @{int(since)} -o cat | grep -E ': (took|gave up) [0-9a-f]'"
+    return [line for name in DIRECTORS for line in shell(name, words, check=False).splitlines()]
+
+
+def assert_neighbours_know(holder: str) -> None:
+    """Assert that who knows the VIP sends to its holder."""
+    own = mac(holder)
+    entries = {name: shell(name, f"ip neigh show {CLUSTER.vip} dev eth0").split() for name in NEIGHBOURS}
+    assert {words[words.index("lladdr") + 1] for words in entries.values() if "lladdr" in words} <= {own}
+
+
+def forget_trust() -> None:
+    """Let heartbeat-vips begin anew: after a wrong trial it tries nothing for a minute."""
+    for name in DIRECTORS:
+        shell(name, "systemctl restart heartbeat-vips")
+    for name in DIRECTORS:
+        wait_for(
+            "the directors hear each other",
+            lambda name=name: '"reports": true' in shell(name, "heartbeat-vips status", check=False),
+        )
+    time.sleep(1)
+
+
+def silence(director: str, seconds: float, percent: int = 100, links: tuple[str, ...] = (PUBLIC, DEDICATED)) -> None:
+    """Lose packets that a director sends on its links, for so long; its kernel neither asks nor answers then."""
+    add = "; ".join(f"tc qdisc add dev {name} root netem loss {percent}%" for name in links)
+    end = "; ".join(f"tc qdisc del dev {name} root" for name in links)
+    shell(director, f"{add}; sleep {seconds}; {end}")
+
+
+@pytest.mark.parametrize("seconds", [0.4, 1.0, 1.8])
+def test_all_links_of_the_active_director_are_silent_for_a_moment(active, seconds):
+    """Shorter than the deadtime: a trial that is undone at once, and tells the neighbours."""
+    forget_trust()
+    with watched(seconds + 8) as seen:
+        silence(active, seconds)
+    assert CLUSTER.holders() == [active]
+    assert_neighbours_know(active)
+    assert seen.outage < seconds + HICCUP
+    assert wait_whole() == active
+    assert_served()
+
+
+def test_one_network_loses_a_third_of_its_packets(active):
+    """The other network is down, so that one has to do; nothing moves, and nobody is misled."""
+    forget_trust()
+    began = time.time()
+    with links_cut(active, DEDICATED):
+        silence(active, 60, 30, (PUBLIC,))
+    assert len(moves(began)) <= 2, "one wrong trial at most"
+    wait_one_holder(active)
+    assert_neighbours_know(active)
+    assert wait_whole() == active
+    assert_served()
+
+
+def test_the_public_network_splits_and_the_gateway_is_with_the_active_director(active):
+    """The standby and a real server are on the other side: who serves the clients goes on."""
+    forget_trust()
+    away = [port(other(active)), port(REAL_SERVERS[1])]
+    bridge = guest(f"basename $(readlink /sys/class/net/{away[0]}/master)").strip()
+    began = time.time()
+    guest("ip link add split type bridge && ip link set split up")
+    try:
+        guest(" && ".join(f"ip link set {name} master split" for name in away))
+        time.sleep(40)
+        assert CLUSTER.holders() == [active]
+        assert moves(began) == []
+    finally:
+        guest(" && ".join(f"ip link set {name} master {bridge}" for name in away) + " && ip link del split")
+    assert_neighbours_know(active)
+    assert wait_whole() == active
+    assert_served()
+
+
+def test_the_directors_cannot_ask_each_other(active):
+    """A private VLAN: both reach everybody else, so there is nothing to move."""
+    forget_trust()
+    ports = [port(name) for name in DIRECTORS]
+    began = time.time()
+    try:
+        guest(" && ".join(f"bridge link set dev {name} isolated on" for name in ports))
+        with watched(30) as seen:
+            pass
+    finally:
+        guest(" && ".join(f"bridge link set dev {name} isolated off" for name in ports))
+    assert moves(began) == []
+    assert seen.outage == 0
+    assert wait_whole() == active
+
+
+def test_the_active_directors_kernel_stops_answering(active):
+    """arp_ignore=8: its heartbeats go on, so the trial is over within a second, and is not repeated."""
+    forget_trust()
+    began = time.time()
+    shell(active, "sysctl --quiet --write net.ipv4.conf.all.arp_ignore=8")
+    try:
+        time.sleep(10)
+        assert CLUSTER.holders() == [active]
+        assert len(moves(began)) <= 2, "one trial"
+    finally:
+        shell(active, "sysctl --quiet --write net.ipv4.conf.all.arp_ignore=0")
+    time.sleep(3)
+    assert_neighbours_know(active)
+    assert wait_whole() == active
+    assert_served()
+
+
+def test_the_address_is_deleted(active):
+    with watched(8) as seen:
+        shell(active, f"ip address del {CLUSTER.vip}/24 dev {PUBLIC}")
+    assert seen.outage < 2.5
+    assert CLUSTER.holders() == [active]
+    assert_served()
+
+
+def test_the_address_is_deleted_from_the_only_director_that_is_left(active):
+    CLUSTER.cut_power(other(active))
+    try:
+        wait_for("it is missed", lambda: "dead" in shell(active, f"cl_status nodestatus {other(active)}", check=False))
+        with watched(8) as seen:
+            shell(active, f"ip address del {CLUSTER.vip}/24 dev {PUBLIC}")
+        assert seen.outage < 2.5
+        assert_served()
+    finally:
+        CLUSTER.power_on(other(active))
+    assert wait_whole() == active
+
+
+def test_a_link_goes_away_and_comes_back(active):
+    """The dedicated network's interface of the standby is taken out of the machine, as a card is."""
+    heir = other(active)
+    address = shell(heir, f"ip -brief address show {DEDICATED}").split()[2]
+    process = run("docker", "inspect", "--format", "{{.State.Pid}}", heir).strip()
+    with watched(20) as seen:
+        guest(f"nsenter --target {process} --net ip link set {DEDICATED} netns 1 name gone")
+        time.sleep(5)
+        assert '"eth1": false' in shell(heir, "heartbeat-vips status")
+        guest(f"ip link set gone netns {process} name {DEDICATED}")
+        shell(heir, f"ip address add {address} dev {DEDICATED} && ip link set {DEDICATED} up")
+        wait_for("it is heard again", lambda: '"eth1": true' in shell(heir, "heartbeat-vips status"), 10)
+    assert seen.outage == 0
+    with watched(12) as seen:
+        CLUSTER.cut_power(active)
+    assert seen.outage < 6
+    CLUSTER.power_on(active)
+    assert wait_whole() == heir
+
+
+@pytest.mark.parametrize(("seconds", "pause"), [(15, 0.5), (5, 0)], ids=["forged answers", "a flood of them"])
+def test_somebody_lies_about_who_has_the_address(active, seconds, pause):
+    """Neither director believes it, and neither is kept busy."""
+    forget_trust()
+    began = time.time()
+    for name in DIRECTORS:
+        own = CLUSTER.variables(other(name))["ha_interfaces"][PUBLIC].split("/")[0]
+        forge = ["timeout", "60", "python3", "-c", FORGER, CLUSTER.vip, mac(name), own, str(seconds), str(pause)]
+        shell(CLIENT, shlex.join(forge))
+    assert moves(began) == []
+    memory = shell(active, "systemctl show --property MemoryCurrent --value heartbeat-vips").strip()
+    assert not memory.isdigit() or int(memory) < 64 << 20
+    assert wait_whole() == active
+    assert_served()
+
+
+def test_power_is_cut_during_a_trial(active):
+    """The trial was right after all."""
+    forget_trust()
+    with watched(12) as seen:
+        for name in (PUBLIC, DEDICATED):
+            shell(active, f"tc qdisc add dev {name} root netem loss 100%")
+        time.sleep(0.8)
+        CLUSTER.cut_power(active)
+    assert seen.outage < 6
+    wait_one_holder(other(active))
+    CLUSTER.power_on(active)
+    assert wait_whole() == other(active)
+    assert_neighbours_know(other(active))

@@ -1,0 +1,23 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""auto_failback, in the last file, for it leaves that set."""
+
+from __future__ import annotations
+
+from faults import CLUSTER, DIRECTORS, other, wait_one_holder, wait_whole, watched
+from harness import quickstart
+
+
+def test_a_preferred_director_takes_its_addresses_back_and_no_connection_notices(active):
+    """The connections begin while the preferred one is away."""
+    quickstart(heartbeat_auto_failback=True).playbook("codalvs.ha.site")
+    preferred = DIRECTORS[0]
+    CLUSTER.cut_power(preferred)
+    wait_one_holder(other(preferred))
+    with CLUSTER.connections(each=10, seconds=90) as kept, watched(85) as seen:
+        CLUSTER.power_on(preferred)
+        wait_one_holder(preferred, 80)
+    assert seen.outage == 0
+    assert all(count["survived"] == 10 for count in kept.counts.values()), kept
+    assert wait_whole() == preferred
