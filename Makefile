@@ -43,12 +43,15 @@ native: ## SCENARIO=name (ipvs): make demo and that scenario on a machine's own 
 molecule: ## SCENARIO=name: that scenario; else all, in two labs
 	@$(RUN) $(if $(SCENARIO),--scenario $(SCENARIO),molecule)
 
-.PHONY: bench-coda bench-coda-survival bench-failover bench-interrupted bench-ipvs bench-second-run
+.PHONY: chaos bench-coda bench-coda-survival bench-failover bench-interrupted bench-ipvs bench-second-run
 bench-coda: ## the monograph's file tests on Coda, NFS and a local disk
 	tests/with-lab benchmarks/coda_files
 
 bench-coda-survival: ## what becomes of changes on a Coda client when cables are pulled and machines die (1 h)
 	tests/with-lab benchmarks/coda_survival
+
+chaos: ## MINUTES=60 SEED=n: random faults, alone and in pairs, until one leaves the cluster not whole
+	tests/with-lab benchmarks/chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 bench-failover: ## what clients see when a director loses power, here and with keepalived and Pacemaker (2 h)
 	tests/with-lab benchmarks/failover

@@ -104,3 +104,25 @@ def links_cut(director: str, *names: str) -> Iterator[None]:
         yield
     finally:
         shell(director, " && ".join(f"ip link set {name} up" for name in names))
+
+
+def mac(host: str) -> str:
+    """Return the MAC of a host on the public network."""
+    return shell(host, f"cat /sys/class/net/{PUBLIC}/address").strip()
+
+
+def misled(holder: str) -> list[str]:
+    """Return the neighbours that would send what is for the VIP to somebody else than its holder."""
+    own, found = mac(holder), []
+    for name in (*CLUSTER.group("clients"), *REAL_SERVERS):
+        words = shell(name, f"ip neigh show {CLUSTER.vip} dev {PUBLIC}").split()
+        if "lladdr" in words and words[words.index("lladdr") + 1] != own:
+            found.append(name)
+    return found
+
+
+def silence(director: str, seconds: float, percent: int = 100, links: tuple[str, ...] = (PUBLIC, DEDICATED)) -> None:
+    """Lose packets that a director sends on its links, for so long; its kernel neither asks nor answers then."""
+    add = "; ".join(f"tc qdisc add dev {name} root netem loss {percent}%" for name in links)
+    end = "; ".join(f"tc qdisc del dev {name} root" for name in links)
+    shell(director, f"{add}; sleep {seconds}; {end}")
