@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import struct
 from ipaddress import ip_address
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -59,7 +60,7 @@ def test_an_address_is_read_as_haresources_has_it(address, prefix, rest):
 @given(st.ip_addresses(v=4), st.binary(min_size=6, max_size=6))
 def test_gratuitous_arp_comes_in_both_forms(address, mac):
     """RFC 5227: sender and target address are the announced one; some hosts heed requests only, some answers only."""
-    frames = vips.frames(str(address), mac)
+    frames = vips.announcements(str(address), mac)
     assert [struct.unpack_from("!H", frame, 20)[0] for frame in frames] == [1, 2]
     for frame in frames:
         assert len(frame) == 42
@@ -70,22 +71,13 @@ def test_gratuitous_arp_comes_in_both_forms(address, mac):
 @given(st.ip_addresses(v=6), st.binary(min_size=6, max_size=6))
 def test_neighbours_are_told_with_a_right_checksum(address, mac):
     """RFC 4861, 4.4 and 7.2.6: hop limit 255, to all nodes, override; RFC 4443, 2.3 for the checksum."""
-    (frame,) = vips.frames(str(address), mac)
+    (frame,) = vips.announcements(str(address), mac)
     header, body = frame[14:54], frame[54:]
     assert frame[:6] == bytes.fromhex("333300000001")
     assert header[7] == 255
     assert ip_address(header[24:40]) == ip_address("ff02::1")
     assert (body[0], body[4], body[8:24], body[26:32]) == (136, 0x20, address.packed, mac)
     assert vips.checksum(header[8:40] + struct.pack("!II", len(body), 58) + body) == 0
-
-
-@given(st.ip_addresses(v=4), st.ip_addresses(v=4), st.binary(min_size=6, max_size=6))
-def test_an_answer_to_a_question_is_heard(own, other, mac):
-    """RFC 826: sender and target change places; anything else, such as gratuitous ARP, is no answer."""
-    reply = vips.arp(2, mac, str(other), str(own), to=MAC, about=MAC)
-    assert vips.answer(reply + bytes(18), MAC) == (str(other), mac)  # Ethernet pads a frame to 60 bytes
-    for frame in (b"", reply[:41], vips.arp(1, mac, str(other), str(own)), *vips.frames(str(other), mac)):
-        assert vips.answer(frame, MAC) is None
 
 
 @pytest.mark.parametrize(("text", "expected"), [("3", 3), ("1.5", 1.5), ("500ms", 0.5), ("250000us", 0.25), ("0", 0)])
@@ -104,346 +96,736 @@ def test_what_heartbeat_believes_to_hold(resources, expected):
     assert "".join(vip.address for vip in found if vips.claimed(vip, "dir1", resources)) == expected
 
 
-LINKS = ("eth0", "eth1")
+PEER, OTHER, ALIEN = (bytes.fromhex(f"0242c61200{number:02x}") for number in (1, 2, 3))
 
 
-@given(
-    st.lists(st.sampled_from(["ask", *(f"{who} {link}" for who in ("peer", "witness") for link in LINKS)]), max_size=80)
-)
-def test_silence_means_no_answer_on_any_link_but_one_of_a_witness(events):
-    """One answer on one link, and the other director is alive for QUESTIONS more questions, whatever came before."""
-    silence = vips.Silence(LINKS)
-    unanswered, witnessed = {}, dict.fromkeys(LINKS, False)
-    for event in events:
-        who, _space, link = event.partition(" ")
-        if who == "peer":
-            silence.answered(link)
-            unanswered[link] = 0
-        elif who == "witness":
-            silence.unwitnessed[link] = 0
-            witnessed[link] = True
-        else:
-            for link in LINKS:
-                silence.asked(link)
-                unanswered = {name: count + (name == link) for name, count in unanswered.items()}
-                witnessed[link] &= unanswered.get(link, 0) >= 2  # what a witness has said before the doubt is old
-    silent = min(unanswered.values(), default=0) >= vips.QUESTIONS
-    assert silence.over == (silent and any(witnessed[link] for link in unanswered))
-    lost = [link for link, count in unanswered.items() if count >= vips.LOST and witnessed[link]]
-    assert silence.cut_off() == ([] if silent else lost)
+def advertisement(address, mac, by=b"", solicited=True, to=MAC):
+    """A neighbour advertisement as a kernel answers a solicitation (RFC 4861, 4.4)."""
+    packed = socket.inet_pton(socket.AF_INET6, address)
+    flags = 0x40000000 if solicited else 0x20000000
+    body = struct.pack("!BBHI", 136, 0, 0, flags) + packed + b"\x02\x01" + mac
+    return vips.icmp6(address, "2001:db8::1", body, to, by or mac)
 
 
-class Network:
-    """The other director's kernel, as the links find it: which addresses it answers for."""
-
-    def __init__(self) -> None:
-        self.answering = {"eth0": {"192.0.2.11"}, "eth1": {"198.51.100.11"}}
-        self.asked: list[tuple[str, str]] = []
-
-
-@pytest.fixture
-def network():
-    return Network()
-
-
-@pytest.fixture
-def now(monkeypatch):
-    clock = [100.0]
-    monkeypatch.setattr(vips.time, "monotonic", lambda: clock[0])
-    return clock
+@given(st.ip_addresses(v=4), st.ip_addresses(v=4), st.binary(min_size=6, max_size=6).filter(lambda mac: mac != MAC))
+def test_an_arp_answer_is_heard_and_an_announcement_told_apart(own, other, mac):
+    """RFC 826: sender and target change places. Ethernet pads a frame to 60 bytes."""
+    reply = vips.arp(2, mac, str(other), str(own), to=MAC, about=MAC)
+    assert vips.heard(reply + bytes(18), MAC) == (str(other), mac, True)
+    for frame in vips.announcements(str(other), mac):
+        assert vips.heard(frame, MAC) == (str(other), mac, False)
+    for frame in (b"", reply[:41], reply.replace(MAC, OTHER)):
+        found = vips.heard(frame, MAC)
+        assert found is None or (own == other and not found.answer)
 
 
-@pytest.fixture
-def watcher(monkeypatch, network, now):
-    """A watcher on dir2, whose kernel is a set of addresses and whose network is the fixture's."""
-    here = {"192.0.2.12", "198.51.100.12"}
-    done = []
+@given(st.ip_addresses(v=6), st.binary(min_size=6, max_size=6).filter(lambda mac: mac != MAC))
+def test_an_advertisement_is_heard_and_an_announcement_told_apart(address, mac):
+    """Only one that answers a solicitation has the flag S; it has to come from this link, so with hop limit 255."""
+    assert vips.heard(advertisement(str(address), mac), MAC) == (str(address), mac, True)
+    (frame,) = vips.announcements(str(address), mac)
+    assert vips.heard(frame, MAC) == (str(address), mac, False)
+    routed = bytearray(advertisement(str(address), mac))
+    routed[21] = 254
+    assert vips.heard(bytes(routed), MAC) is None
 
-    def take(wanted):
-        added = [vip for vip in wanted if vip.address not in here]
-        here.update(vip.address for vip in added)
-        done.append(("take", [vip.address for vip in added]))
-        return added, []
 
-    def drop(wanted):
-        dropped = [vip for vip in wanted if vip.address in here]
-        here.difference_update(vip.address for vip in dropped)
-        done.append(("drop", [vip.address for vip in dropped]))
-        return dropped, []
-
-    def ask(link, address, _to=None):
-        network.asked.append((link.interface, address))
-        link.answered.discard(address)
-
-    def answers(link):
-        mine = [address for interface, address in network.asked if interface == link.interface]
-        network.asked = [entry for entry in network.asked if entry[0] != link.interface]
-        for address in mine:
-            mac = b"peer00" if address in network.answering[link.interface] - {"192.0.2.21"} else b"third0"
-            if address in network.answering[link.interface]:
-                link.macs[address] = mac
-                link.answered.add(address)
-                yield address, mac
-
-    monkeypatch.setattr(vips, "take", take)
-    monkeypatch.setattr(vips, "drop", drop)
-    monkeypatch.setattr(vips, "announce", lambda wanted: done.append(("announce", [vip.address for vip in wanted])))
-    monkeypatch.setattr(vips, "own_addresses", lambda: here)
-    monkeypatch.setattr(vips.Link, "ask", ask)
-    monkeypatch.setattr(vips.Link, "answers", answers)
-    monkeypatch.setattr(vips.subprocess, "Popen", lambda command, **_: done.append(("start", command)))
-    found = vips.Watcher(
-        {
-            "node": "dir2",
-            "peer": "dir1",
-            "first": False,
-            "resources": [
-                {"script": "IPaddr2", "arguments": ["192.0.2.30/24/eth0"], "node": "dir1"},
-                {"script": "ldirectord", "arguments": [], "node": "dir1"},
-            ],
-            "links": {"eth0": ["192.0.2.11", "192.0.2.12"], "eth1": ["198.51.100.11", "198.51.100.12"]},
-            "witnesses": {"eth0": ["192.0.2.21"]},
-            "silence": "300ms",
-            "deadtime": "3",
-            "returned": ["true"],
-            "failback": True,
-        }
+@pytest.mark.parametrize("address", ["192.0.2.30", "2001:db8::30"])
+def test_who_speaks_for_another_one_proves_nothing(address):
+    """A proxy, a forger, or the correction of a wrong trial; nor does this host's own voice."""
+    forged = (
+        advertisement(address, PEER, by=ALIEN)
+        if ":" in address
+        else vips.arp(2, PEER, address, "192.0.2.12", to=MAC, about=MAC, by=ALIEN)
     )
-    network.answering["eth0"].add("192.0.2.21")
-    found.heartbeat = HeartbeatSays("none")
-    found.status = "active"
-    found.done, found.here = done, here
-    return found
+    frames = [forged, *vips.announcements(address, PEER, by=ALIEN), *vips.announcements(address, MAC)]
+    assert [vips.heard(frame, MAC) for frame in frames] == [None] * len(frames)
 
 
-class HeartbeatSays:
-    """What Heartbeat believes this node to hold."""
-
-    def __init__(self, resources: str) -> None:
-        self._resources = resources
-
-    def resources(self) -> str:
-        return self._resources
-
-    def close(self) -> None:
-        pass
+@given(st.binary(max_size=128))
+def test_no_frame_is_too_strange(frame):
+    """Anybody may send anything."""
+    for kind in (b"", b"\x08\x06", b"\x86\xdd"):
+        vips.heard(frame[:12] + kind + frame[12:], MAC)
 
 
-def beats(watcher, now, seconds):
-    """Let time pass, with the service's steps in it."""
-    end = now[0] + seconds
-    while now[0] < end:
-        now[0] += 0.06
-        watcher.notice_pause()
-        watcher.again()
-        watcher.beat()
+@given(st.ip_addresses(v=6), st.ip_addresses(v=6), st.booleans())
+def test_a_neighbour_is_solicited(address, own, known):
+    """RFC 4861, 4.3: to the address itself if its MAC is known, else to its group (RFC 4291, 2.7.1)."""
+    frame = vips.neighbour_solicitation(str(address), str(own), MAC, *([PEER] if known else []))
+    header, body = frame[14:54], frame[54:]
+    assert frame[:6] == (PEER if known else b"\x33\x33\xff" + address.packed[-3:])
+    assert header[24:] == (
+        address.packed if known else bytes.fromhex("ff0200000000000000000001ff") + address.packed[-3:]
+    )
+    assert (body[0], body[8:24], body[26:32]) == (135, address.packed, MAC)
+    assert vips.checksum(header[8:40] + struct.pack("!II", len(body), 58) + body) == 0
 
 
-def kinds(watcher):
-    return [what for what, _vips in watcher.done]
+def run_filter(program, frame):
+    """Interpret a classic BPF program (bpf(4)): the bytes of the frame that it lets through."""
+    accumulator, line = 0, 0
+    while True:
+        code, true, false, value = program[line]
+        line += 1
+        if code == 0x06:
+            return value
+        if code == 0x15:
+            line += true if accumulator == value else false
+            continue
+        size, form = {0x20: (4, "!I"), 0x28: (2, "!H"), 0x30: (1, "!B")}[code]
+        if value + size > len(frame):
+            return 0
+        (accumulator,) = struct.unpack_from(form, frame, value)
 
 
-def test_only_the_peers_death_counts(watcher):
-    """Ping nodes and this director itself have a status as well."""
-    for node, status in (("192.0.2.1", "dead"), ("dir2", "dead"), ("dir1", "up"), ("dir1", "init")):
-        watcher.changed(node, status)
-    assert watcher.done == []
+@given(st.sets(st.ip_addresses(), max_size=40), st.ip_addresses(), st.sampled_from([4, 6]))
+def test_the_kernel_passes_on_only_what_concerns_a_known_address(known, stranger, version):
+    """Neither a flood of other packets nor the other director's questions wake the program up."""
+    program = vips.packet_filter([str(address) for address in known], version)
+    assert len(program) < 256  # jumps are a byte, and none is longer than two lines
+    for address in known:
+        text = str(address)
+        frames = [*vips.announcements(text, PEER)]
+        frames.append(advertisement(text, PEER) if ":" in text else vips.arp(2, PEER, text, "192.0.2.12", to=MAC))
+        passed = [run_filter(program, frame) >= len(frame) for frame in frames]
+        assert passed == [address.version == version] * len(frames)
+    if not any(address.packed[-4:] == stranger.packed[-4:] for address in known):
+        assert not any(run_filter(program, frame) for frame in vips.announcements(str(stranger), PEER))
+    question = vips.neighbour_solicitation("2001:db8::30", "2001:db8::1", PEER)
+    assert run_filter(program, question) == run_filter(program, b"\0" * 20) == 0
 
 
-def test_addresses_are_taken_then_announced_again_and_again(watcher, now):
-    """At once, and until ten seconds later, for a switch or a client may not listen yet."""
-    watcher.changed("dir1", "dead")
-    assert watcher.done == [("take", ["192.0.2.30"]), ("announce", ["192.0.2.30"])]
-    for _tenth in range(120):
-        now[0] += 0.1
-        watcher.again()
-    assert kinds(watcher)[2:] == ["announce"] * len(vips.AGAIN)
+def test_routers_are_found_in_the_kernels_tables():
+    """proc(5): addresses in host order there, as printed on x86."""
+    v4 = (
+        "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
+        "eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
+        "eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
+    )
+    assert vips.gateways(v4) == {"eth0": ["192.0.2.1"]}
+    zero = "0" * 32
+    v6 = f"{zero} 00 {zero} 00 20010db8{'0' * 23}1 00000400 00000001 00000000 00000003     eth0\n"
+    assert vips.gateways6(v6 + f"{zero} 00 {zero} 00 {zero} ffffffff 00000001 0 00200200       lo\n") == {
+        "eth0": ["2001:db8::1"]
+    }
 
 
-def test_a_director_that_is_back_is_told_what_it_missed(watcher):
+def test_services_that_take_connections_are_counted():
+    """A service counts once, and only with a real server that has a weight."""
+    table = (
+        "IP Virtual Server version 1.2.1 (size=4096)\n"
+        "Prot LocalAddress:Port Scheduler Flags\n"
+        "  -> RemoteAddress:Port Forward Weight ActiveConn InActConn\n"
+        "TCP  C000021E:0050 wlc\n"
+        "  -> C0000215:0050      Route   1      0          0\n"
+        "  -> C0000216:0050      Route   2      0          0\n"
+        "UDP  C000021E:0035 wlc\n"
+        "  -> C0000215:0035      Route   0      0          0\n"
+        "FWM  00000001 wlc\n"
+    )
+    assert vips.serving(table) == 1
+
+
+# --- what a director decides
+
+
+FILE = {
+    "resources": [
+        {"script": "IPaddr2", "arguments": ["192.0.2.30/24/eth0"], "node": "dir1"},
+        {"script": "ldirectord", "arguments": [], "node": "dir1"},
+    ],
+    "links": {"eth0": ["192.0.2.11", "192.0.2.12"], "eth1": ["198.51.100.11", "198.51.100.12"]},
+    "witnesses": {"eth0": ["192.0.2.21"]},
+    "silence": "300ms",
+    "deadtime": "3",
+    "returned": ["true"],
+    "failback": False,
+}
+VIP, ROUTER, WITNESS = "192.0.2.30", "192.0.2.1", "192.0.2.21"
+WHOLE = {"eth0": {"192.0.2.11", "192.0.2.12", WITNESS, ROUTER}, "eth1": {"198.51.100.11", "198.51.100.12"}}
+GONE = {"eth0": {WITNESS, ROUTER}, "eth1": set()}
+
+
+class Bench:
+    """One director's Judge, and a world around it in which time passes in steps of 10 ms."""
+
+    def __init__(self, node="dir2", holds=False, **changes):
+        number = int(node[-1])
+        self.peer = f"dir{3 - number}"
+        data = FILE | {"node": node, "peer": self.peer, "first": number == 1} | changes
+        self.settings = vips.Settings.read(data)
+        self.now = 100.0
+        self.judge = vips.Judge(self.settings, self.now)
+        self.here = {f"192.0.2.1{number}", f"198.51.100.1{number}"} | ({VIP} if holds else set())
+        self.judge.gateways = {"eth0": [ROUTER]}
+        self.answering = {name: set(addresses) for name, addresses in WHOLE.items()}
+        self.there = set() if holds else {VIP}  # virtual addresses that the other director's kernel answers for
+        self.refused = set()
+        self.beating = "active"  # what Heartbeat says of the other director; nothing if empty
+        self.resources = "all" if holds else "none"
+        claims = "none" if holds else "all"
+        self.report = vips.Report(held=tuple(self.there), claims=claims)  # None: an older program, which tells nothing
+        self.asked = {"eth0": [], "eth1": []}
+        self.log = []
+        self.told = []
+        self.judge.kernel(self.here, self.now)
+        self.judge.joined("active", 1000, self.now)
+        self.judge.word(self.resources, self.now)
+        self.steps = 0
+        self.run(3)
+        self.log.clear()
+
+    def run(self, seconds, **state):
+        """Let time pass in a new state of the world."""
+        for key, value in state.items():
+            setattr(self, key, value)
+        judge = self.judge
+        for _step in range(round(seconds * 100)):
+            self.now += 0.01
+            self.steps += 1
+            if self.steps % 50 == 0:
+                judge.word(self.resources, self.now)
+                if self.beating:
+                    judge.node(self.beating, self.now)
+            if self.steps % 100 == 0:
+                judge.kernel(self.here, self.now)
+                if self.report:
+                    judge.reported(self.report, self.now)
+            judge.tick(self.now)
+            self.act()
+        return self
+
+    def act(self):
+        """Do what the Judge wants, and answer its questions."""
+        actions, self.judge.actions = self.judge.actions, []
+        for action in actions:
+            names = [vip.address for vip in action.vips]
+            if action.what == "take":
+                self.here |= set(names) - self.refused
+            elif action.what == "drop":
+                self.here -= set(names)
+            elif action.what == "tell":
+                self.told.append(action.report)
+                continue
+            elif action.what == "ask":
+                self.asked[action.link].append(self.now)
+                self.answer(action.link, action.address)
+                continue
+            elif action.what == "say":
+                continue
+            if action.what not in ("announce",) or names:
+                self.log.append((action.what, action.text if action.what in ("move", "refuse", "done") else names))
+
+    def answer(self, link, address):
+        ours = vips.Heard(address, PEER, True)
+        if address in self.answering[link]:
+            third = address in (WITNESS, ROUTER)
+            self.judge.frame(link, ours._replace(mac=OTHER) if third else ours, self.now)
+        elif link == "eth0" and address in self.there and "192.0.2.11" in self.answering["eth0"]:
+            self.judge.frame(link, ours, self.now)
+
+    def die(self, seconds):
+        """The other director has no power: neither its kernel nor its Heartbeat says anything."""
+        return self.run(seconds, answering=GONE, beating="", there=set(), report=None)
+
+    def node(self, status):
+        self.judge.node(status, self.now)
+        self.beating = status if status == "active" else ""
+        self.act()
+        return self
+
+    @property
+    def changes(self):
+        """What was done, without announcements."""
+        return [entry for entry in self.log if entry[0] != "announce"]
+
+    def count(self, what):
+        return sum(entry[0] == what for entry in self.log)
+
+
+TAKEN, DROPPED, CORRECTED = ("take", [VIP]), ("drop", [VIP]), ("correct", [VIP])
+
+
+def test_a_death_is_answered_at_once_then_announced_again_and_again():
+    """For a switch or a client may not listen yet."""
+    bench = Bench().node("dead")
+    assert bench.log == [TAKEN, ("announce", [VIP])]
+    bench.run(12, report=None, answering=GONE, there=set())
+    assert bench.log[2:] == [("announce", [VIP])] * len(vips.AGAIN)
+
+
+@pytest.mark.parametrize("status", ["init", "up", "active"])
+def test_only_death_counts(status):
+    """A director that starts says init and up before."""
+    assert "take" not in [what for what, _what in Bench().node(status).log]
+
+
+def test_a_director_that_is_back_is_told_what_it_missed():
     """Its sync daemon has heard nothing while it was away."""
-    watcher.changed("dir1", "active")
-    assert watcher.done == [("start", ["true"])]
+    bench = Bench(holds=True)
+    for status in ("dead", "init", "up", "active"):
+        bench.node(status)
+    assert bench.count("start") == 1
 
 
-def test_a_machine_without_power_is_missed_long_before_the_deadtime(watcher, network, now):
+def test_a_machine_without_power_is_missed_long_before_the_deadtime():
     """Nobody answers on any link, but a real server does."""
-    beats(watcher, now, 3)
-    assert watcher.done == []
-    network.answering = {"eth0": {"192.0.2.21"}, "eth1": set()}
-    beats(watcher, now, 0.45)
-    assert watcher.done[0] == ("take", ["192.0.2.30"])
+    assert Bench().die(0.8).changes == [TAKEN]
+    assert Bench().die(0.2).changes == []
 
 
 @pytest.mark.parametrize(
     "answering",
     [
-        pytest.param({"eth0": {"192.0.2.11", "192.0.2.21"}, "eth1": set()}, id="the dedicated link is cut"),
-        pytest.param({"eth0": set(), "eth1": {"198.51.100.11"}}, id="the public network is down, or this one's link"),
+        pytest.param({**WHOLE, "eth1": set()}, id="the dedicated link is cut"),
+        pytest.param({**WHOLE, "eth0": set()}, id="the public network is down, or this one's link"),
         pytest.param({"eth0": set(), "eth1": set()}, id="this director is cut off"),
     ],
 )
-def test_a_cut_link_takes_nothing(watcher, network, now, answering):
+def test_a_cut_link_takes_nothing(answering):
     """Whoever takes addresses then makes two holders."""
-    beats(watcher, now, 3)
-    network.answering = answering
-    beats(watcher, now, 30)
-    assert watcher.done == []
+    assert Bench().run(60, answering=answering).log == []
 
 
-def test_a_director_that_clients_cannot_reach_hands_over(watcher, network, now):
-    """Its link to them is gone, and only that; Heartbeat, which has other links, is told."""
-    beats(watcher, now, 3)
-    network.answering = {"eth0": {"192.0.2.21"}, "eth1": {"198.51.100.11"}}
-    beats(watcher, now, 60)
-    assert [entry for entry in watcher.done if entry[0] != "announce"] == [
-        ("take", ["192.0.2.30"]),
-        ("start", [vips.TAKEOVER, "all"]),
-    ]
+@pytest.mark.parametrize("hiccup", [0.35, 0.5, 1, 2, 2.9])
+def test_a_wrong_trial_is_undone_at_once_and_the_neighbours_told(hiccup):
+    """H1: a switch or a virtual machine that stands still for less than the deadtime."""
+    bench = Bench()
+    bench.run(hiccup, answering=GONE, beating="")
+    bench.run(0.3, answering=WHOLE, beating="active")
+    if hiccup > 0.8:
+        assert bench.changes == [TAKEN, DROPPED, CORRECTED]
+        assert bench.told[-1].ask == "announce"
+    assert VIP not in bench.here
 
 
-def test_what_was_taken_on_trial_is_given_up_and_not_tried_again_soon(watcher, network, now):
-    """A switch that stood still for a second; Heartbeat has said nothing."""
-    beats(watcher, now, 3)
-    for _time in range(2):
-        whole, network.answering = network.answering, {"eth0": {"192.0.2.21"}, "eth1": set()}
-        beats(watcher, now, 1)
-        network.answering = whole
-        beats(watcher, now, 1)
-    assert [entry for entry in watcher.done if entry[0] != "announce"] == [
-        ("take", ["192.0.2.30"]),
-        ("drop", ["192.0.2.30"]),
-    ]
+def test_the_holder_announces_again_after_the_others_wrong_trial():
+    """For those who heed nobody that speaks for another one."""
+    bench = Bench(holds=True)
+    bench.judge.reported(vips.Report(claims="none", ask="announce"), bench.now)
+    bench.act()
+    assert bench.log == [("announce", [VIP])]
 
 
-def test_what_heartbeat_confirms_is_kept(watcher, network, now):
+def test_no_trial_again_for_a_growing_pause():
+    """A network that stands still every ten seconds."""
+    bench, trials = Bench(), []
+    for number in range(52):
+        bench.run(1.5, answering=GONE, beating="")
+        if TAKEN in bench.log:
+            trials.append(number * 10)
+        bench.log.clear()
+        bench.run(8.5, answering=WHOLE, beating="active")
+    pauses = [later - earlier for earlier, later in pairwise(trials)]
+    assert pauses == pytest.approx([60, 120, 240], abs=10)
+
+
+def test_what_heartbeat_confirms_is_kept():
     """The other director's kernel may answer again before its Heartbeat is back."""
-    beats(watcher, now, 3)
-    whole, network.answering = network.answering, {"eth0": {"192.0.2.21"}, "eth1": set()}
-    beats(watcher, now, 1)
-    watcher.changed("dir1", "dead")
-    network.answering = whole
-    beats(watcher, now, 30)
-    assert "drop" not in kinds(watcher)
+    bench = Bench().die(2).node("dead")
+    bench.run(30, answering=WHOLE)
+    assert TAKEN in bench.changes
+    assert DROPPED not in bench.changes
+
+
+def test_heartbeats_end_a_trial_where_the_kernel_answers_no_arp():
+    """H5: arp_ignore=8, or a filter in between. Once, and then never again while heartbeats come."""
+    bench = Bench().run(600, answering=GONE)
+    assert bench.changes in ([], [TAKEN, DROPPED, CORRECTED])
+
+
+def test_a_trial_that_heartbeat_does_not_confirm_ends():
+    """Its word about the other director is missing; then nothing is better known than by Heartbeat alone."""
+    bench = Bench().run(3 + vips.CONFIRM + 1, answering=GONE, beating="")
+    assert bench.changes == [TAKEN, DROPPED, CORRECTED]
+
+
+def test_a_trial_does_not_outlive_the_service():
+    """Nobody would be left to end it."""
+    bench = Bench().die(1)
+    bench.judge.stopping(bench.now)
+    bench.act()
+    assert bench.changes == [TAKEN, DROPPED, CORRECTED]
 
 
 @pytest.mark.parametrize(
-    ("heartbeat", "status", "seconds"),
+    ("below", "links"),
     [
-        pytest.param(None, "", 6, id="Heartbeat was killed"),
-        pytest.param(HeartbeatSays("all"), "active", 60, id="both believe to hold it, and this is the second director"),
+        pytest.param({"eth0": "bond0", "eth1": "bond0"}, FILE["links"], id="two VLANs of one bond"),
+        pytest.param({}, {"eth0": FILE["links"]["eth0"]}, id="one network"),
     ],
 )
-def test_of_two_holders_one_gives_way(watcher, network, now, heartbeat, status, seconds):
-    """After a partition, or when Heartbeat was killed."""
-    watcher.here.add("192.0.2.30")
-    network.answering["eth0"].add("192.0.2.30")
-    watcher.heartbeat, watcher.status = heartbeat, status
-    beats(watcher, now, seconds)
-    assert watcher.done == [("drop", ["192.0.2.30"])]
+def test_one_fault_that_may_hush_all_links_gets_more_time(below, links):
+    """Twice as many questions."""
+    bench = Bench(links=links)
+    bench.judge.below = below
+    assert bench.die(0.55).changes == []
+    assert bench.die(0.4).changes == [TAKEN]
+
+
+def test_a_link_without_its_address_makes_careful():
+    """H4: silence on all networks is then silence on one; and when its address comes, it counts."""
+    bench = Bench()
+    bench.here.discard("198.51.100.12")
+    bench.run(2)
+    assert list(bench.judge.links) == ["eth0"]
+    bench.here.add("198.51.100.12")
+    assert list(bench.run(2).judge.links) == ["eth0", "eth1"]
+
+
+BLIND = {**WHOLE, "eth0": {WITNESS, ROUTER}}
 
 
 @pytest.mark.parametrize(
-    ("first", "status"),
+    ("mine", "theirs", "moves"),
     [
-        pytest.param(True, "active", id="first director"),
-        pytest.param(False, "dead", id="the other's Heartbeat stands"),
-        pytest.param(False, "transition", id="Heartbeat moves something"),
-        pytest.param(False, "taken", id="a slow switchover"),
+        pytest.param({WITNESS, ROUTER}, {"eth0": (0, 0)}, True, id="its link to the clients is gone"),
+        pytest.param({WITNESS, ROUTER}, {"eth0": (0, 3)}, True, id="the gateway is here"),
+        pytest.param({WITNESS}, {"eth0": (1, 0)}, False, id="H2: split, and the gateway is there"),
+        pytest.param({WITNESS, ROUTER}, {"eth0": (1, 1)}, False, id="H2: only the two can't ask each other"),
+        pytest.param({WITNESS, ROUTER}, {}, False, id="it hears this one"),
+        pytest.param(set(), {"eth0": (0, 0)}, False, id="both blind"),
     ],
 )
-def test_the_other_one_does_not(watcher, network, now, monkeypatch, tmp_path, first, status):
-    """Else nobody would be left; it tells the neighbours once the conflict is over."""
-    watcher.here.add("192.0.2.30")
-    network.answering["eth0"].add("192.0.2.30")
-    watcher.first, watcher.status = first, status
-    if status == "transition":
-        watcher.heartbeat, watcher.status = HeartbeatSays("transition"), "active"
-    elif status == "taken":
-        watcher.status = "active"
-        monkeypatch.setattr(vips, "TAKEN", tmp_path / "taken")
-        vips.TAKEN.touch()
-    beats(watcher, now, 60)
-    assert watcher.done == []
-    network.answering["eth0"].remove("192.0.2.30")
-    beats(watcher, now, 5)
-    assert watcher.done[0] == ("announce", ["192.0.2.30"])
+def test_addresses_leave_a_director_only_by_what_both_see(mine, theirs, moves):
+    """Heartbeat, which has other links, is told; and then not again for the pause."""
+    bench = Bench()
+    report = vips.Report(held=(VIP,), claims="all", sees=theirs)
+    bench.run(60, answering={**WHOLE, "eth0": mine}, report=report)
+    assert bench.changes == ([TAKEN, ("move", "all")] if moves else [])
 
 
-def test_a_director_that_stood_still_gives_way(watcher, network, now):
-    """Paused for longer than the deadtime: the other one has taken the addresses, and has told everybody."""
-    watcher.here.add("192.0.2.30")
-    watcher.first = True
-    beats(watcher, now, 3)
-    now[0] += 10
-    network.answering["eth0"].add("192.0.2.30")
-    beats(watcher, now, 6)
-    assert watcher.done == [("drop", ["192.0.2.30"])]
+def test_a_director_that_reports_nothing_is_not_called_blind():
+    """It has an older program."""
+    assert Bench().run(60, answering=BLIND, report=None).changes == []
 
 
-@pytest.mark.parametrize(("stood_still", "expected"), [(False, ["192.0.2.30"]), (True, [])])
-def test_heartbeats_restart_after_a_partition_leaves_nobody_without_an_address(watcher, now, stood_still, expected):
-    """Both Heartbeats give up everything and begin anew; who has held an address goes on, unless it stood still."""
-    watcher.status = "dead"
-    watcher.here.add("192.0.2.30")
-    beats(watcher, now, 3)
-    now[0] += 10 * stood_still
-    watcher.notice_pause()
-    watcher.changed("dir1", "active")
-    watcher.lost("Heartbeat has closed the connection")
-    watcher.here.remove("192.0.2.30")
-    beats(watcher, now, 1)
-    assert [address for what, found in watcher.done if what == "take" for address in found] == expected
+def test_addresses_do_not_come_back_at_once():
+    """The one that lost them sees the other one blind now; each further move has to wait twice as long."""
+    bench = Bench()
+    bench.judge.reported(vips.Report(held=(VIP,), claims="all", moves=2), bench.now)
+    report = vips.Report(held=(VIP,), claims="all", sees={"eth0": (0, 0)}, moves=2)
+    bench.run(115, answering=BLIND, report=report)
+    assert bench.changes == []
+    assert bench.run(10).changes == [TAKEN, ("move", "all")]
+    assert bench.told[-1].moves == 3
 
 
-def test_a_death_soon_after_a_partition_is_a_death(watcher, network, now):
-    """Heartbeat was killed on the first director, whose kernel still has the address: this one keeps it, too."""
-    watcher.status = "dead"
-    watcher.changed("dir1", "active")
-    beats(watcher, now, 20)
-    watcher.done.clear()
-    network.answering["eth0"].add("192.0.2.30")
-    watcher.changed("dir1", "dead")
-    beats(watcher, now, 20)
-    assert set(kinds(watcher)) == {"take", "announce"}
+@pytest.mark.parametrize("peer", ["alive", "silent", "dead"])
+def test_a_deleted_address_is_back_within_two_seconds(peer):
+    """F09, M5: systemd-networkd restarted, ip address flush; also with nobody left to ask."""
+    bench = Bench(holds=True)
+    if peer == "silent":
+        bench.run(10, report=None)
+    elif peer == "dead":
+        bench.die(4).node("dead")
+        bench.run(12)
+    bench.log.clear()
+    bench.here.discard(VIP)
+    bench.judge.kernel(bench.here, bench.now)
+    bench.run(2.05)
+    assert bench.changes == [TAKEN]
+    assert VIP in bench.here
+
+
+def test_an_address_that_is_refused_is_tried_again_and_comes_with_its_interface():
+    """The interface is gone: no storm of attempts; and no wait once it is back."""
+    bench = Bench(holds=True)
+    own = {"192.0.2.12", VIP}
+    bench.die(4).node("dead")
+    bench.here -= own
+    bench.log.clear()
+    bench.run(60, refused={VIP})
+    assert 2 <= bench.count("take") <= 8
+    bench.here.add("192.0.2.12")
+    bench.run(3, refused=set())
+    assert VIP in bench.here
+
+
+@pytest.mark.parametrize(("resources", "expected"), [("foreign", True), ("local", False), ("none", False)])
+def test_an_address_that_nobody_holds_is_taken_by_who_should_have_it(resources, expected):
+    """It prefers dir1, so that it is foreign to dir2; not at once, for Heartbeat's scripts need their time."""
+    bench = Bench().run(9, there=set(), report=vips.Report(claims="none"), resources=resources)
+    assert bench.changes == []
+    assert (TAKEN in bench.run(12).changes) == expected
+
+
+def test_an_address_that_strayed_is_taken_back():
+    """The other one holds it, and neither Heartbeat wants it there."""
+    bench = Bench().run(30, report=vips.Report(held=(VIP,), claims="none"), resources="all")
+    assert bench.changes == [TAKEN]
+
+
+def both(bench, seconds=0, **state):
+    """Both directors hold the address."""
+    bench.here.add(VIP)
+    bench.there = {VIP}
+    bench.judge.kernel(bench.here, bench.now)
+    return bench.run(seconds, **state)
+
+
+@pytest.mark.parametrize(
+    ("node", "report", "state", "seconds", "drops"),
+    [
+        pytest.param("dir2", {"claims": "all"}, {"resources": "all"}, 25, True, id="both claim: the second gives way"),
+        pytest.param("dir1", {"claims": "all"}, {"resources": "all"}, 200, False, id="both claim: the first keeps"),
+        pytest.param("dir1", {"claims": "all"}, {"resources": "none"}, 5, True, id="the other one's by Heartbeat"),
+        pytest.param("dir2", {"claims": "none"}, {"resources": "all"}, 200, False, id="this one's by Heartbeat"),
+        pytest.param("dir2", {"claims": "transition"}, {"resources": "none"}, 200, False, id="Heartbeat moves"),
+        pytest.param("dir1", {"claims": "all", "since_death": True}, {"resources": "all"}, 2, True, id="stood still"),
+        pytest.param("dir2", None, {"resources": "all"}, 30, True, id="older program: the second gives way"),
+        pytest.param("dir1", None, {"resources": "all"}, 200, False, id="older program: the first keeps"),
+    ],
+)
+def test_of_two_holders_one_gives_way(node, report, state, seconds, drops):
+    """And says whose the address is."""
+    told = vips.Report(held=(VIP,), **report) if report is not None else None
+    bench = both(Bench(node), seconds, report=told, **state)
+    assert bench.changes == ([DROPPED, CORRECTED] if drops else [])
+
+
+def test_who_lost_its_heartbeat_gives_way():
+    """Killed; the other director has the address, by its kernel's answer."""
+    bench = both(Bench("dir1", holds=True), report=None, beating="")
+    bench.judge.lost("Heartbeat has closed the connection")
+    bench.judge.word = lambda *_: None
+    assert bench.run(4).changes == [DROPPED, CORRECTED]
+
+
+def test_after_a_switchover_both_may_hold_for_a_while():
+    """The command take; Heartbeat on the old director is still at it."""
+    bench = Bench()
+    bench.judge.taken_at = bench.now
+    assert both(bench, vips.SWITCHOVER - 5).changes == []
+
+
+def test_a_director_that_stood_still_gives_way():
+    """Paused for longer than the deadtime, without a word: the other one has taken the addresses."""
+    bench = Bench("dir1", holds=True)
+    bench.now += 10
+    both(bench, 6, report=None)
+    assert bench.changes == [DROPPED, CORRECTED]
+
+
+def test_a_director_that_stood_still_does_not_believe_in_the_others_death():
+    """Heartbeat says so first when it wakes up: it has not heard any for so long."""
+    bench = Bench("dir1", holds=True)
+    bench.now += 10
+    assert bench.node("dead").log == []
+
+
+@pytest.mark.parametrize(("stood_still", "kept"), [(False, True), (True, False)])
+def test_a_restart_of_both_heartbeats_leaves_nobody_without_an_address(stood_still, kept):
+    """After a partition both give up everything and begin anew; who has held an address goes on, unless it slept."""
+    bench = Bench("dir1", holds=True).die(4).node("dead")
+    bench.run(5)
+    bench.now += 10 * stood_still
+    bench.node("active")
+    bench.judge.lost("Heartbeat has closed the connection")
+    bench.judge.word = bench.judge.node = lambda *_: None
+    bench.here.discard(VIP)
+    bench.judge.kernel(bench.here, bench.now)
+    bench.run(0.5)
+    assert (VIP in bench.here) == kept
+
+
+def test_in_a_reunion_the_second_gives_way():
+    """Both took the other one for dead."""
+    for node, drops in (("dir1", False), ("dir2", True)):
+        bench = Bench(node, holds=True).die(4).node("dead")
+        bench.run(5)
+        bench.node("active")
+        report = vips.Report(held=(VIP,), claims="all", since_death=True)
+        both(bench, 3, answering=WHOLE, report=report)
+        assert (DROPPED in bench.changes) == drops
+
+
+def test_an_address_that_is_given_back_is_not_kept():
+    """auto_failback: the other director has started, and this one's Heartbeat runs on."""
+    bench = Bench(holds=True).die(4).node("dead")
+    for status in ("init", "up", "active"):
+        bench.node(status)
+    bench.log.clear()
+    bench.here.discard(VIP)
+    bench.run(8, answering=WHOLE, report=vips.Report(held=(VIP,), claims="local"), resources="none")
+    assert bench.changes == []
+
+
+def test_a_foreign_announcement_is_answered_unless_the_other_director_has_the_address():
+    """A second later, for a wrong trial of the other one's ends by itself."""
+    bench = Bench(holds=True)
+    bench.judge.frame("eth0", vips.Heard(VIP, ALIEN, False), bench.now)
+    assert bench.run(0.9).log == []
+    assert bench.run(0.3).log[0] == ("announce", [VIP])
+    bench = Bench(holds=True)
+    bench.judge.frame("eth0", vips.Heard(VIP, PEER, False), bench.now)
+    assert bench.run(1.5, there={VIP}).log == []
+
+
+def test_a_flood_of_announcements_is_answered_slowly():
+    """An answer each second and what follows it."""
+    bench = Bench(holds=True)
+    for _tenth in range(100):
+        bench.judge.frame("eth0", vips.Heard(VIP, ALIEN, False), bench.now)
+        bench.run(0.1)
+    assert bench.count("announce") < 30
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        pytest.param(vips.Heard(VIP, ALIEN, True), id="foreign MAC"),
+        pytest.param(vips.Heard(VIP, PEER, True), id="on the wrong link"),
+    ],
+)
+def test_forged_answers_do_not_take_an_address_away(found):
+    """M2: also where no report tells. An attacker on the heartbeat network can do nothing to the public one."""
+    bench = Bench(holds=True)
+    link = "eth0" if found.mac == ALIEN else "eth1"
+    for _second in range(60):
+        bench.judge.frame(link, found, bench.now)
+        bench.run(1, report=None)
+    assert bench.changes == []
+
+
+def test_unasked_answers_for_the_other_director_do_not_count():
+    """What nobody asked for changes no MAC."""
+    bench = Bench()
+    bench.judge.frame("eth0", vips.Heard("192.0.2.11", ALIEN, True), bench.now)
+    assert bench.judge.links["eth0"].mac == PEER
 
 
 @pytest.mark.parametrize(
     ("node", "resources", "expected"),
-    [("dir2", "none", True), ("dir2", "foreign", True), ("dir2", "local", False), ("dir1", "none", False)],
+    [("dir1", "none", True), ("dir1", "foreign", True), ("dir1", "local", False), ("dir2", "none", False)],
 )
-def test_a_preferred_director_takes_its_addresses_back_before_the_other_gives_them_up(
-    watcher, network, now, node, resources, expected
-):
+def test_a_preferred_director_takes_its_addresses_back_before_the_other_gives_them_up(node, resources, expected):
     """Only those that prefer it; who has them already has nothing to do."""
-    (watcher.here if resources == "local" else network.answering["eth0"]).add("192.0.2.30")
-    watcher.vips = [vip._replace(node=node) for vip in watcher.vips]
-    watcher.heartbeat = HeartbeatSays(resources)
-    watcher.failback_at = now[0] + vips.FAILBACK
-    beats(watcher, now, vips.FAILBACK - 1)
-    assert watcher.done == []
-    beats(watcher, now, 3)
-    told = ("start", [vips.TAKEOVER, "local"])
-    assert [entry for entry in watcher.done if entry[0] == "start"] == [told] * expected
-    assert (watcher.done[:1] == [("take", ["192.0.2.30"])]) is expected
+    bench = Bench(node, failback=True).run(1, resources=resources)
+    bench.judge.joined("active", 10, bench.now)
+    bench.judge.word(resources, bench.now)
+    bench.log.clear()
+    bench.run(vips.FAILBACK - 11)
+    assert bench.count("move") == 0
+    bench.run(3)
+    assert bench.changes == ([TAKEN, ("move", "local")] if expected else [])
 
 
-def test_an_address_that_is_given_back_is_not_kept(watcher, now):
-    """auto_failback: the other director has started, and this one's Heartbeat runs on."""
-    watcher.status = "dead"
-    watcher.here.add("192.0.2.30")
-    for status in ("init", "up", "active"):
-        watcher.changed("dir1", status)
-    watcher.here.remove("192.0.2.30")
-    beats(watcher, now, 5)
-    assert "take" not in kinds(watcher)
+def test_failback_waits_for_a_director_that_serves():
+    """Its ldirectord has no real server yet."""
+    report = vips.Report(held=(VIP,), claims="all", services=2)
+    bench = Bench("dir1", failback=True).run(1, report=report)
+    bench.judge.failback_at = bench.now
+    assert bench.run(20).changes == []
+    bench.judge.services = 2
+    assert bench.run(11).changes == [TAKEN, ("move", "local")]
 
 
-@pytest.mark.parametrize(("resources", "expected"), [("foreign", True), ("local", False), ("none", False)])
-def test_an_address_that_nobody_holds_is_taken_by_who_should_have_it(watcher, now, resources, expected):
-    """It prefers dir1, so that it is foreign to dir2; not at once, for Heartbeat's scripts need their time."""
-    watcher.heartbeat = HeartbeatSays(resources)
-    beats(watcher, now, 6)
-    assert watcher.done == []
-    beats(watcher, now, 20)
-    assert (("take", ["192.0.2.30"]) in watcher.done) == expected
+def test_a_planned_stop_is_handed_over():
+    """Done is said when the new director has the addresses; both hold them until Heartbeat has stopped."""
+    bench = Bench("dir1", holds=True)
+    bench.judge.hand_over(bench.now, 10)
+    bench.act()
+    assert bench.told[-1].ask == "take"
+    bench.judge.reported(vips.Report(held=(VIP,), claims="none", answer="taken"), bench.now)
+    bench.act()
+    assert bench.log == [("done", "dir2: taken")]
+    assert bench.run(60, report=vips.Report(held=(VIP,), claims="none")).changes == []
+
+
+def test_a_planned_stop_may_fail():
+    """Refused, or too slow; and who is not there is not asked."""
+    bench = Bench("dir1", holds=True)
+    bench.judge.hand_over(bench.now, 10)
+    bench.judge.reported(vips.Report(answer="only 1 of 2 services have a real server here"), bench.now)
+    bench.act()
+    assert bench.log == [("refuse", "dir2: only 1 of 2 services have a real server here")]
+    bench = Bench("dir1", holds=True)
+    bench.judge.hand_over(bench.now, 10)
+    assert bench.run(11).log == [("refuse", "dir2 has not answered in time")]
+    bench = Bench("dir1", holds=True).run(5, report=None)
+    bench.judge.hand_over(bench.now, 10)
+    bench.act()
+    assert bench.log == [("refuse", "dir2 reports nothing")]
+    bench = Bench("dir1")
+    bench.judge.hand_over(bench.now, 10)
+    bench.act()
+    assert bench.log == [("done", "this director holds nothing")]
+
+
+@pytest.mark.parametrize(
+    ("state", "services", "answer"),
+    [
+        ({}, 1, "taken"),
+        ({}, 2, "only 1 of 2 services have a real server here"),
+        ({"resources": "transition"}, 1, "Heartbeat moves something"),
+        ({"answering": {**WHOLE, "eth0": set()}}, 1, "no answer on eth0"),
+    ],
+)
+def test_who_is_asked_to_take_over_does_so_if_it_serves_as_well(state, services, answer):
+    """Else clients would be worse off than without."""
+    bench = Bench().run(2, **state)
+    bench.judge.services = 1
+    bench.log.clear()
+    bench.judge.reported(vips.Report(held=(VIP,), claims="all", services=services, ask="take"), bench.now)
+    bench.act()
+    assert bench.told[-1].answer == answer
+    assert bench.changes == ([TAKEN] if answer == "taken" else [])
+
+
+def test_reports_of_another_version_are_read():
+    """Either director may have the newer program."""
+    report = vips.Report(held=(VIP,), claims="all", sees={"eth0": (1, 2)}, moves=1, services=3)
+    assert vips.Report.read(report.write()) == report
+    assert vips.Report.read('{"held": ["192.0.2.30"], "colour": "red"}') == vips.Report(held=(VIP,))
+    assert vips.Report.read("{}") == vips.Report()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "7", "null", '{"held": 7}', '{"sees": [1]}', '{"sees": {"a": [1]}}', '{"moves": "x"}', "{"]
+)
+def test_what_is_no_report_is_refused(text):
+    """Not an exception of another kind, which would end the program."""
+    with pytest.raises(ValueError, match=r".*"):
+        vips.Report.read(text)
+
+
+def test_a_configuration_of_another_version_is_read():
+    """M8: program and configuration are two files."""
+    old = vips.Settings.read({"node": "dir1", "peer": "dir2", "resources": FILE["resources"], "colour": "red"})
+    assert (old.vips, old.failback, old.deadtime) == ((vips.Vip(VIP, 24, "eth0", "dir1"),), False, 30.0)
+    assert vips.Settings.read({}) == vips.Settings()
+    vips.Judge(old, 0).tick(1)
+
+
+def most(times, span=1.0):
+    """The most questions within any second."""
+    return max(sum(start <= at < start + span for at in times) for start in times)
+
+
+def test_few_questions_are_asked():
+    """H6: switches that inspect ARP may shut a port above 15 packets a second, answers to the other one included."""
+    bench = Bench()
+    for times in bench.asked.values():
+        times.clear()
+    bench.run(60)
+    assert {name: most(times) for name, times in bench.asked.items()} == {"eth0": 5, "eth1": 5}
+    for times in bench.asked.values():
+        times.clear()
+    bench.run(60, report=None)  # whoever reports nothing is asked which addresses it has, too
+    assert {name: most(times) for name, times in bench.asked.items()} == {"eth0": 6, "eth1": 5}
+
+
+@pytest.mark.parametrize("answering", [GONE, BLIND, {**WHOLE, "eth1": set()}], ids=["dead", "blind", "dedicated"])
+def test_doubt_ends_soon(answering):
+    """Haste lasts for less than a second, and is no flood; then a silent link is asked as slowly as third parties."""
+    bench = Bench()
+    for times in bench.asked.values():
+        times.clear()
+    bench.run(3, answering=answering)
+    assert max(most(times) for times in bench.asked.values()) <= 20
+    for times in bench.asked.values():
+        times.clear()
+    bench.run(20)
+    assert max(most(times) for times in bench.asked.values()) <= 12
