@@ -388,7 +388,7 @@ def bad_resource(cluster: Cluster) -> Iterator[Complaint]:
         if resources == []:
             yield Complaint(variable, "", "a group needs at least one resource", "add one, or remove the group")
         words = [each for each in resources or () if each is not UNUSABLE]
-        length = len(" ".join([(known(group["node"]) if group else None) or "", *words]).encode())
+        length = len(" ".join([(known(group["node"]) if group else None) or "", *words]).encode("utf-8", "replace"))
         if length >= LONGEST_LINE:
             problem = f"makes a line of {length} bytes, and Heartbeat reads {LONGEST_LINE - 1}"
             yield Complaint(variable, "", problem, "divide the group: a director may have several")
@@ -398,12 +398,12 @@ def bad_resource(cluster: Cluster) -> Iterator[Complaint]:
                 yield Complaint(f"{variable}[{position}]", show(resource), problem, "write ldirectord alone")
     groups, vips = _parsed_groups(cluster), {service.vip for service in cluster.services}
     twice = [problem for problem in check_addresses(groups) if _address(problem.value) not in vips]
-    for problem in [*check_resources(groups, interfaces=_common_interfaces(cluster)), *twice]:
-        resources = cluster.get("heartbeat_resource_groups")[problem.line]["resources"]
-        variable = f"heartbeat_resource_groups[{problem.line}].resources[{list(resources).index(problem.value)}]"
-        text = re.sub(r"by line (\d+)", r"by heartbeat_resource_groups[\1]", problem.problem)
-        text = text.replace("on this host, which has", "of both directors in ha_interfaces, which have")
-        yield Complaint(variable, show(problem.value), text, remedy)
+    for fault in [*check_resources(groups, interfaces=_common_interfaces(cluster)), *twice]:
+        resources = cluster.get("heartbeat_resource_groups")[fault.line]["resources"]
+        variable = f"heartbeat_resource_groups[{fault.line}].resources[{list(resources).index(fault.value)}]"
+        text = re.sub(r"by line (\d+)", r"by heartbeat_resource_groups[\1]", fault.problem)
+        text = text.replace("on this host, which has", "on both directors: in ha_interfaces, both have")
+        yield Complaint(variable, show(fault.value), text, remedy)
 
 
 @rule("vip_without_holder")

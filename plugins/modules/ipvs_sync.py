@@ -141,13 +141,13 @@ def plan(running: Sequence[Daemon], wanted: Sequence[Daemon]) -> tuple[list[Daem
     return stop, start
 
 
-Step = tuple["Daemon | None", "Daemon | None"]  # what ends, and what takes its place
+Step = tuple[str, "Daemon | None", "Daemon | None"]  # a role, what ends, and what takes its place
 
 
 def order(stop: Sequence[Daemon], start: Sequence[Daemon]) -> list[Step]:
     """Return the steps, a role each: while one daemon is replaced the other one goes on."""
     ending, coming = ({daemon.role: daemon for daemon in daemons} for daemons in (stop, start))
-    return [(ending.get(role), coming.get(role)) for role in ROLES["both"] if role in (*ending, *coming)]
+    return [(role, ending.get(role), coming.get(role)) for role in ROLES["both"] if role in (*ending, *coming)]
 
 
 def replace(kernel: Any, old: Daemon | None, new: Daemon | None, done: list[str]) -> None:
@@ -204,13 +204,13 @@ def main() -> None:
     after = sorted([daemon for daemon in running if daemon not in stop] + start)
     if kernel and not module.check_mode:
         done: list[str] = []
-        for step in order(stop, start):
+        for role, old, new in order(stop, start):
             try:
-                replace(kernel, *step, done)
+                replace(kernel, old, new, done)
             except OSError as error:
                 mixed = "; real servers of another family than their service rule them out"
                 module.fail_json(
-                    msg=f"The kernel refused to change the {(step[0] or step[1]).role} daemon: {error.strerror}"
+                    msg=f"The kernel refused to change the {role} daemon: {error.strerror}"
                     f"{mixed if error.errno == errno.EINVAL else ''}. Done: {', '.join(done) or 'nothing'}.",
                     changed=bool(done),
                     operations=done,
@@ -221,7 +221,7 @@ def main() -> None:
         "changed": bool(stop or start),
         "operations": [
             f"{verb} {daemon.role}"
-            for old, new in order(stop, start)
+            for _role, old, new in order(stop, start)
             for verb, daemon in (("stop", old), ("start", new))
             if daemon
         ],

@@ -93,6 +93,15 @@ def dual_stack(*services: Any) -> Hosts:
     return hosts
 
 
+def six_alone() -> Hosts:
+    hosts = inventory(web(vip="2001:db8::30"))
+    for host, own in {**V6, "client1": "2001:db8::100/64"}.items():
+        hosts[host]["ha_interfaces"] = {"eth0": own}
+    for number in (1, 2):
+        hosts[f"dir{number}"]["ha_interfaces"]["eth1"] = f"2001:db8:1::{number}/64"
+    return hosts
+
+
 SERVERS = [{"host": "real1"}, {"host": "real2"}]
 
 
@@ -105,6 +114,17 @@ SERVERS = [{"host": "real1"}, {"host": "real2"}]
         pytest.param(inventory(checked(port=8080), web(name="b", port=81, check={"type": "connect"})), id="connect"),
         pytest.param(inventory(checked(receive='<a href="x">')), id="a double quote is fine in ldirectord.cf"),
         pytest.param(inventory(web(fallback="127.0.0.1:80")), id="fallback"),
+        pytest.param(six_alone(), id="IPv6 alone"),
+        pytest.param(
+            inventory(
+                heartbeat_manages_ldirectord=True,
+                heartbeat_resource_groups=[
+                    {"node": "dir1", "resources": ["IPaddr2::198.18.20.30/24/eth0"]},
+                    {"node": "dir1", "resources": ["Delay::1", "ldirectord"]},
+                ],
+            ),
+            id="several lines of one director",
+        ),
         pytest.param(dual_stack(web(vip="2001:db8::30", fallback="[::1]:80"), web(name="b")), id="IPv6 beside IPv4"),
         pytest.param(inventory(web(forwarding="nat", real_servers=[{"host": "real1", "port": 8080}])), id="nat"),
         pytest.param(

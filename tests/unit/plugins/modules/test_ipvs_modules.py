@@ -161,8 +161,8 @@ def two(**settings: Any) -> list[Daemon]:
 
 def change(kernel: Kernel, running: list[Daemon], wanted: list[Daemon]) -> list[str]:
     done: list[str] = []
-    for step in ipvs_sync.order(*ipvs_sync.plan(running, wanted)):
-        ipvs_sync.replace(kernel, *step, done)
+    for _role, old, new in ipvs_sync.order(*ipvs_sync.plan(running, wanted)):
+        ipvs_sync.replace(kernel, old, new, done)
     return done
 
 
