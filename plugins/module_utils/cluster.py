@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 from typing import Any
+
+from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_config import LONGEST_LINE, address_resource
 
 Hosts = Mapping[str, Mapping[str, Any]]
 Groups = Mapping[str, Sequence[str]]
@@ -40,6 +42,9 @@ PROFILES = {
 }
 PROFILE = "balanced"
 
+# Where the kernel's sync daemons speak, by the family of the link: what they take by default, and its like for IPv6.
+SYNC_GROUPS = {4: "224.0.0.81", 6: "ff02::81"}
+
 
 class ClusterError(ValueError):
     """The inventory doesn't say enough; the text names host, variable and what is missing."""
@@ -56,10 +61,13 @@ def cluster(hosts: Hosts, groups: Groups) -> dict[str, Any]:
     times: {keepalive, warntime, deadtime, initdead, silence} of the profile, as Heartbeat takes them;
     vips: [{address, prefix, interface, node}], each VIP once;
     nodes: Heartbeat's names of the directors, in order of preference;
-    links: [{type: ucast, interface, peers}], one for every network that all directors share;
-    witnesses: {interface: [IPv4 address]}, real servers in the networks of the links;
-    sync_interface: of the link over which connections are synchronised, without VIPs where there is one, or None;
-    resource_groups: [{node, resources}], the lines of haresources;
+    links: [{type: ucast, interface, peers}], one for every interface on which all directors share a network, with its
+        IPv6 addresses where there is no IPv4 network;
+    witnesses: {interface: [address]}, real servers in the networks of the links;
+    sync_interface: of the link over which connections are synchronised, dedicated where there is one, or None;
+    sync_group: the multicast address to which they are sent there;
+    sync_id: 1 to 255, by which the directors know each other there;
+    resource_groups: [{node, resources}], the lines of haresources, as many as its longest line makes necessary;
     real_server_vips: {host: [{address, forwarding}]}, only direct and tunnel (NAT needs none);
     reserved_ports: {director: [port]}, of the TCP services that no program of the director's own may answer;
     nat_families: [4, 6], the address families in which a director has to forward for NAT.
@@ -71,6 +79,7 @@ def cluster(hosts: Hosts, groups: Groups) -> dict[str, Any]:
     profile = hosts[directors[0]].get("heartbeat_profile") if directors else None
     links = list(_links(hosts, directors))
     managed = bool(directors) and _boolean(hosts[directors[0]].get("heartbeat_manages_ldirectord", False))
+    sync = _sync_link(links, vips, hosts, groups)
     return {
         "services": services,
         "table": [_in_table(service) for service in services],
@@ -79,7 +88,9 @@ def cluster(hosts: Hosts, groups: Groups) -> dict[str, Any]:
         "nodes": list(nodes.values()),
         "links": links,
         "witnesses": dict(_witnesses(hosts, groups, links)),
-        "sync_interface": _sync_interface(links, vips),
+        "sync_interface": sync["interface"] if sync else None,
+        "sync_group": SYNC_GROUPS[_family(sync) if sync else 4],
+        "sync_id": _sync_id([*(vip["address"] for vip in vips), *(sync["peers"] if sync else ())]),
         "resource_groups": list(_resource_groups(vips, managed)),
         "real_server_vips": _real_server_vips(services),
         "reserved_ports": {name: _reserved_ports(services, name) for name in directors},
@@ -223,6 +234,7 @@ def _vips(
 def _links(hosts: Hosts, directors: Sequence[str]) -> Iterator[dict[str, Any]]:
     if len(directors) < 2:
         return
+    found: list[dict[str, Any]] = []
     for interface, address in interfaces(hosts, directors[0]):
         peers = [
             str(own.ip)
@@ -230,8 +242,15 @@ def _links(hosts: Hosts, directors: Sequence[str]) -> Iterator[dict[str, Any]]:
             for other, own in interfaces(hosts, name)
             if other == interface and own.network == address.network
         ]
-        if len(peers) == len(directors) and address.version == 4:
-            yield {"type": "ucast", "interface": interface, "peers": peers}
+        if len(peers) == len(directors):
+            found.append({"type": "ucast", "interface": interface, "peers": peers})
+    # IPv4 where there is any: more can go wrong on the way to an IPv6 address.
+    with_ipv4 = {link["interface"] for link in found if _family(link) == 4}
+    yield from (link for link in found if _family(link) == 4 or link["interface"] not in with_ipv4)
+
+
+def _family(link: Mapping[str, Any]) -> int:
+    return ip_address(link["peers"][0]).version
 
 
 def _witnesses(hosts: Hosts, groups: Groups, links: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, list[str]]]:
@@ -244,29 +263,58 @@ def _witnesses(hosts: Hosts, groups: Groups, links: Sequence[Mapping[str, Any]])
             str(own.ip)
             for host in third
             for _name, own in interfaces(hosts, host)
-            if own.version == 4 and own.network in networks
+            if own.version == _family(link) and own.network in networks
         ]
         if found:
             yield name, found
 
 
-def _sync_interface(links: Sequence[Mapping[str, Any]], vips: Sequence[Mapping[str, Any]]) -> str | None:
-    """Choose a dedicated link before one that clients use: what is sent is neither signed nor encrypted."""
-    public = {vip["interface"] for vip in vips}
-    names = [str(link["interface"]) for link in links]
-    return next((name for name in names if name not in public), names[0] if names else None)
+def _sync_link(
+    links: Sequence[Mapping[str, Any]], vips: Sequence[Mapping[str, Any]], hosts: Hosts, groups: Groups
+) -> Mapping[str, Any] | None:
+    directors = list(groups.get("directors", ()))
+    others = {*groups.get("real_servers", ()), *groups.get("clients", ())} - {*directors}
+    theirs = {own.network for name in others if name in hosts for _name, own in interfaces(hosts, name)}
+    near = {name for name, own in interfaces(hosts, directors[0]) if own.network in theirs} if directors else set()
+    name = sync_interface([str(link["interface"]) for link in links], {vip["interface"] for vip in vips}, near)
+    return next((link for link in links if link["interface"] == name), None)
+
+
+def sync_interface(shared: Sequence[str], public: Collection[str], near: Collection[str]) -> str | None:
+    """Choose the network with the fewest others in it: what is sent is neither signed nor encrypted.
+
+    shared: interfaces of the networks that all directors share; public: those that carry VIPs; near: those in whose
+    network other hosts of the inventory are.
+    """
+    return min(shared, key=lambda name: (name in public, name in near), default=None)
+
+
+def _sync_id(addresses: Sequence[str]) -> int:
+    """Return a number that follows from the first address.
+
+    It stays when services are added behind the first one. Two clusters whose addresses differ in the last byte alone,
+    as those of one network mostly do, never have the same.
+    """
+    return int(ip_address(addresses[0])) % 255 + 1 if addresses else 1
 
 
 def _resource_groups(vips: Sequence[dict[str, Any]], managed: bool) -> Iterator[dict[str, Any]]:
-    holders = dict.fromkeys(vip["node"] for vip in vips)
-    for node in holders:
-        addresses = [_ipaddr2(vip) for vip in vips if vip["node"] == node]
-        yield {"node": node, "resources": addresses + (["ldirectord"] if managed else [])}
+    for node in dict.fromkeys(vip["node"] for vip in vips):
+        own = [vip for vip in vips if vip["node"] == node]
+        resources = [address_resource(vip["address"], vip["prefix"], vip["interface"]) for vip in own]
+        for line in _lines(node, resources, ["ldirectord"] if managed else []):
+            yield {"node": node, "resources": line}
 
 
-def _ipaddr2(vip: Mapping[str, Any]) -> str:
-    # haresources separates arguments with '::', so an IPv6 address has to be written without that abbreviation.
-    return f"IPaddr2::{ip_address(vip['address']).exploded}/{vip['prefix']}/{vip['interface']}"
+def _lines(node: str, addresses: Sequence[str], last: Sequence[str]) -> Iterator[list[str]]:
+    """Yield a node's resources in as many lines as Heartbeat needs; those that are the last ones end the last line."""
+    line: list[str] = []
+    for address in addresses:
+        if len(" ".join([node, *line, address, *last])) >= LONGEST_LINE:
+            yield line
+            line = []
+        line.append(address)
+    yield [*line, *last]
 
 
 def _real_server_vips(services: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, str]]]:

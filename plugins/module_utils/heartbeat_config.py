@@ -42,7 +42,7 @@ _TIME = re.compile(r"(?P<whole>[0-9]{0,12})(\.(?P<part>[0-9]{0,9}))?(?P<unit>ms|
 _TIME_ALLOWED = "must be a time: seconds such as 2 or 1.7, or 500ms, or 500us, and no blank before the unit"
 _TRUE = frozenset(("true", "on", "yes", "y", "1"))
 _FALSE = frozenset(("false", "off", "no", "n", "0"))
-_LONGEST_LINE = 5119  # bytes; Heartbeat reads what follows as another line
+LONGEST_LINE = 5119  # bytes; Heartbeat reads what follows as another line
 _MOST_LINKS = 63  # it was seen to crash with 64
 _MOST_MEDIA = 64  # links and ping nodes
 
@@ -283,8 +283,8 @@ def parse_ha_cf(text: str) -> tuple[HaCf, list[Problem]]:
     """Return the lines of an ha.cf, and the lines that are none: unknown directives, without values, too long."""
     directives, problems = [], []
     for number, raw in enumerate(text.split("\n"), 1):
-        if len(raw.encode("utf-8", "replace")) > _LONGEST_LINE:
-            problems.append(Problem(number, "", "", f"is longer than {_LONGEST_LINE} bytes, where Heartbeat cuts it"))
+        if len(raw.encode("utf-8", "replace")) > LONGEST_LINE:
+            problems.append(Problem(number, "", "", f"is longer than {LONGEST_LINE} bytes, where Heartbeat cuts it"))
             continue
         line = raw.split("#", 1)[0].split("\r", 1)[0].strip(" \t\f")
         if not line:
@@ -720,8 +720,8 @@ def parse_haresources(text: str) -> tuple[list[Group], list[Problem]]:
         if re.search(r"[^\t\x20-\U0010ffff]", raw):
             problems.append(Problem(number, "", "", "has a control character, perhaps a DOS line end"))
             line = re.sub(r"[^\t\x20-\U0010ffff]", " ", line)
-        if len(raw.encode("utf-8", "replace")) >= _LONGEST_LINE:
-            problems.append(Problem(number, "", "", f"must be shorter than {_LONGEST_LINE} bytes"))
+        if len(raw.encode("utf-8", "replace")) >= LONGEST_LINE:
+            problems.append(Problem(number, "", "", f"must be shorter than {LONGEST_LINE} bytes"))
         if line.endswith("\\") and not hashed:
             logical += line[:-1]
             if number < len(lines) and any(rest.strip() for rest in lines[number:]):
@@ -742,6 +742,27 @@ def parse_haresources(text: str) -> tuple[list[Group], list[Problem]]:
 _RESOURCE_D = "/etc/ha.d/resource.d or /etc/init.d"
 
 
+# The scripts that move addresses, and whose: Debian's refuses IPv6, and the role brings one for that (IPv6addr2).
+ADDRESS_SCRIPTS = {"IPaddr2": 4, "IPv6addr2": 6}
+
+
+def address_resource(address: str, prefix: int, interface: str) -> str:
+    """Return the resource that moves an address. '::' separates arguments, so IPv6 is written without it."""
+    own = ip_address(address)
+    script = next(script for script, version in ADDRESS_SCRIPTS.items() if version == own.version)
+    return f"{script}::{own.exploded}/{prefix}/{interface}"
+
+
+def moved_address(resource: Resource) -> IPv4Address | IPv6Address | None:
+    """Return the address that a resource moves, None if it moves none that can be read."""
+    if resource.script not in (*ADDRESS_SCRIPTS, "IPaddr") or not resource.arguments:
+        return None
+    try:
+        return ip_address(resource.arguments[0].split("/")[0])
+    except ValueError:
+        return None
+
+
 def check_haresources(
     text: str,
     nodes: Collection[str] | None = None,
@@ -758,20 +779,41 @@ def check_haresources(
     known = None if nodes is None else {node.lower() for node in nodes}
     if not groups and not problems:
         problems.append(Problem(0, "", "", "has no resources: nothing would move to the surviving director", WARNING))
-    addresses: dict[str, int] = {}
     for group in groups:
         if known is not None and group.node not in known:
             names = ", ".join(sorted(known)) or "none"
             problems.append(Problem(group.line, group.node, "", f"is no node of ha.cf, which has {names}"))
         if not group.resources:
             problems.append(Problem(group.line, group.node, "", "has no resources"))
-        for resource in group.resources:
-            problems += _check_resource(group, resource, scripts, interfaces, addresses)
-    problems += _check_keys(groups)
+    problems += check_resources(groups, scripts, interfaces)
+    problems += check_addresses(groups)
+    problems += check_keys(groups)
     return sorted(set(problems), key=lambda problem: (problem.line, problem.directive, problem.value, problem.problem))
 
 
-def _check_keys(groups: list[Group]) -> Iterator[Problem]:
+def check_resources(
+    groups: Iterable[Group], scripts: Container[str] | None = None, interfaces: Collection[str] | None = None
+) -> Iterator[Problem]:
+    """Yield what is wrong with the resources; scripts and interfaces as in check_haresources."""
+    for group in groups:
+        for resource in group.resources:
+            yield from _check_resource(group, resource, scripts, interfaces)
+
+
+def check_addresses(groups: Iterable[Group]) -> Iterator[Problem]:
+    """Yield the addresses that are moved a second time."""
+    first: dict[object, int] = {}
+    for group in groups:
+        for resource in group.resources:
+            address = moved_address(resource)
+            if address in first:
+                text = f"the address is moved by line {first[address]} already"
+                yield Problem(group.line, group.node, resource.text, text)
+            if address:
+                first.setdefault(address, group.line)
+
+
+def check_keys(groups: Collection[Group]) -> Iterator[Problem]:
     """Check that each group is found by its first resource.
 
     ResourceManager looks for it, as a pattern and in any place, in all lines: another group may not hold it at all.
@@ -792,7 +834,6 @@ def _check_resource(
     resource: Resource,
     scripts: Container[str] | None,
     interfaces: Collection[str] | None,
-    addresses: dict[str, int],
 ) -> Iterator[Problem]:
     def problem(text: str, level: str = ERROR, value: str = resource.text) -> Problem:
         return Problem(group.line, group.node, value, text, level)
@@ -805,43 +846,43 @@ def _check_resource(
         address = resource.arguments[0] if resource.arguments else "ADDRESS"
         better = f"IPaddr2::{address.split('/')[0]}/PREFIX/INTERFACE"
         yield problem(f"write {better}: a bare address is IPaddr, which needs ifconfig and leaves the VIP nowhere")
-    elif resource.script == "IPaddr2":
-        for text in _check_ipaddr2(resource, interfaces):
+    elif resource.script in ADDRESS_SCRIPTS:
+        for text in _check_address_resource(resource, interfaces):
             yield problem(text)
-        address = resource.arguments[0].split("/")[0] if resource.arguments else ""
-        if address in addresses:
-            yield problem(f"the address is moved by line {addresses[address]} already")
-        addresses.setdefault(address, group.line)
     if scripts is not None and resource.script not in scripts:
         text = f"no executable file {resource.script} in {_RESOURCE_D} on this host"
         yield problem(text, MISSING)
 
 
-def _check_ipaddr2(resource: Resource, interfaces: Collection[str] | None) -> Iterator[str]:
-    syntax = "must be written IPaddr2::ADDRESS/PREFIX/INTERFACE[:LABEL][/BROADCAST]"
-    if len(resource.arguments) != 1:
-        six = "; write an IPv6 address without '::', which separates arguments" if len(resource.arguments) > 1 else ""
-        yield f"{syntax}{six}"
-        return
-    address, prefix, device, broadcast, *rest = [*resource.arguments[0].split("/"), "", "", ""]
-    if any(rest):
-        yield syntax
-        return
+def _check_address_resource(resource: Resource, interfaces: Collection[str] | None) -> Iterator[str]:
+    own = ADDRESS_SCRIPTS[resource.script]
+    more = "[:LABEL][/BROADCAST]" if own == 4 else ""
+    syntax = f"must be written {resource.script}::ADDRESS/PREFIX/INTERFACE{more}"
+    address, prefix, device, broadcast, *rest = [*"::".join(resource.arguments).split("/"), "", "", ""]
     try:
         version = ip_address(address).version
     except ValueError:
         yield f"{syntax}; {address!r} is no address"
         return
-    if not re.fullmatch(r"[0-9]{1,3}", prefix) or not 1 <= int(prefix) <= (32 if version == 4 else 128):
-        yield f"{syntax}; the prefix must be a length from 1 to {32 if version == 4 else 128}"
+    if version != own or len(resource.arguments) != 1:
+        better = address_resource(address, 0, "").removesuffix("0/")
+        why = "IPaddr2 refuses IPv6 addresses, and '::' separates arguments" if version == 6 else "it is for IPv6"
+        yield f"write {better}{prefix or 'PREFIX'}/{device or 'INTERFACE'}: {why}"
+        return
+    if any(rest) or (own == 6 and broadcast):
+        yield syntax
+        return
+    longest = 32 if own == 4 else 128
+    if not re.fullmatch(r"[0-9]{1,3}", prefix) or not 1 <= int(prefix) <= longest:
+        yield f"{syntax}; the prefix must be a length from 1 to {longest}"
     if not device:
         yield f"{syntax}; without an interface it is wherever a route leads"
-    elif device[0].isdigit() or len(device) > 15:
+    elif device[0].isdigit() or len(device) > 15 or (own == 6 and ":" in device):
         yield f"{syntax}; an interface or label can't begin with a digit or be longer than 15 characters"
     elif interfaces is not None and device.partition(":")[0] not in interfaces:
         has = ", ".join(sorted(interfaces)) or "none"
         yield f"no such network interface {device.partition(':')[0]} on this host, which has {has}"
-    if broadcast and (version == 6 or _check_ipv4(broadcast)):
+    if broadcast and _check_ipv4(broadcast):
         yield f"{syntax}; the broadcast address must be an IPv4 address"
 
 

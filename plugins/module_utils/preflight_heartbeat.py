@@ -16,12 +16,19 @@ from fractions import Fraction
 from typing import Any
 
 from ansible_collections.codalvs.ha.plugins.module_utils.cluster import PROFILES
-from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_config import parse_resource
+from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_config import (
+    LONGEST_LINE,
+    Group,
+    check_addresses,
+    check_keys,
+    check_resources,
+    moved_address,
+    parse_resource,
+)
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import (
     Address,
     Cluster,
     Complaint,
-    HostAddress,
     known,
     rule,
     to_address,
@@ -205,8 +212,10 @@ def bad_ping(cluster: Cluster) -> Iterator[Complaint]:
     seen: set[str] = set()
     for variable, text in _pings(cluster):
         address = to_address(text)
-        if address is None or address.version != 4:
-            yield Complaint(variable, show(text), "must be an IPv4 address", "write the address of a router")
+        # Heartbeat has ping6 for IPv6, and no groups of it.
+        if address is None or (address.version != 4 and "group" in variable):
+            kind = "IPv4 address" if "group" in variable else "address"
+            yield Complaint(variable, show(text), f"must be an {kind}", "write the address of a router")
         elif text in seen:
             yield Complaint(variable, show(text), "is named already", "keep one")
         seen.add(text)
@@ -295,12 +304,12 @@ def bad_link(cluster: Cluster) -> Iterator[Complaint]:
 
 @rule("no_link")
 def no_link(cluster: Cluster) -> Iterator[Complaint]:
-    """Heartbeat: 'No heartbeat media defined'. Links by default are unicast over every shared IPv4 network."""
+    """Heartbeat: 'No heartbeat media defined'. Links by default are unicast over every shared network."""
     if len(cluster.directors) != 2 or cluster.settings.get("heartbeat_links"):
         return
-    if all(any(_ipv4(cluster, host)) for host in cluster.directors) and not _shared_interfaces(cluster):
+    if all(cluster.addresses.get(host) for host in cluster.directors) and not _shared_interfaces(cluster):
         names = " and ".join(cluster.directors)
-        problem = f"{names} share no IPv4 network on interfaces of the same name: no link for heartbeats"
+        problem = f"{names} share no network on interfaces of the same name: no link for heartbeats"
         yield Complaint("heartbeat_links", "", problem, "correct ha_interfaces, or describe the links")
 
 
@@ -359,30 +368,42 @@ def unknown_node(cluster: Cluster) -> Iterator[Complaint]:
 
 @rule("duplicate_resource_group")
 def duplicate_resource_group(cluster: Cluster) -> Iterator[Complaint]:
-    """The first resource is the name of the group in Heartbeat's messages, so it must be unique in the file."""
-    first: dict[str, str] = {}
-    for index, group in enumerate(_groups(cluster)):
-        resources = known(group["resources"]) if group else None
-        if resources and resources[0] is not UNUSABLE:
-            variable = f"heartbeat_resource_groups[{index}].resources[0]"
-            other = first.setdefault(resources[0], variable)
-            if other != variable:
-                problem = f"is the first resource of another group ({other}) as well"
-                yield Complaint(variable, show(resources[0]), problem, "start each group with a resource of its own")
+    """The first resource is the name of its group, so no other group may have it. For VIPs: vip_without_holder."""
+    vips = {service.vip for service in cluster.services}
+    for problem in {problem.value: problem for problem in check_keys(_parsed_groups(cluster))}.values():
+        if _address(problem.value) in vips:
+            continue
+        variable = f"heartbeat_resource_groups[{problem.line}].resources[0]"
+        text = re.sub(r"; line (\d+) does", r"; heartbeat_resource_groups[\1] has", problem.problem)
+        yield Complaint(variable, show(problem.value), text, "start each group with a resource of its own")
 
 
 @rule("bad_resource")
 def bad_resource(cluster: Cluster) -> Iterator[Complaint]:
-    """A blank ends a resource; IPaddr, which a bare address means, fails without ifconfig and releases its group."""
+    """All that heartbeat_check would refuse on the director, and an ldirectord that our unit would not see."""
+    remedy = "write it so, or leave heartbeat_resource_groups out: it follows from the services"
     for index, group in enumerate(_groups(cluster)):
-        resources = known(group["resources"]) if group else None
         variable = f"heartbeat_resource_groups[{index}].resources"
+        resources = known(group["resources"]) if group else None
         if resources == []:
             yield Complaint(variable, "", "a group needs at least one resource", "add one, or remove the group")
+        words = [each for each in resources or () if each is not UNUSABLE]
+        length = len(" ".join([(known(group["node"]) if group else None) or "", *words]).encode("utf-8", "replace"))
+        if length >= LONGEST_LINE:
+            problem = f"makes a line of {length} bytes, and Heartbeat reads {LONGEST_LINE - 1}"
+            yield Complaint(variable, "", problem, "divide the group: a director may have several")
         for position, resource in enumerate(resources or ()):
-            fault = None if resource is UNUSABLE else _resource_fault(resource)
-            if fault:
-                yield Complaint(f"{variable}[{position}]", show(resource), *fault)
+            if resource is not UNUSABLE and parse_resource(resource).script == "ldirectord" and "::" in resource:
+                problem = "has another pid file than the unit ldirectord.service: a second one could run beside it"
+                yield Complaint(f"{variable}[{position}]", show(resource), problem, "write ldirectord alone")
+    groups, vips = _parsed_groups(cluster), {service.vip for service in cluster.services}
+    twice = [problem for problem in check_addresses(groups) if _address(problem.value) not in vips]
+    for fault in [*check_resources(groups, interfaces=_common_interfaces(cluster)), *twice]:
+        resources = cluster.get("heartbeat_resource_groups")[fault.line]["resources"]
+        variable = f"heartbeat_resource_groups[{fault.line}].resources[{list(resources).index(fault.value)}]"
+        text = re.sub(r"by line (\d+)", r"by heartbeat_resource_groups[\1]", fault.problem)
+        text = text.replace("on this host, which has", "on both directors: in ha_interfaces, both have")
+        yield Complaint(variable, show(fault.value), text, remedy)
 
 
 @rule("vip_without_holder")
@@ -406,10 +427,16 @@ def ldirectord_unstarted(cluster: Cluster) -> Iterator[Complaint]:
     if managed is not None and own is not None and own != managed:
         problem = f"heartbeat_manages_ldirectord is {show(managed)}, and they must agree: one of them starts ldirectord"
         yield Complaint("ldirectord_managed_by_heartbeat", show(own), problem, "leave it out")
-    for index, group in enumerate(_groups(cluster)):
-        resources = [each for each in known(group["resources"]) or () if each is not UNUSABLE] if group else []
-        starts = any(resource.split("::")[0] == "ldirectord" for resource in resources)
-        if managed is not None and resources and starts != managed and any(map(_address, resources)):
+    groups = _parsed_groups(cluster)
+    starters = [
+        (group.line, group.node.lower()) for group in groups if "ldirectord" in (r.script for r in group.resources)
+    ]
+    for index, node in (
+        (group.line, group.node.lower()) for group in groups if any(map(moved_address, group.resources))
+    ):
+        # A director has several lines where one would be too long; one of them is enough.
+        starts = any(name == node for _line, name in starters) if managed else (index, node) in starters
+        if managed is not None and starts != managed:
             does = "starts ldirectord" if starts else "does not start ldirectord"
             problem = f"heartbeat_manages_ldirectord is {show(managed)}, and the group {does}"
             yield Complaint(f"heartbeat_resource_groups[{index}].resources", "", problem, "make them agree")
@@ -417,9 +444,7 @@ def ldirectord_unstarted(cluster: Cluster) -> Iterator[Complaint]:
 
 def _address(resource: str) -> Address | None:
     """Return the address that a resource stands for, None if it is no address."""
-    parsed = parse_resource(resource)
-    is_one = parsed.script in ("IPaddr", "IPaddr2") and parsed.arguments
-    return to_address(parsed.arguments[0].split("/")[0]) if is_one else None
+    return moved_address(parse_resource(resource))
 
 
 def _time(cluster: Cluster, name: str) -> str | None:
@@ -470,10 +495,26 @@ def _usable(variable: str, values: Sequence[Any] | None) -> Iterator[tuple[str, 
     return ((f"{variable}[{index}]", value) for index, value in enumerate(values or ()) if value is not UNUSABLE)
 
 
+def _parsed_groups(cluster: Cluster) -> list[Group]:
+    """Return what is usable of heartbeat_resource_groups, as lines whose numbers are those of the list."""
+    found = []
+    for index, group in enumerate(_groups(cluster)):
+        resources = known(group["resources"]) if group else None
+        words = [parse_resource(each) for each in resources or () if each is not UNUSABLE]
+        found += [Group(index, (group and known(group["node"])) or "", tuple(words))]
+    return found
+
+
+def _common_interfaces(cluster: Cluster) -> set[str] | None:
+    """Return the names of the interfaces that both directors declare, None where one declares none."""
+    names = [{own.interface for own in cluster.addresses.get(host, ())} for host in cluster.directors]
+    return set.intersection(*names) if names and all(names) else None
+
+
 def _shared_interfaces(cluster: Cluster) -> set[str]:
-    """Return the interfaces by which both directors are in one IPv4 network: the default links."""
+    """Return the interfaces by which both directors are in one network: the default links."""
     first, second = (
-        {(own.interface, own.address.network) for own in _ipv4(cluster, host)} for host in cluster.directors
+        {(own.interface, own.address.network) for own in cluster.addresses.get(host, ())} for host in cluster.directors
     )
     return {interface for interface, _network in first & second}
 
@@ -481,10 +522,6 @@ def _shared_interfaces(cluster: Cluster) -> set[str]:
 def _groups(cluster: Cluster) -> Iterator[Mapping[str, Any] | None]:
     for group in cluster.get("heartbeat_resource_groups") or ():
         yield known(group)
-
-
-def _ipv4(cluster: Cluster, host: str) -> Iterator[HostAddress]:
-    return (own for own in cluster.addresses.get(host, ()) if own.address.version == 4)
 
 
 def _bad_link(
@@ -505,16 +542,16 @@ def _bad_link(
         directors = {str(own.address.ip) for host in cluster.directors for own in cluster.addresses.get(host, ())}
         for index, text in enumerate(known(link["peers"]) or ()):
             address = None if text is UNUSABLE else to_address(text)
-            if text is not UNUSABLE and directors and (str(address) not in directors or ":" in text):
-                problem = "is no IPv4 address of a director in ha_interfaces" if address else "must be an IPv4 address"
+            if text is not UNUSABLE and directors and str(address) not in directors:
+                problem = "is no address of a director in ha_interfaces" if address else "must be an address"
                 yield Complaint(
                     f"{variable}.peers[{index}]", show(text), problem, "name both directors' addresses there"
                 )
         yield from _lone_peers(cluster, variable, known(link["peers"]) or ())
     if kind == "mcast":
         group = to_address(known(link["group"]))
-        if known(link["group"]) is not None and not (group and group.is_multicast and group.version == 4):
-            problem = "must be an IPv4 multicast address"
+        if known(link["group"]) is not None and not (group and group.is_multicast):
+            problem = "must be a multicast address"
             yield Complaint(
                 f"{variable}.group", show(link["group"]), problem, "choose one of 239.0.0.0/8, such as 239.0.0.1"
             )
@@ -549,25 +586,15 @@ def _bad_link_interface(
         yield Complaint(f"{variable}.interface", show(interface), problem, remedy)
     elif link["type"] == "ucast" and not link["peers"]:
         networks = [
-            {own.address.network for own in _ipv4(cluster, host) if own.interface == interface}
+            {own.address.network for own in cluster.addresses[host] if own.interface == interface}
             for host in cluster.directors
             if cluster.addresses.get(host)
         ]
         if len(networks) == 2 and not networks[0] & networks[1]:
-            problem = "the directors share no IPv4 network on this interface"
+            problem = "the directors share no network on this interface"
             yield Complaint(f"{variable}.interface", show(interface), problem, "use another one, or give peers")
 
 
 def _unknown_node(variable: str, node: str, names: Sequence[str]) -> Complaint:
     remedy = did_you_mean(node.lower(), names, f"the directors are {', '.join(map(show, names))}")
     return Complaint(variable, show(node), "is no director's node name", remedy)
-
-
-def _resource_fault(resource: str) -> tuple[str, str] | None:
-    if not resource or re.search(r"\s", resource) or not resource.isprintable():
-        return "must be one word: a blank ends a resource in haresources", "write script::argument::argument"
-    script = resource.split("::", maxsplit=1)[0]
-    if script == "IPaddr" or to_address(script.split("/")[0]):
-        address = resource.removeprefix("IPaddr").removeprefix("::")
-        return "runs IPaddr, which needs ifconfig and ignores the VIP on lo", show(f"write IPaddr2::{address}")
-    return None

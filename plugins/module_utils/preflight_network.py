@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Interface, IPv6Interface
 
+from ansible_collections.codalvs.ha.plugins.module_utils.cluster import sync_interface
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import (
     STORAGE,
     Address,
@@ -243,6 +244,41 @@ def sync_without_link(cluster: Cluster) -> Iterator[Complaint]:
     if lacking:
         problem = f"there is no such interface in ha_interfaces of {' and '.join(lacking)}"
         yield Complaint("lvs_director_sync_interface", show(interface), problem, "use an interface of both directors")
+
+
+@rule("open_sync", "warning")
+def open_sync(cluster: Cluster) -> Iterator[Complaint]:
+    """Whatever anybody sends the kernel's backup daemon (ip_vs_sync.c) is a connection, with the real server in it."""
+    wanted, managed = cluster.get("lvs_director_sync"), cluster.get("heartbeat_manages_ldirectord")
+    if len(cluster.directors) != 2 or not (not managed if wanted is None else wanted):
+        return
+    own = {host: cluster.addresses.get(host, ()) for host in cluster.directors}
+    public = {
+        entry.interface
+        for host in cluster.directors
+        for _service, vip in _vips(cluster)
+        for entry in cluster.interfaces_towards(host, vip)
+    }
+    first, second = ([(entry.interface, entry.address.network) for entry in own[host]] for host in own)
+    shared = [name for name, network in first if (name, network) in second]
+
+    def hosts_of(interface: str, *groups: str) -> list[str]:
+        networks = [network for name, network in first if name == interface]
+        members = dict.fromkeys(host for group in groups for host in cluster.groups.get(group, ()) if host not in own)
+        return [
+            host
+            for host in members
+            if any(entry.address.network in networks for entry in cluster.addresses.get(host, ()))
+        ]
+
+    near = {name for name in shared if hosts_of(name, "real_servers", "clients")}
+    interface = known(cluster.get("lvs_director_sync_interface")) or sync_interface(shared, public, near)
+    clients = hosts_of(interface, "clients") if interface else []
+    if interface in public or clients:
+        who = ", ".join(clients) or "it carries a VIP"
+        problem = f"clients are in that network ({who}), and whoever is can tell the directors of made-up connections"
+        remedy = "give both directors a network of their own, set lvs_director_sync to false, or accept it"
+        yield Complaint("lvs_director_sync_interface", show(interface), problem, remedy)
 
 
 @rule("bad_sync")

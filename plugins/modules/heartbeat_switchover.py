@@ -17,7 +17,7 @@ description:
     (M(codalvs.ha.ipvs_sync)) and both have the same table.
   - It refuses, before anything is changed, when this director is not fit to serve. All reasons are named.
   - That the other director has given an address up is Heartbeat's word, which comes after the address is gone; and no
-    other host may answer for an IPv4 address in the network of its O(vips[].interface).
+    other host may answer for one in the network of its O(vips[].interface).
   - For Heartbeat 3 with C(haresources) that have addresses only, and the role C(codalvs.ha.heartbeat) with its program
     C(heartbeat-vips). C(auto_failback) may be on or off.
 options:
@@ -111,14 +111,15 @@ unfit:
 """
 
 import time
+from ipaddress import ip_address
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.codalvs.ha.plugins.module_utils.arp import answered
 from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_state import VIP, State, Vips, look
 from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import read
 from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_edge import failing, open_kernel
+from ansible_collections.codalvs.ha.plugins.module_utils.neighbours import answered
 from ansible_collections.codalvs.ha.plugins.module_utils.switchover import Holders, holders, plan, unfit
 
 PAUSE = 1.0  # s between two looks
@@ -131,11 +132,10 @@ COMMANDS = {
 
 
 def network_answers(vips: Vips) -> set[str]:
-    """Return the IPv4 addresses for which another host answers."""
+    """Return the addresses for which another host answers."""
     found: set[str] = set()
     for interface in sorted({vip["interface"] for vip in vips if vip["interface"]}):
-        addresses = [vip["address"] for vip in vips if vip["interface"] == interface and ":" not in vip["address"]]
-        found |= answered(interface, addresses) if addresses else set()
+        found |= answered(interface, [str(ip_address(v["address"])) for v in vips if v["interface"] == interface])
     return found
 
 

@@ -13,8 +13,10 @@ author: The codalvs.ha engineers (@codalvs)
 description:
   - Starts and stops the kernel's sync daemons. A master sends what it knows of connections by multicast, a backup
     listens.
-  - One that runs with other settings is stopped and started again; what it knows of connections stays with the
-    kernel.
+  - One that runs with other settings is stopped and started again, one daemon after the other; what it knows of
+    connections stays with the kernel. If the kernel refuses the new settings, it runs with the old ones again.
+  - While one director has another O(syncid) than the other one, they don't hear each other. Afterwards C(ipvs-resync)
+    on both, which the role C(codalvs.ha.lvs_director) brings and runs, tells what was missed.
   - What is sent is neither signed nor encrypted, so use a dedicated or trusted network.
   - The daemons end with the machine; a role or unit has to start them at boot.
 options:
@@ -139,6 +141,31 @@ def plan(running: Sequence[Daemon], wanted: Sequence[Daemon]) -> tuple[list[Daem
     return stop, start
 
 
+Step = tuple[str, "Daemon | None", "Daemon | None"]  # a role, what ends, and what takes its place
+
+
+def order(stop: Sequence[Daemon], start: Sequence[Daemon]) -> list[Step]:
+    """Return the steps, a role each: while one daemon is replaced the other one goes on."""
+    ending, coming = ({daemon.role: daemon for daemon in daemons} for daemons in (stop, start))
+    return [(role, ending.get(role), coming.get(role)) for role in ROLES["both"] if role in (*ending, *coming)]
+
+
+def replace(kernel: Any, old: Daemon | None, new: Daemon | None, done: list[str]) -> None:
+    """Do one step and note it; where the new daemon is refused, start the old one again. Raises OSError."""
+    if old:
+        kernel.stop_daemon(old)
+        done.append(f"stop {old.role}")
+    if new:
+        try:
+            kernel.start_daemon(new)
+        except OSError:
+            if old:
+                kernel.start_daemon(old)
+                done.append(f"start {old.role} with its old settings")
+            raise
+        done.append(f"start {new.role}")
+
+
 def words(daemon: Daemon) -> str:
     """Return a daemon as ipvsadm(8) starts it."""
     length = f" --sync-maxlen {daemon.maxlen}" if daemon.maxlen else ""
@@ -176,27 +203,28 @@ def main() -> None:
     stop, start = plan(running, wanted_daemons(module.params))
     after = sorted([daemon for daemon in running if daemon not in stop] + start)
     if kernel and not module.check_mode:
-        done = []
-        try:
-            for daemon in stop:
-                kernel.stop_daemon(daemon)
-                done.append(f"stop {daemon.role}")
-            for daemon in start:
-                kernel.start_daemon(daemon)
-                done.append(f"start {daemon.role}")
-        except OSError as error:
-            mixed = "; real servers of another family than their service rule them out"
-            module.fail_json(
-                msg=f"The kernel refused to change the {daemon.role} daemon: {error.strerror}"
-                f"{mixed if error.errno == errno.EINVAL else ''}. Done before: {', '.join(done) or 'nothing'}.",
-                changed=bool(done),
-                operations=done,
-            )
+        done: list[str] = []
+        for role, old, new in order(stop, start):
+            try:
+                replace(kernel, old, new, done)
+            except OSError as error:
+                mixed = "; real servers of another family than their service rule them out"
+                module.fail_json(
+                    msg=f"The kernel refused to change the {role} daemon: {error.strerror}"
+                    f"{mixed if error.errno == errno.EINVAL else ''}. Done: {', '.join(done) or 'nothing'}.",
+                    changed=bool(done),
+                    operations=done,
+                )
         with failing(module):
             after = kernel.daemons()
     result: dict[str, Any] = {
         "changed": bool(stop or start),
-        "operations": [f"stop {daemon.role}" for daemon in stop] + [f"start {daemon.role}" for daemon in start],
+        "operations": [
+            f"{verb} {daemon.role}"
+            for _role, old, new in order(stop, start)
+            for verb, daemon in (("stop", old), ("start", new))
+            if daemon
+        ],
         "daemons": [daemon._asdict() for daemon in after],
     }
     if module._diff:

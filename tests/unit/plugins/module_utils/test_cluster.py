@@ -6,17 +6,20 @@
 from __future__ import annotations
 
 import json
-from ipaddress import ip_interface
+from ipaddress import ip_address, ip_interface
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import Template
 
 from ansible_collections.codalvs.ha.plugins.filter.drained import drained
 from ansible_collections.codalvs.ha.plugins.filter.haresources import haresources
 from ansible_collections.codalvs.ha.plugins.filter.ipvs_lines import ipvs_lines
 from ansible_collections.codalvs.ha.plugins.module_utils.cluster import ClusterError, addresses, cluster
+from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_config import check_haresources
 
 GROUPS = {"directors": ["dir1", "dir2"], "real_servers": ["real1", "dir2"]}
 OWN = {
@@ -134,3 +137,85 @@ def test_an_ipv6_server_is_drained_by_address_or_endpoint() -> None:
     services = [{"port": 443, "real_servers": [{"address": "2001:DB8:0::1", "weight": 1}]}]
     for name in ("2001:db8::1", "[2001:db8::1]:443", "2001:db8:0:0::1"):
         assert drained(services, [name])[0]["real_servers"][0]["weight"] == 0
+
+
+def directors_with(**own: Any) -> dict[str, dict[str, Any]]:
+    """Return two directors with these interfaces; '#' stands for the director's number."""
+    return {
+        f"dir{number}": {"ha_interfaces": json.loads(json.dumps(own).replace("#", str(number)))} for number in (1, 2)
+    }
+
+
+@pytest.mark.parametrize("managed", [False, True])
+@pytest.mark.parametrize("services", [1, 150, 200, 900])
+@pytest.mark.parametrize("family", [4, 6])
+def test_any_number_of_vips_makes_lines_that_heartbeat_reads(family: int, services: int, managed: bool) -> None:
+    own = {"eth0": "10.0.0.#/8"} if family == 4 else {"eth0": "2001:db8::#/64"}
+    known = directors_with(**own)
+    vips = [str(ip_address("10.1.0.0" if family == 4 else "2001:db8::1:0") + number) for number in range(services)]
+    entries = [
+        {
+            "name": f"s{number}",
+            "vip": vip,
+            "port": 80,
+            "real_servers": [],
+            "preferred_director": f"dir{number % 3 // 2 + 1}",
+        }
+        for number, vip in enumerate(vips)
+    ]
+    for variables in known.values():
+        variables |= {"ha_virtual_services": entries, "heartbeat_manages_ldirectord": managed}
+    groups = cluster(known, {"directors": ["dir1", "dir2"]})["resource_groups"]
+    template = Path(__file__).parents[4] / "roles/heartbeat/templates/haresources.j2"
+    text = Template(template.read_text(encoding="utf-8"), trim_blocks=True).render(heartbeat_resource_groups=groups)
+    scripts = ("IPaddr2", "IPv6addr2", "ldirectord")
+    assert check_haresources(text, ("dir1", "dir2"), scripts=scripts, interfaces=("eth0",)) == []
+    found = haresources(text)
+    moved = [str(ip_address(each["arguments"][0].split("/")[0])) for each in found if each["arguments"]]
+    assert sorted(moved) == sorted(vips)
+    # Once a director that has anything, with addresses before it.
+    nodes = {each["node"] for each in found}
+    assert sorted(each["node"] for each in found if each["script"] == "ldirectord") == (
+        sorted(nodes) if managed else []
+    )
+    assert all(group["resources"][0] != "ldirectord" for group in groups)
+
+
+def test_ipv4_resources_are_spelt_as_they_always_were() -> None:
+    """Another spelling would release every address of a running cluster at its upgrade."""
+    both = cluster(hosts({"port": 80}), GROUPS)
+    assert both["resource_groups"] == [{"node": "dir1", "resources": ["IPaddr2::192.0.2.30/24/eth0"]}]
+
+
+def test_links_are_ipv4_where_there_is_any() -> None:
+    known = directors_with(eth0=["192.0.2.#/24", "2001:db8::#/64"], eth1="2001:db8:1::#/64", eth2="2001:db8:#::1/64")
+    found = cluster(known, {"directors": ["dir1", "dir2"], "real_servers": []})
+    assert found["links"] == [
+        {"type": "ucast", "interface": "eth0", "peers": ["192.0.2.1", "192.0.2.2"]},
+        {"type": "ucast", "interface": "eth1", "peers": ["2001:db8:1::1", "2001:db8:1::2"]},
+    ]
+    assert (found["sync_interface"], found["sync_group"]) == ("eth0", "224.0.0.81")
+
+
+def test_connections_are_told_where_nobody_else_is() -> None:
+    known = directors_with(eth0="192.0.2.#/24", eth1="198.51.100.#/24", eth2="2001:db8:1::#/64")
+    known["real1"] = {"ha_interfaces": {"eth0": "198.51.100.9/24"}}
+    groups = {"directors": ["dir1", "dir2"], "real_servers": ["real1"]}
+    known["dir1"]["ha_virtual_services"] = [{"name": "web", "vip": "192.0.2.30", "port": 80}]
+    assert [cluster(known, groups)[name] for name in ("sync_interface", "sync_group")] == ["eth2", "ff02::81"]
+    for variables in known.values():
+        variables["ha_interfaces"].pop("eth2", None)
+    assert cluster(known, groups)["sync_interface"] == "eth1"
+
+
+def sync_id(vip: str) -> int:
+    known = directors_with(eth0=["192.0.2.#/24", "2001:db8::#/64"])
+    known["dir1"]["ha_virtual_services"] = [{"name": "web", "vip": vip, "port": 80, "real_servers": []}]
+    return int(cluster(known, {"directors": ["dir1", "dir2"]})["sync_id"])
+
+
+@given(st.sampled_from(["192.0.2.0", "2001:db8::ff00"]), st.integers(1, 254), st.integers(1, 254))
+def test_clusters_of_one_network_have_different_sync_ids(network: str, one: int, other: int) -> None:
+    first, second = (sync_id(str(ip_address(network) + number)) for number in (one, other))
+    assert 1 <= first <= 255
+    assert (first == second) == (one == other)

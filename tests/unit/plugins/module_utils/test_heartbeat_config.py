@@ -422,11 +422,12 @@ def test_keys_do_not_print_their_secrets() -> None:
 NODES = ("dir1", "dir2")
 VIP = "IPaddr2::192.0.2.10/24/eth0"
 OTHER = "IPaddr2::192.0.2.11/24/eth0"
+VIP6 = "IPv6addr2::2001:0db8:0000:0000:0000:0000:0000:0010/64/eth1"
 
 
 def resource_complaints(text: str) -> list[Problem]:
     """Return what is wrong with an haresources, on a host with eth0 and the usual scripts."""
-    scripts = ("IPaddr2", "IPaddr", "ldirectord", "MailTo")
+    scripts = ("IPaddr2", "IPv6addr2", "IPaddr", "ldirectord", "MailTo")
     return check_haresources(text, NODES, scripts=scripts, interfaces=("eth0", "eth1"))
 
 
@@ -438,7 +439,7 @@ def resource_complaints(text: str) -> list[Problem]:
         f"dir1 \\\n {VIP} \\\n ldirectord\n",
         f"dir1 {VIP}\n# comment \\\n",
         "dir1 IPaddr2::192.0.2.10/24/eth0:vip/192.0.2.255 MailTo::root::Takeover",
-        "dir1 IPaddr2::2001:0db8:0000:0000:0000:0000:0000:0010/64/eth1",
+        "dir1 IPv6addr2::2001:0db8:0000:0000:0000:0000:0000:0010/64/eth1",
     ],
 )
 def test_good_haresources(text: str) -> None:
@@ -469,7 +470,19 @@ def test_good_haresources(text: str) -> None:
         ("dir1 IPaddr2::192.0.2.10/24/eth0/x\n", "broadcast address"),
         ("dir1 IPaddr2::192.0.2.10/24/eth0/192.0.2.255/x\n", "must be written IPaddr2"),
         ("dir1 IPaddr2\n", "must be written IPaddr2"),
-        ("dir1 IPaddr2::2001:db8::10/64/eth0\n", "write an IPv6 address without '::'"),
+        *(
+            (f"dir1 {wrong}/64/eth0\n", "write IPv6addr2::2001:0db8:0000:0000:0000:0000:0000:0010/64/eth0: ")
+            for wrong in (
+                "IPaddr2::2001:db8::10",
+                "IPv6addr2::2001:db8::10",
+                "IPaddr2::2001:0db8:0000:0000:0000:0000:0000:0010",
+            )
+        ),
+        ("dir1 IPv6addr2::192.0.2.10/24/eth0\n", "write IPaddr2::192.0.2.10/24/eth0: "),
+        (f"dir1 {VIP6}:vip\n", "must be written IPv6addr2::ADDRESS/PREFIX/INTERFACE"),
+        (f"dir1 {VIP6}/192.0.2.255\n", "must be written IPv6addr2::ADDRESS/PREFIX/INTERFACE"),
+        (f"dir1 {VIP6.replace('/64', '/129')}\n", "a length from 1 to 128"),
+        (f"dir1 {VIP6}\ndir2 {OTHER} {VIP6.replace('0db8', 'DB8')}\n", "is moved by line 1 already"),
         ("dir1 ::x\n", "without empty parts"),
         ("dir1 MailTo::root::\n", "without empty parts"),
         ("dir1 MailTo::*\n", "a shell reads it"),

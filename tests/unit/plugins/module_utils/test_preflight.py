@@ -55,6 +55,14 @@ def web(**changes: Any) -> dict[str, Any]:
     return {key: value for key, value in {**WEB, **changes}.items() if value is not None}
 
 
+OPEN_SYNC = ("open_sync", "all hosts", "lvs_director_sync_interface")
+PEERS = ["198.18.20.11", "198.18.20.12"]
+
+
+def held(resource: str) -> Hosts:
+    return inventory(heartbeat_resource_groups=[{"node": "dir1", "resources": [resource]}])
+
+
 def checked(**changes: Any) -> dict[str, Any]:
     """Return the good service with its check changed."""
     return web(check={**WEB["check"], **changes})  # type: ignore[dict-item]
@@ -85,6 +93,15 @@ def dual_stack(*services: Any) -> Hosts:
     return hosts
 
 
+def six_alone() -> Hosts:
+    hosts = inventory(web(vip="2001:db8::30"))
+    for host, own in {**V6, "client1": "2001:db8::100/64"}.items():
+        hosts[host]["ha_interfaces"] = {"eth0": own}
+    for number in (1, 2):
+        hosts[f"dir{number}"]["ha_interfaces"]["eth1"] = f"2001:db8:1::{number}/64"
+    return hosts
+
+
 SERVERS = [{"host": "real1"}, {"host": "real2"}]
 
 
@@ -97,6 +114,17 @@ SERVERS = [{"host": "real1"}, {"host": "real2"}]
         pytest.param(inventory(checked(port=8080), web(name="b", port=81, check={"type": "connect"})), id="connect"),
         pytest.param(inventory(checked(receive='<a href="x">')), id="a double quote is fine in ldirectord.cf"),
         pytest.param(inventory(web(fallback="127.0.0.1:80")), id="fallback"),
+        pytest.param(six_alone(), id="IPv6 alone"),
+        pytest.param(
+            inventory(
+                heartbeat_manages_ldirectord=True,
+                heartbeat_resource_groups=[
+                    {"node": "dir1", "resources": ["IPaddr2::198.18.20.30/24/eth0"]},
+                    {"node": "dir1", "resources": ["Delay::1", "ldirectord"]},
+                ],
+            ),
+            id="several lines of one director",
+        ),
         pytest.param(dual_stack(web(vip="2001:db8::30", fallback="[::1]:80"), web(name="b")), id="IPv6 beside IPv4"),
         pytest.param(inventory(web(forwarding="nat", real_servers=[{"host": "real1", "port": 8080}])), id="nat"),
         pytest.param(
@@ -106,7 +134,8 @@ SERVERS = [{"host": "real1"}, {"host": "real2"}]
         pytest.param(inventory(web(preferred_director="dir2"), web(name="b", vip="198.18.20.31")), id="active/active"),
         pytest.param(inventory(**keys(KEY, {"id": 2, "method": "crc"})), id="an inactive crc key"),
         pytest.param(inventory(heartbeat_keepalive=1, heartbeat_warntime="1500ms", heartbeat_deadtime=2.5), id="times"),
-        pytest.param(inventory(heartbeat_ping=["198.18.20.1"], heartbeat_ipfail=True), id="ipfail"),
+        pytest.param(inventory(heartbeat_ping=["198.18.20.1", "2001:db8::1"], heartbeat_ipfail=True), id="ipfail"),
+        pytest.param(held("IPaddr2::198.18.20.30/24/eth0:vip/198.18.20.255"), id="label and broadcast address"),
         pytest.param(
             inventory(
                 heartbeat_ping=["198.18.20.1"],
@@ -139,6 +168,7 @@ SERVERS = [{"host": "real1"}, {"host": "real2"}]
                     {"type": "ucast", "interface": "eth0"},
                     {"type": "ucast", "interface": "eth1", "peers": ["198.18.21.11", "198.18.21.12"]},
                     {"type": "mcast", "interface": "eth1", "group": "239.0.0.1", "ttl": 1},
+                    {"type": "mcast", "interface": "eth1", "group": "ff02::694", "ttl": 1},
                     {"type": "bcast", "interface": "eth1"},
                     {"type": "serial", "device": "/dev/ttyS0"},
                 ]
@@ -386,6 +416,33 @@ def persistent(netmask: object) -> dict[str, Any]:
         ("bad_resource", "heartbeat_resource_groups[0].resources[0]", resources("192.0.2.1")),
         ("bad_resource", "heartbeat_resource_groups[0].resources[0]", resources("IPaddr::192.0.2.1")),
         ("bad_resource", "heartbeat_resource_groups[0].resources[0]", resources("a b")),
+        *(
+            ("bad_resource", "heartbeat_resource_groups[0].resources[0]", held(other_form))
+            for other_form in (
+                "198.18.20.30",
+                "IPaddr2::198.18.20.30",
+                "IPaddr2::198.18.20.30/24",
+                "IPaddr2::198.18.20.30/255.255.255.0/eth0",
+                "IPaddr2::198.18.20.30/24/eth7",
+                "IPaddr2::198.18.20.30/24/198.18.20.255",
+                "IPv6addr2::198.18.20.30/24/eth0",
+            )
+        ),
+        (
+            "bad_resource",
+            "heartbeat_resource_groups[0].resources[0]",
+            inventory(
+                heartbeat_manages_ldirectord=True,
+                heartbeat_resource_groups=[{"node": "dir1", "resources": ["ldirectord::web.cf", *GROUP["resources"]]}],
+            ),
+        ),
+        ("bad_resource", "heartbeat_resource_groups[0].resources[0]", resources("MailTo::root;reboot")),
+        ("bad_resource", "heartbeat_resource_groups[0].resources", resources(*(f"Delay::{n:05}" for n in range(400)))),
+        (
+            "bad_resource",
+            "heartbeat_resource_groups[0].resources[2]",
+            resources("Delay::1", "IPaddr2::198.18.20.99/24/eth0", "IPaddr2::198.18.20.99/24/eth1"),
+        ),
         ("bad_resource", "heartbeat_resource_groups[1].resources", inventory(heartbeat_resource_groups=[GROUP, EMPTY])),
         ("vip_without_holder", "heartbeat_resource_groups", inventory(heartbeat_resource_groups=[MAIL])),
         ("vip_without_holder", "heartbeat_resource_groups", inventory(heartbeat_resource_groups=[GROUP, TAKEN])),
@@ -405,8 +462,17 @@ def persistent(netmask: object) -> dict[str, Any]:
             "heartbeat_links[0].peers",
             link(type="ucast", interface="eth0", peers=["198.18.20.11"]),
         ),
-        ("bad_link", "heartbeat_links[0].group", link(type="mcast", interface="eth0", group="ff02::1")),
-        ("bad_ping", "heartbeat_ping[0]", inventory(heartbeat_ping=["2001:db8::1"])),
+        ("bad_link", "heartbeat_links[0].group", link(type="mcast", interface="eth0", group="2001:db8::1")),
+        (
+            "bad_link",
+            "heartbeat_links[0].peers[0]",
+            link(type="ucast", interface="eth0", peers=["2001:db8::1", *PEERS]),
+        ),
+        (
+            "bad_ping",
+            "heartbeat_ping_group[0].addresses[0]",
+            inventory(heartbeat_ping_group=[{"name": "routers", "addresses": ["2001:db8::1"]}]),
+        ),
         ("unknown_variable", "heartbeat_deadtme", inventory(heartbeat_deadtme=1)),
         ("unknown_variable", "real_server_x", inventory(real_server_x=1)),
         ("unknown_variable", "ha_virtual_service", inventory(ha_virtual_service=[])),
@@ -423,6 +489,8 @@ def test_one_mistake_is_one_finding(rule: str, variable: str, hosts: Hosts) -> N
     extra = {
         # A host outside of real_servers is a mistake of its own.
         "wrong_family": {("unknown_real_server", "all hosts", f"{S}[0].real_servers[0].host")},
+        # The other network is that of the VIP then, and this one that of the clients.
+        "vip_off_link": {OPEN_SYNC},
     }
     assert found(hosts) == everywhere | extra.get(rule, set())
 
@@ -470,7 +538,8 @@ def changed(host: str, **variables: Any) -> Hosts:
     ],
 )
 def test_mistakes_of_one_host(rule: str, host: str, variable: str, hosts: Hosts) -> None:
-    assert found(hosts) == {(rule, host, variable)}
+    extra = {OPEN_SYNC} if rule == "single_link" else set()
+    assert found(hosts) == {(rule, host, variable)} | extra
 
 
 def test_node_names_are_compared_as_heartbeat_folds_them() -> None:

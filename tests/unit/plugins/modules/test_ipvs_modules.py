@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -133,6 +134,55 @@ def test_after_the_plan_exactly_the_wanted_ones_run(running: list[Daemon], role:
     after = [daemon for daemon in running if daemon not in stop] + [daemon._replace(maxlen=1472) for daemon in start]
     assert sorted(daemon.role for daemon in after) == sorted(daemon.role for daemon in wanted)
     assert ipvs_sync.plan(after, wanted) == ([], [])
+
+
+class Kernel:
+    """Sync daemons as the kernel has them: one of each role; some settings it refuses."""
+
+    def __init__(self, running: list[Daemon], refused: Callable[[Daemon], bool]) -> None:
+        self.running = {daemon.role: daemon for daemon in running}
+        self.refused = refused
+        self.fewest = len(running)
+
+    def stop_daemon(self, daemon: Daemon) -> None:
+        del self.running[daemon.role]
+        self.fewest = min(self.fewest, len(self.running))
+
+    def start_daemon(self, daemon: Daemon) -> None:
+        assert daemon.role not in self.running
+        if self.refused(daemon):
+            raise OSError(errno.ENODEV, "No such device")
+        self.running[daemon.role] = daemon
+
+
+def two(**settings: Any) -> list[Daemon]:
+    return ipvs_sync.wanted_daemons({**OPTIONS, "maxlen": 1472, **settings})
+
+
+def change(kernel: Kernel, running: list[Daemon], wanted: list[Daemon]) -> list[str]:
+    done: list[str] = []
+    for _role, old, new in ipvs_sync.order(*ipvs_sync.plan(running, wanted)):
+        ipvs_sync.replace(kernel, old, new, done)
+    return done
+
+
+def test_another_number_replaces_one_daemon_after_the_other() -> None:
+    kernel = Kernel(two(syncid=1), lambda _daemon: False)
+    assert change(kernel, two(syncid=1), two(syncid=31)) == [
+        "stop backup",
+        "start backup",
+        "stop master",
+        "start master",
+    ]
+    assert [daemon.syncid for daemon in kernel.running.values()] == [31, 31]
+    assert kernel.fewest == 1
+
+
+def test_a_daemon_whose_new_settings_are_refused_runs_with_the_old_ones() -> None:
+    kernel = Kernel(two(), lambda daemon: daemon.interface == "eth9")
+    with pytest.raises(OSError, match="No such device"):
+        change(kernel, two(), two(interface="eth9"))
+    assert sorted(kernel.running.values()) == sorted(two())
 
 
 def test_the_settings_of_sync_daemons_are_checked_all_at_once() -> None:

@@ -1,0 +1,156 @@
+"""An IPv6 VIP beside an IPv4 one: it moves like that, nothing leaves from it, and without it the other one goes on."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from harness import ROOT, Cluster, ask, longest_outage, run, wait_for
+
+CLUSTER = Cluster(ROOT / "molecule/ipv6/inventory/hosts.yml")
+DIRECTORS, REAL_SERVERS, CLIENT = CLUSTER.group("directors"), CLUSTER.group("real_servers"), CLUSTER.group("clients")[0]
+VIP4, VIP6 = (service["vip"] for service in CLUSTER.variables(DIRECTORS[0])["ha_virtual_services"])
+PUBLIC, DEDICATED = CLUSTER.variables(DIRECTORS[0])["ha_interfaces"]
+SPARE = "fd00:18:20::77"
+TAKEN_OVER = 6.0  # s in which clients are served again after their director has died
+LIMIT = 0.9  # s that an answer may take: machines that share a processor with other tests are slow at times
+SCRIPT = "/etc/ha.d/resource.d/IPv6addr2"
+
+
+class OnIPv6(Cluster):
+    """The same cluster, watched at its IPv6 VIP."""
+
+    @property
+    def vip(self) -> str:
+        return VIP6
+
+
+SIX = OnIPv6(CLUSTER.inventory)
+
+
+def shell(host: str, command: str) -> str:
+    return run("docker", "exec", host, "sh", "-c", command)
+
+
+def address(host: str, device: str, wanted: str) -> dict:
+    """Return what the kernel says of an address on a device; empty if it is not there."""
+    links = json.loads(ask(host, "ip", "-json", "address", "show", "dev", device, "to", wanted) or "[]")
+    return next((entry for link in links for entry in link.get("addr_info", ()) if entry.get("local") == wanted), {})
+
+
+def other(director: str) -> str:
+    return next(name for name in DIRECTORS if name != director)
+
+
+def wait_holder(expected: str | None = None) -> str:
+    """Wait until one director, the expected one, holds both VIPs, and return it."""
+
+    def one() -> bool:
+        found = CLUSTER.holders()
+        return len(found) == 1 and found == SIX.holders() and expected in (None, *found)
+
+    wait_for(f"{expected or 'one director'} holds both VIPs", one, 60)
+    return CLUSTER.holders()[0]
+
+
+def neighbour(wanted: str) -> str:
+    """Return the MAC that the client sends to for an address."""
+    found = json.loads(ask(CLIENT, "ip", "-json", "neighbour", "show", "to", wanted) or "[]")
+    return next((entry["lladdr"] for entry in found if "lladdr" in entry), "")
+
+
+def mac(host: str, device: str) -> str:
+    return json.loads(shell(host, f"ip -json link show dev {device}"))[0]["address"]
+
+
+@pytest.fixture
+def active() -> str:
+    """Return the director that holds both VIPs of a whole cluster."""
+    CLUSTER.wait_whole()
+    return wait_holder()
+
+
+def test_directors_speak_ipv6_where_they_share_nothing_else(active: str) -> None:
+    for director in DIRECTORS:
+        assert shell(director, f"cl_status hblinkstatus {other(director)} {DEDICATED}").strip() == "up"
+        daemons = shell(director, "ipvsadm --list --daemon")
+        assert daemons.count(f"mcast={DEDICATED}, ") == daemons.count("group=ff02::81, ") == 2, daemons
+
+
+def test_nothing_leaves_from_the_vip(active: str) -> None:
+    assert address(active, PUBLIC, VIP6)["preferred_life_time"] == 0
+    for real_server in REAL_SERVERS:
+        assert address(real_server, "lo", VIP6)["preferred_life_time"] == 0
+    for host in (active, *REAL_SERVERS):
+        (route,) = json.loads(shell(host, "ip -json -6 route get fd00:18:20::100"))
+        assert route["prefsrc"] == CLUSTER.variables(host)["ha_interfaces"][PUBLIC][1].partition("/")[0]
+
+
+def test_the_script_never_fails() -> None:
+    """Its words are what Heartbeat reads, and a failed start or stop would hold up all other addresses."""
+    standby = other(wait_holder())
+
+    def call(action: str, resource: str = f"{SPARE}/64/{PUBLIC}") -> str:
+        return shell(standby, f"{SCRIPT} {resource} {action}; echo $?")
+
+    assert call("status") == "stopped\n3\n"
+    for _again in range(2):
+        assert call("start") == "0\n"
+    assert call("status") == "running\n0\n"
+    assert not {"tentative", "dadfailed"} & {*address(standby, PUBLIC, SPARE)}
+    # However long its prefix is by now, and however it is written.
+    shell(standby, f"ip address delete {SPARE}/64 dev {PUBLIC}; ip address add {SPARE}/128 dev {PUBLIC} nodad")
+    for _again in range(2):
+        assert call("stop", f"fd00:0018:0020:0000:0000:0000:0000:0077/64/{PUBLIC}").splitlines()[-1] == "0"
+    assert address(standby, PUBLIC, SPARE) == {}
+    for wrong in (f"{SPARE}/64/eth9", f"nonsense/64/{PUBLIC}", f"{SPARE}/129/{PUBLIC}"):
+        assert [call(action, wrong).splitlines()[-1] for action in ("start", "status", "stop")] == ["0", "3", "0"]
+
+
+def test_it_moves_by_switchover(active: str) -> None:
+    run("docker", "exec", CLIENT, "ping", "-c", "1", VIP6)
+    CLUSTER.playbook("codalvs.ha.switchover")
+    assert wait_holder() == other(active)
+    assert neighbour(VIP6) == mac(other(active), PUBLIC)
+
+
+def test_it_moves_when_its_director_dies(active: str) -> None:
+    heir = other(active)
+    attempts = list(SIX.poll_through_power_cut(active, before=2, after=12))
+    print(f"outage {longest_outage(attempts):.2f} s")
+    assert longest_outage(attempts) < TAKEN_OVER
+    assert wait_holder() == heir
+    assert neighbour(VIP6) == mac(heir, PUBLIC)
+    assert address(heir, PUBLIC, VIP6)["preferred_life_time"] == 0
+    CLUSTER.power_on(active)
+    CLUSTER.wait_whole()
+
+
+def test_one_that_cannot_be_had_holds_nothing_up(active: str) -> None:
+    """Seen: both directors gave up all addresses in turn, and a stop of Heartbeat took five minutes."""
+    heir = other(active)
+    off = f"net.ipv6.conf.{PUBLIC}.disable_ipv6"
+    own = CLUSTER.variables(heir)["ha_interfaces"][PUBLIC][1]
+    shell(heir, f"sysctl -q {off}=1")
+    try:
+        began = time.monotonic()
+        shell(active, "systemctl stop heartbeat")
+        assert time.monotonic() - began < 60
+        wait_for("the other director holds the IPv4 VIP", lambda: CLUSTER.holders() == [heir], 60)
+        assert not all(ask(name, "ip", "address", "show", "to", VIP6) for name in DIRECTORS)
+        began = time.monotonic()
+        shell(heir, "systemctl restart heartbeat")
+        assert time.monotonic() - began < 60
+    finally:
+        shell(heir, f"sysctl -q {off}=0; ip address replace {own} dev {PUBLIC} nodad")
+        shell(active, "systemctl start heartbeat")
+    wait_for("Heartbeat runs on both", lambda: all(ready(name) for name in DIRECTORS), 120)
+    shell(active, "/usr/share/heartbeat/hb_takeover all")
+    wait_holder(active)
+
+
+def ready(director: str) -> bool:
+    """Return whether a director's Heartbeat sees both, and moves nothing."""
+    words = ask(director, "sh", "-c", f"cl_status nodestatus {other(director)}; cl_status rscstatus").split()
+    return words[:1] == ["active"] and words[1:] not in ([], ["transition"])
