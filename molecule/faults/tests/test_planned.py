@@ -1,0 +1,142 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Planned ends of the active director, and cold starts: more rows of the fault table.
+
+Who stops, restarts or reboots the active director, or upgrades its Heartbeat, means no harm: the other one has the VIP
+before this one gives it up, so that no request is lost and no connection ends. Where the other one can't take it, the
+end goes on all the same, after a bounded time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from faults import (
+    CLUSTER,
+    DIRECTORS,
+    LIMIT,
+    WHOLE,
+    assert_served,
+    fit,
+    other,
+    shell,
+    wait_one_holder,
+    wait_whole,
+    watched,
+)
+from harness import run, wait_for
+
+KEPT = 10  # connections of each kind
+COLD = 10.0  # s from the start of the last director that comes until clients are served
+BOUNDED = 30.0  # s that a stop may take when the other director does not answer
+
+
+@contextmanager
+def unnoticed(seconds: float) -> Iterator[None]:
+    """Let a client ask 20 times a second and keep connections open meanwhile; nothing of it may fail."""
+    with CLUSTER.connections(each=KEPT, seconds=seconds + 5) as kept, watched(seconds) as seen:
+        yield
+    assert [attempt for attempt in seen.attempts if not attempt.ok] == []
+    assert all(count["survived"] == KEPT for count in kept.counts.values()), kept
+
+
+def test_heartbeat_is_stopped_and_started(active):
+    with unnoticed(20):
+        shell(active, "systemctl stop heartbeat")
+        wait_one_holder(other(active), 5)
+    with unnoticed(20):
+        shell(active, "systemctl start heartbeat")
+        wait_for("it is fit", lambda: fit(active), WHOLE)
+    assert wait_whole() == other(active)
+
+
+def test_heartbeat_is_restarted(active):
+    with unnoticed(25):
+        shell(active, "systemctl restart heartbeat")
+    assert wait_whole() == other(active)
+
+
+def test_heartbeat_is_reloaded(active):
+    """A reload is no end: the VIP stays where it is."""
+    with unnoticed(15):
+        shell(active, "systemctl reload heartbeat")
+        time.sleep(10)
+        assert CLUSTER.holders() == [active]
+    assert wait_whole() == active
+
+
+def test_the_package_is_installed_again(active):
+    """Its scripts stop Heartbeat, start it and restart it, as at an upgrade."""
+    with unnoticed(90):
+        shell(active, "apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --reinstall heartbeat")
+    assert wait_whole() == other(active)
+
+
+def test_a_director_reboots(active):
+    with unnoticed(45):
+        shell(active, "systemctl reboot", check=False)
+        run("docker", "wait", active)
+        assert CLUSTER.holders() == [other(active)]
+        CLUSTER.power_on(active)
+    assert wait_whole() == other(active)
+
+
+def test_the_standby_reboots(active):
+    with unnoticed(45):
+        shell(other(active), "systemctl reboot", check=False)
+        run("docker", "wait", other(active))
+        CLUSTER.power_on(other(active))
+    assert wait_whole() == active
+
+
+def test_a_director_stops_while_the_other_one_does_not_answer(active):
+    """It gives the VIP up all the same, after a bounded time; the other one takes it when it goes on."""
+    run("docker", "pause", other(active))
+    try:
+        began = time.monotonic()
+        shell(active, "systemctl stop heartbeat")
+        assert time.monotonic() - began < BOUNDED
+        assert CLUSTER.holders() == []
+    finally:
+        run("docker", "unpause", other(active))
+    wait_one_holder(other(active), WHOLE)
+    assert_served()
+    shell(active, "systemctl start heartbeat")
+    wait_whole()
+    assert_served()
+
+
+def seconds_until_served(directors: list[str]) -> float:
+    """Start directors that have no power, at once; return the time from the last one's start to the first answer."""
+    with ThreadPoolExecutor() as pool:
+        asking = pool.submit(lambda: next(at.at for at in CLUSTER.poll(WHOLE, limit=LIMIT) if at.ok))
+        list(pool.map(CLUSTER.power_on, directors))
+        began = time.time()
+        served = asking.result() - began
+    print(f"served {served:.1f} s after the start")
+    return served
+
+
+def test_both_directors_come_back_from_a_power_cut_at_once(active):
+    for name in DIRECTORS:
+        CLUSTER.cut_power(name)
+    assert seconds_until_served(DIRECTORS) < COLD
+    assert_served()
+    wait_whole()
+    assert_served()
+
+
+@pytest.mark.parametrize("comes_back", DIRECTORS)
+def test_one_director_alone_comes_back_from_a_power_cut(active, comes_back):
+    for name in DIRECTORS:
+        CLUSTER.cut_power(name)
+    assert seconds_until_served([comes_back]) < COLD
+    assert_served()
+    CLUSTER.power_on(other(comes_back))
+    assert wait_whole() == comes_back
+    assert_served()
