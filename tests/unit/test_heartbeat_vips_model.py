@@ -392,7 +392,9 @@ class World:
         peer = self.directors[other(who)]
         if not self.directors[who].beats or not tries:
             return
-        if peer.beats and any(self.reaches(net, who, peer.name) for net in NETS):
+        if not peer.beats:
+            return  # whoever starts anew asks for nothing old
+        if any(self.reaches(net, who, peer.name) for net in NETS):
             peer.at(self.random.uniform(0.005, 0.05), self.told, peer, text)
         else:
             self.directors[who].at(0.25, self.tell, who, text, tries - 1)
