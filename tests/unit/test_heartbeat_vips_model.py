@@ -306,11 +306,11 @@ class World:
         self.apart = set()  # networks on which the directors don't reach each other
         self.loss = dict.fromkeys(NETS, 0.0)
         self.notes, self.moves = [], 0
-        self.outage = dict.fromkeys(NEIGHBOURS, 0.0)
         self.twice = self.none = 0.0
         self.asked = []
         self.directors = {}
         self.cache = {(who, address): PREFERRED[address] for who in NEIGHBOURS for address in self.vips}
+        self.outage = dict.fromkeys(self.cache, 0.0)  # s for which a neighbour has not reached an address
         if len(self.vips) == 1:
             self.cache = dict.fromkeys(self.cache, "dir1")
         for name in NODES:
@@ -421,7 +421,7 @@ class World:
                 self.twice += seconds * (number > 1)
                 self.none += seconds * (number == 0)
                 for neighbour in NEIGHBOURS:
-                    self.outage[neighbour] += seconds * (not self.serves(neighbour, address))
+                    self.outage[neighbour, address] += seconds * (not self.serves(neighbour, address))
 
     def sound(self):
         """Return whether each address has one holder, and all neighbours know it."""
