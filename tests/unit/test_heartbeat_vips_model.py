@@ -522,7 +522,7 @@ WHO = st.sampled_from(NODES)
 ONE_OR_BOTH = st.sampled_from([("192.0.2.30",), ("192.0.2.30", "192.0.2.31")])
 # Deterministic, and without the search for a smaller example, which would take minutes.
 QUICK = settings(derandomize=True, database=None, phases=[Phase.generate])
-FEW = settings(QUICK, max_examples=15)
+FEW = settings(QUICK, max_examples=10)
 
 
 @FEW
@@ -562,7 +562,7 @@ def test_a_split_moves_nothing_away_from_the_gateway(seed, seconds, kind, who, a
 @given(SEEDS, WHO, ONE_OR_BOTH)
 def test_a_machine_without_power_is_replaced_at_once(seed, who, addresses):
     """And within no more than a second, whoever it is."""
-    world = scenario(seed, [(0, "power", 90, who, "both")], addresses)
+    world = scenario(seed, [(0, "power", 40, who, "both")], addresses)
     assert max(world.outage.values()) <= 1, "\n".join(world.notes)
     assert world.settle(20) <= 1, "\n".join(world.notes)
 
@@ -588,13 +588,13 @@ FAULT = st.tuples(
 )
 
 
-@settings(QUICK, max_examples=40)
+@settings(QUICK, max_examples=25)
 @given(SEEDS, st.lists(FAULT, min_size=1, max_size=3), ONE_OR_BOTH)
 def test_whatever_goes_wrong_all_is_well_soon_after(seed, faults, addresses):
     """One holder, known to all neighbours, and few moves on the way."""
     world = scenario(seed, faults, addresses)
     twice, none = world.twice, world.none
-    assert world.settle(100) <= SETTLED, "\n".join(world.notes)
+    assert world.settle(40) <= SETTLED, "\n".join(world.notes)
     assert world.twice - twice <= TWICE * len(addresses), "\n".join(world.notes)
     assert world.none - none <= NONE * len(addresses), "\n".join(world.notes)
     assert world.moves <= MOVES * len(faults), "\n".join(world.notes)
