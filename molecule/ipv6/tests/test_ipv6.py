@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from ipaddress import ip_address
 
 import pytest
 from harness import ROOT, Cluster, ask, longest_outage, run, wait_for
@@ -148,7 +149,11 @@ def test_one_that_cannot_be_had_holds_nothing_up(active: str) -> None:
         shell(active, "systemctl stop heartbeat")
         assert time.monotonic() - began < 60
         wait_for("the other director holds the IPv4 VIP", lambda: CLUSTER.holders() == [heir], 60)
-        assert not all(ask(name, "ip", "address", "show", "to", VIP6) for name in DIRECTORS)
+        assert address(heir, PUBLIC, VIP6) == {}
+        wait_for(
+            "Heartbeat's log names it",
+            lambda: f"ERROR: IPv6addr2 {ip_address(VIP6).exploded}" in ask(heir, "cat", "/var/log/ha-log"),
+        )
         began = time.monotonic()
         shell(heir, "systemctl restart heartbeat")
         assert time.monotonic() - began < 60
