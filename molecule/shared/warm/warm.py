@@ -23,6 +23,7 @@ class WarmConnection(ConnectionBase):
     """A connection to a machine with a Python that stays. The first task starts it."""
 
     has_pipelining = True
+    cwd: bytes | None = None  # Ansible sets it where the machine is this one
 
     def start_python(self, name: str) -> Sequence[str]:
         """Return the command that starts the machine's Python; arguments follow."""
@@ -39,7 +40,10 @@ class WarmConnection(ConnectionBase):
     def _relay(self) -> socket.socket:
         """Return a connection to the process that stays, which is started when it isn't there."""
         machine = self.get_option("remote_addr")
-        name = hashlib.sha1(f"{os.environ.get('DOCKER_HOST')} {machine}".encode()).hexdigest()
+        # What a module finds around it: the lab, and on this machine the scenario, its Python and the folder, too.
+        around = [os.environ.get(name, "") for name in ("DOCKER_HOST", "MOLECULE_EPHEMERAL_DIRECTORY")]
+        here = os.fsdecode(self.cwd) if self.cwd else None
+        name = hashlib.sha1("\0".join([*around, sys.prefix, here or "", machine]).encode()).hexdigest()
         folder = f"/tmp/ansible-warm-{os.getuid()}"
         os.makedirs(folder, mode=0o700, exist_ok=True)
         if os.lstat(folder).st_uid != os.getuid():
@@ -54,7 +58,12 @@ class WarmConnection(ConnectionBase):
                 command = [sys.executable, str(RELAY), path, *self.start_python(machine)]
                 with open(f"{path}.log", "w") as log:
                     process = subprocess.Popen(
-                        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+                        command,
+                        cwd=here,
+                        stdin=subprocess.DEVNULL,
+                        stdout=subprocess.PIPE,
+                        stderr=log,
+                        start_new_session=True,
                     )
                 if process.stdout.readline() != b"ready\n":
                     raise EOFError(Path(f"{path}.log").read_text().strip()) from None
