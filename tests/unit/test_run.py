@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from programs import load
@@ -44,7 +48,8 @@ def test_steps_are_timed_as_the_log_grows(tmp_path: Path, monkeypatch: pytest.Mo
     now = iter([0.0, 1.0, 5.0, 5.5, 9.0, 9.5])
     monkeypatch.setattr(tests.time, "monotonic", lambda: next(now))
     stage = tests.Stage("molecule-x", "molecule", "3.11", "true")
-    steps = tests.Steps(stage)
+    busy = iter([0.5, 2.5, 3.0, 4.0, 4.5])
+    steps = tests.Steps(stage, SimpleNamespace(read=lambda: next(busy)))
     steps.follow()  # there is no log yet
     with stage.log.open("a") as log:
         for text in (
@@ -56,7 +61,29 @@ def test_steps_are_timed_as_the_log_grows(tmp_path: Path, monkeypatch: pytest.Mo
             log.write(text)
             log.flush()
             steps.follow()
-    assert stage.steps == [("create", 4.0), ("converge", 3.5)]
+    assert stage.steps == [("create", 4.0, 2.0), ("converge", 3.5, 1.0)]
+
+
+def test_a_stages_processor_time_is_that_of_its_whole_tree() -> None:
+    stat = "{} (a) b) S {} 1 1 0 -1 0 0 0 0 0 {} {} {} {} 20 0 1 0 5 0 0".format
+    stats = [stat(10, 1, 1, 2, 0, 0), stat(11, 10, 100, 0, 20, 0), stat(12, 11, 0, 1000, 0, 0), stat(13, 1, 9, 9, 9, 9)]
+    second = tests.os.sysconf("SC_CLK_TCK")
+    assert tests.tree_seconds([10, 12], stats) * second == 1123
+    assert tests.tree_seconds([99], stats) == 0
+
+
+def test_a_meter_counts_what_has_ended_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = "import time\nwhile time.process_time() < 0.3: pass"
+    process = subprocess.Popen(["sh", "-c", f"{sys.executable} -c '{program}'; exit 3"])
+    meter = tests.Meter(process.pid, "")
+    while not tests.ended(process):
+        time.sleep(0.01)
+    busy = meter.read()
+    assert busy >= 0.25
+    assert process.wait() == 3
+    assert meter.read() == busy  # it has gone, and its time stays
+    monkeypatch.setattr(tests, "tree_seconds", lambda *_: 1.5)  # the next lab's
+    assert meter.read() == pytest.approx(busy + 1.5)
 
 
 def test_the_slowest_tasks_of_all_logs_are_found(tmp_path: Path) -> None:
@@ -69,3 +96,34 @@ def test_the_slowest_tasks_of_all_logs_are_found(tmp_path: Path) -> None:
         f"{12.0:6.1f} s  {'b':24} Look - again",
         f"{2.5:6.1f} s  {'a':24} codalvs.ha.ldirectord : Write the file",
     ]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "minute", "passed", "begins"),
+    [
+        ("faults", 0, {}, True),
+        ("alone", 76, {}, True),
+        ("alone", 77, {}, False),
+        ("new", 70, {}, True),
+        ("new", 71, {}, False),
+        ("default", 50, {"coda": 26}, True),  # a machine of half the speed
+        ("default", 57, {"coda": 26}, False),
+        ("default", 68, {"coda": 6}, True),  # a fast one is not relied on
+        ("default", 69, {"coda": 6}, False),
+    ],
+)
+def test_what_would_end_too_late_is_not_begun(
+    scenario: str, minute: float, passed: dict[str, float], begins: bool
+) -> None:
+    def stage(name: str, minutes: float, result: str) -> tests.Stage:
+        return tests.Stage(f"molecule-{name}", "molecule", "3.11", "true", result=result, seconds=60 * minutes)
+
+    begun = [stage(name, minutes, "passed") for name, minutes in passed.items()]
+    begun += [stage("thesis", 1000, "failed"), stage("nfs", 0, "")]
+    assert (tests.too_late(stage(scenario, 0, ""), begun, minute) == "") is begins
+
+
+def test_every_scenario_has_its_minutes() -> None:
+    scenarios = {path.parent.name for path in tests.ROOT.glob("molecule/*/molecule.yml")}
+    assert scenarios == set(tests.MINUTES)
+    assert list(tests.MINUTES.values()) == sorted(tests.MINUTES.values(), reverse=True)

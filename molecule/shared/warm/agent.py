@@ -8,6 +8,7 @@ code, lengths of output and errors, output, errors. Numbers are signed, of four 
 """
 
 import atexit
+import contextlib
 import gc
 import importlib
 import io
@@ -43,6 +44,9 @@ class Path(list):
         yield from (os.path.join(entry, "ansible") for entry in sys.path if entry.endswith(".zip"))
 
 
+WHERE_THERE_IS_ONE = ("requests",)  # for the modules that speak to Docker
+
+
 def warm_up(archive):
     """Import what most modules import, from an archive of Ansible's module_utils."""
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
@@ -50,6 +54,9 @@ def warm_up(archive):
     sys.path.insert(0, FOLDER)
     for name in USED_BY_MOST:
         importlib.import_module(name)
+    for name in WHERE_THERE_IS_ONE:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
     sys.path.remove(FOLDER)
     sys.modules["ansible"].__path__ = Path(sys.modules["ansible"].__path__)
     gc.freeze()

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The process that stays: it speaks to the agent of one container, by one `docker exec`, for all tasks.
+"""The process that stays: it speaks to the agent of one machine, by one `docker exec` or one ssh, for all tasks.
 
-Started by connection/docker.py with the container's name and the path of the socket that tasks connect to.
+Started by warm.py with the path of the socket that tasks connect to, and the command that starts Python on the machine.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import os
+import shlex
 import socket
 import struct
 import subprocess
@@ -61,11 +62,12 @@ def module_utils() -> bytes:
 
 
 class Relay:
-    """Passes requests of many tasks on to the agent of one container, and its answers back."""
+    """Passes requests of many tasks on to the agent of one machine, and its answers back."""
 
-    def __init__(self, container: str, path: str) -> None:
-        command = ["docker", "exec", "--interactive", container, "python3", "-c", BOOT]
-        self.agent = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def __init__(self, path: str, *python: str) -> None:
+        # ssh gives the words to a shell there, docker to Python.
+        boot = shlex.quote(BOOT) if python[0] == "ssh" else BOOT
+        self.agent = subprocess.Popen([*python, "-c", boot], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.path = path
         self.lock = threading.Lock()
         self.clients: dict[int, socket.socket] = {}
@@ -127,12 +129,12 @@ class Relay:
         os._exit(0)
 
 
-def stay(container: str, path: str) -> None:
-    """Be the process that speaks to a container's agent."""
+def stay(path: str, *python: str) -> None:
+    """Be the process that speaks to a machine's agent."""
     try:
-        relay = Relay(container, path)
+        relay = Relay(path, *python)
     except (EOFError, OSError) as error:
-        sys.exit(f"no Python could be started in the container {container}: {error!r}")
+        sys.exit(f"no Python could be started by {shlex.join(python)}: {error!r}")
     relay.serve()
 
 

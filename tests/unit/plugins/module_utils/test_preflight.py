@@ -700,14 +700,14 @@ SOME_GROUPS = st.dictionaries(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.dictionaries(NAMES, VARIABLES, max_size=4), SOME_GROUPS | st.just(GROUPS))
 def test_never_raises_on_nearly_right_inventories(hosts: Hosts, groups: dict[str, list[str]]) -> None:
     findings = check(hosts, groups, SPECS)
     assert all(len(block.splitlines()) <= 4 for block in render(findings).split("\n\n"))
 
 
-@settings(max_examples=200)
+@settings(max_examples=2 * settings().max_examples)
 @given(
     st.dictionaries(NAMES, st.dictionaries(st.sampled_from([*OPTIONS, "ha_x", "heartbeat_x"]), ANYTHING), max_size=4)
 )
@@ -715,7 +715,6 @@ def test_never_raises_on_garbage(hosts: Hosts) -> None:
     render(check(hosts, GROUPS, SPECS))
 
 
-@settings(max_examples=100)
 @given(VARIABLES, st.randoms(use_true_random=False))
 def test_order_of_variables_and_hosts_does_not_matter(variables: dict[str, Any], chance: random.Random) -> None:
     hosts = {host: {"ha_interfaces": own, **variables} for host, own in ADDRESSES.items()}
