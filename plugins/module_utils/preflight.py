@@ -44,7 +44,7 @@ RULE_FILES = (
 ALL_HOSTS = "all hosts"
 SEVERITIES = ("error", "warning", "acknowledged")
 # Read from the cluster's first director; another value elsewhere would be ignored, or be fatal.
-SHARED = ("ha_virtual_services", "ha_acknowledged")
+SHARED = ("ha_virtual_services", "ha_acknowledged", "ha_absent")
 # What a role may find on the hosts later, accepted in the same way as the warnings here.
 FOUND_LATER = ("late_heartbeats",)
 # Of one host by nature.

@@ -20,7 +20,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import 
     rule,
     to_host_addresses,
 )
-from ansible_collections.codalvs.ha.plugins.module_utils.schema import closest, show
+from ansible_collections.codalvs.ha.plugins.module_utils.schema import closest, did_you_mean, show
 
 GROUPS = ("directors", "real_servers", *STORAGE["coda"], *STORAGE["nfs"], "clients")
 INVENTORY = "inventory"  # stands for the host of a finding that is about none
@@ -57,6 +57,35 @@ def director_count(cluster: Cluster) -> Iterator[Complaint]:
         value = show(", ".join(cluster.directors))
         problem = f"a cluster has exactly two directors, not {len(cluster.directors)}"
         yield Complaint("groups.directors", value, problem, "list two hosts in the group directors", INVENTORY)
+
+
+@rule("unknown_absent")
+def unknown_absent(cluster: Cluster) -> Iterator[Complaint]:
+    """A misspelt name would leave out nobody."""
+    for index, host in enumerate(cluster.get("ha_absent") or ()):
+        if known(host) is not None and host not in cluster.hosts:
+            remedy = did_you_mean(host, cluster.hosts, "write the name that the inventory has")
+            yield Complaint(f"ha_absent[{index}]", show(host), "is no host of the inventory", remedy)
+
+
+@rule("all_absent")
+def all_absent(cluster: Cluster) -> Iterator[Complaint]:
+    """With no director there is nobody to change, and nobody who knows what is drained."""
+    absent = [host for host in cluster.get("ha_absent") or () if known(host) is not None]
+    if cluster.directors and set(cluster.directors) <= set(absent):
+        problem = "leaves no director"
+        yield Complaint("ha_absent", show(", ".join(absent)), problem, "name one director at most")
+
+
+@rule("absent_storage")
+def absent_storage(cluster: Cluster) -> Iterator[Complaint]:
+    """Volumes, keys and users of a cell are made by its servers together; the folder has only one."""
+    servers = {host for name in (*STORAGE["coda"][:2], *STORAGE["nfs"][:1]) for host in cluster.groups.get(name, ())}
+    for index, host in enumerate(cluster.get("ha_absent") or ()):
+        if known(host) is not None and host in servers:
+            problem = "is a server of the shared files, which can't be left out"
+            remedy = "remove it, and run directors.yml or real_servers.yml, which don't need it"
+            yield Complaint(f"ha_absent[{index}]", show(host), problem, remedy)
 
 
 @rule("missing_interfaces")

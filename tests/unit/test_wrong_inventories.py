@@ -106,6 +106,25 @@ def test_inventories_to_copy_are_good(inventory: Path, tmp_path: Path) -> None:
     assert run.exit_code == 0, run.output
 
 
+def test_an_unreachable_host_stops_the_run_before_any_change(tmp_path: Path) -> None:
+    """The error names the way out."""
+    run = run_ansible(tmp_path / "run", "playbook", "-i", str(GOOD), "playbooks/site.yml")
+    assert run.exit_code != 0
+    assert "say so: ha_absent: [dir2]" in " ".join(run.output.split())
+    assert "[Configure the real servers]" not in run.output
+
+
+@pytest.mark.parametrize("playbook", ["site", "directors", "real_servers", "drain", "undrain", "verify"])
+def test_who_is_known_to_be_down_is_left_out(playbook: str, tmp_path: Path) -> None:
+    """Nothing is asked of them, and the run says so; it then fails for the others, which this test can't have."""
+    absent = ["-e", '{"ha_absent": ["dir2", "real1"], "drain_host": "real1"}']
+    run = run_ansible(tmp_path / "run", "playbook", "-i", str(GOOD), *absent, f"playbooks/{playbook}.yml")
+    assert run.exit_code != 0
+    assert "dir1" in run.touches or "real2" in run.touches
+    assert not re.search("dir2|real1", run.touches)
+    assert "Known to be down (ha_absent), and left out." in " ".join(run.output.split())
+
+
 def test_inventory_without_hosts(tmp_path: Path) -> None:
     empty = tmp_path / "empty.yml"
     empty.write_text("all:\n  hosts: {}\n", encoding="utf-8")

@@ -158,6 +158,7 @@ SERVERS = [{"host": "real1"}, {"host": "real2"}]
         ),
         pytest.param(inventory(heartbeat_watchdog="/dev/watchdog0", heartbeat_watchdog_softdog=True), id="watchdog"),
         pytest.param(inventory(ha_acknowledged=["late_heartbeats"]), id="what the role finds"),
+        pytest.param(inventory(ha_absent=["dir2", "real1"]), id="half of it is down"),
         pytest.param(
             inventory(heartbeat_links=[{"type": "bcast", "interface": name} for name in ("eth0", "eth1")]),
             id="two ways",
@@ -478,6 +479,8 @@ def persistent(netmask: object) -> dict[str, Any]:
         ("unknown_variable", "ha_virtual_service", inventory(ha_virtual_service=[])),
         ("unknown_acknowledgement", "ha_acknowledged[0]", inventory(ha_acknowledged=["heartbeat_crk"])),
         ("unknown_acknowledgement", "ha_acknowledged[0]", inventory(ha_acknowledged=["bad_vip"])),
+        ("unknown_absent", "ha_absent[1]", inventory(ha_absent=["dir2", "dir3"])),
+        ("all_absent", "ha_absent", inventory(ha_absent=["dir2", "dir1"])),
         ("cannot_evaluate", f"{S}[0].vip", inventory(web(vip=Unevaluated("x is undefined")))),
         ("cannot_evaluate", S, inventory(ha_virtual_services=Unevaluated("x is undefined"))),
         ("wrong_type", "heartbeat_ping", inventory(heartbeat_ping="198.18.20.1")),

@@ -1,0 +1,331 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What ipvs-guard reads, and what it puts back: what was there and is wanted, and nothing else."""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import ip_address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ipvs_tables import tables
+from programs import load
+
+from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import apply, parse_table, plan, print_table
+
+guard = load("roles/lvs_director/files/ipvs-guard")
+
+CONFIG = """\
+# made by Ansible
+quiescent = yes
+cleanstop = no
+autoreload = yes
+
+# web
+virtual = 198.18.20.30:80
+    protocol = tcp
+    scheduler = wrr
+    persistent = 300
+    netmask = 255.255.255.0
+    real = 198.18.20.21:80 gate 1
+    real = 198.18.20.22:8080 gate 2
+    # a comment does not end it
+    fallback = 127.0.0.1:80 gate
+    request = "index.html"
+    receive = "happy # day"
+
+# six
+virtual6 = [2001:db8::30]:25
+    protocol = tcp
+    scheduler = wlc
+    persistent = 60
+    real6 = [2001:db8::21]:25 masq 1
+
+# marked
+virtual = 7
+    protocol = fwm
+    scheduler = rr
+    real = 198.18.20.21:80 ipip 3
+
+# names
+virtual = 198.18.20.30:53
+    protocol = udp
+    scheduler = wlc
+    real = 198.18.20.21:5353 masq 1
+"""
+WEB = guard.Key("TCP", 4, "198.18.20.30", 80)
+REAL1, REAL2, LOCAL = ("198.18.20.21", 80), ("198.18.20.22", 80), ("127.0.0.1", 80)
+WANTED = guard.read_config(CONFIG)
+
+SHOWN = """\
+IP Virtual Server version 1.2.1 (size=4096)
+Prot LocalAddress:Port Scheduler Flags
+  -> RemoteAddress:Port Forward Weight ActiveConn InActConn
+TCP  C612141E:0050 wrr persistent 30000 FFFFFF00
+  -> C6121416:0050      Route   2      5          7
+  -> C6121415:0050      Route   1      0          0
+TCP  [2001:0db8:0000:0000:0000:0000:0000:0030]:0019 wlc persistent 6000 80000000
+  -> [2001:0db8:0000:0000:0000:0000:0000:0021]:0019      Masq    1      0          0
+FWM  00000007 rr
+  -> C6121415:0000      Tunnel  3      0          0
+UDP  C612141E:0035 wlc
+  -> C6121415:14E9      Masq    1      0          0
+""".splitlines()
+TABLE = guard.read_table(SHOWN)
+
+
+def without(*patterns, lines=SHOWN):
+    """Return what the kernel shows without some lines."""
+    return guard.read_table(line for line in lines if not any(pattern in line for pattern in patterns))
+
+
+def put_back(*looks, wanted=None):
+    """Return what is put back after the last of some looks at the table, each wanting the same."""
+    known = {}
+    for shown in looks:
+        known = guard.remember(known, wanted or WANTED, shown)
+    return guard.mend(known, wanted or WANTED, looks[-1])
+
+
+def changed(old, new, config=CONFIG):
+    """Return what a changed file wants."""
+    assert old in config
+    return guard.read_config(config.replace(old, new))
+
+
+def test_the_file_of_ldirectord_is_read():
+    assert WANTED[WEB].line == "-t 198.18.20.30:80 -s wrr -p 300 -M 255.255.255.0"
+    assert WANTED[WEB].kind == guard.Kind("wrr", False, 24)
+    assert WANTED[WEB].quiescent
+    assert not WANTED[WEB].clean_stop
+    assert {where: server.fallback for where, server in WANTED[WEB].servers.items()} == {
+        REAL1: False,
+        REAL2: False,  # without NAT, the kernel takes the service's port
+        LOCAL: True,
+    }
+    lines = [server.add("-a", server.weight) for service in WANTED.values() for server in service.servers.values()]
+    assert lines == [
+        "-a -t 198.18.20.30:80 -r 198.18.20.21:80 -g -w 1",
+        "-a -t 198.18.20.30:80 -r 198.18.20.22:80 -g -w 2",
+        "-a -t 198.18.20.30:80 -r 127.0.0.1:80 -g -w 1",
+        "-a -t [2001:db8::30]:25 -r [2001:db8::21]:25 -m -w 1",
+        "-a -f 7 -r 198.18.20.21:0 -i -w 3",
+        "-a -u 198.18.20.30:53 -r 198.18.20.21:5353 -m -w 1",
+    ]
+
+
+def test_the_table_is_the_one_that_the_file_wants():
+    """Names, numbers, port of a tunnel, netmasks in the kernel's order of bytes: nothing is to be done."""
+    assert [guard.found(key, TABLE).kind for key in WANTED] == [service.kind for service in WANTED.values()]
+    assert set(TABLE[WEB].servers) == {REAL1, REAL2}
+    assert put_back(TABLE, TABLE) == []
+    assert guard.unseen({}, WANTED, TABLE) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["virtual = web:80\n    real = 1.2.3.4:80 gate\n", "virtual = 1.2.3.4:80\n    real = 1.2.3.4->1.2.3.9:80 gate\n"],
+)
+def test_what_is_not_understood_is_refused(text):
+    """Names and ranges are none of the role's; nothing is mended then."""
+    with pytest.raises(ValueError, match="no address"):
+        guard.read_config(text)
+
+
+def test_an_emptied_table_comes_back_as_it_stood():
+    """Weights, order (each new one goes to the front) and what a quiesced real server had."""
+    quiesced = [line.replace("Route   2", "Route   0") for line in SHOWN]
+    assert put_back(guard.read_table(quiesced), {}) == [
+        "-A -t 198.18.20.30:80 -s wrr -p 300 -M 255.255.255.0",
+        "-a -t 198.18.20.30:80 -r 198.18.20.21:80 -g -w 1",
+        "-a -t 198.18.20.30:80 -r 198.18.20.22:80 -g -w 0",
+        "-A -t [2001:db8::30]:25 -s wlc -p 60",
+        "-a -t [2001:db8::30]:25 -r [2001:db8::21]:25 -m -w 1",
+        "-A -f 7 -s rr",
+        "-a -f 7 -r 198.18.20.21:0 -i -w 3",
+        "-A -u 198.18.20.30:53 -s wlc",
+        "-a -u 198.18.20.30:53 -r 198.18.20.21:5353 -m -w 1",
+    ]
+
+
+def test_a_deleted_real_server_comes_back():
+    assert put_back(TABLE, without("C6121416")) == ["-a -t 198.18.20.30:80 -r 198.18.20.22:80 -g -w 2"]
+
+
+def test_without_quiescence_a_missing_real_server_is_dead():
+    wanted = changed("quiescent = yes", "quiescent = no")
+    gone = without("C6121416")
+    assert put_back(TABLE, gone, wanted=wanted) == []
+    assert guard.unseen({}, wanted, gone) == []
+    assert put_back(TABLE, gone, {}, wanted=wanted)[:3] == [
+        "-A -t 198.18.20.30:80 -s wrr -p 300 -M 255.255.255.0",
+        "-a -t 198.18.20.30:80 -r 198.18.20.21:80 -g -w 1",
+        "-A -t [2001:db8::30]:25 -s wlc -p 60",
+    ]
+
+
+def test_a_fallback_comes_and_goes_and_comes_back_with_its_service():
+    at = SHOWN.index("  -> C6121415:0050      Route   1      0          0")
+    with_fallback = guard.read_table([*SHOWN[:at], "  -> 7F000001:0050      Local   1      0          0", *SHOWN[at:]])
+    assert put_back(with_fallback, TABLE) == []
+    assert "-a -t 198.18.20.30:80 -r 127.0.0.1:80 -g -w 1" in put_back(with_fallback, {})
+    assert "-a -t 198.18.20.30:80 -r 127.0.0.1:80 -g -w 1" not in put_back(with_fallback, TABLE, {})
+
+
+def test_what_somebody_has_changed_is_put_back_once_it_was_right():
+    other = guard.read_table(line.replace("wrr persistent 30000 FFFFFF00", "rr") for line in SHOWN)
+    assert put_back(TABLE, other) == ["-E -t 198.18.20.30:80 -s wrr -p 300 -M 255.255.255.0"]
+    assert put_back(other, other) == []
+    other = guard.read_table(line.replace("Route   2", "Masq    9") for line in SHOWN)
+    assert put_back(TABLE, other) == ["-e -t 198.18.20.30:80 -r 198.18.20.22:80 -g -w 9"]
+    assert put_back(other, other) == []
+
+
+def test_a_real_server_on_the_director_itself_is_as_wanted():
+    assert put_back(TABLE, guard.read_table(line.replace("Route ", "Local ") for line in SHOWN)) == []
+
+
+def test_weights_by_hand_are_left_alone():
+    assert put_back(TABLE, guard.read_table(line.replace("Route   2", "Route   9") for line in SHOWN)) == []
+    assert put_back(TABLE, guard.read_table(line.replace("Route   2", "Route   0") for line in SHOWN)) == []
+
+
+def test_who_is_drained_by_the_file_stays_drained():
+    """Also when ldirectord has not read that yet."""
+    wanted = changed("198.18.20.22:8080 gate 2", "198.18.20.22:8080 gate 0")
+    known = guard.remember({}, WANTED, TABLE)
+    known = guard.remember(known, wanted, {})
+    assert "-a -t 198.18.20.30:80 -r 198.18.20.22:80 -g -w 0" in guard.mend(known, wanted, {})
+
+
+def test_a_changed_file_is_not_fought():
+    """A new scheduler or way of forwarding is the keeper's to apply; once applied, it is guarded."""
+    changes = {"scheduler = wrr": "scheduler = rr", "22:8080 gate": "22:80 ipip", "persistent = 300\n": "\n"}
+    for old, new in changes.items():
+        wanted = changed(old, new)
+        known = guard.remember(guard.remember({}, WANTED, TABLE), wanted, TABLE)
+        assert guard.mend(known, wanted, TABLE) == []
+    wanted = changed("scheduler = wrr", "scheduler = rr")
+    applied = guard.read_table(line.replace("wrr", "rr") for line in SHOWN)
+    known = guard.remember(guard.remember(known, wanted, applied), wanted, TABLE)
+    assert guard.mend(known, wanted, TABLE) == ["-E -t 198.18.20.30:80 -s rr -p 300 -M 255.255.255.0"]
+
+
+def test_what_leaves_the_file_does_not_come_back():
+    cut = CONFIG.index("# six")
+    wanted = guard.read_config(CONFIG[:cut])
+    known = guard.remember({}, WANTED, TABLE)
+    assert [line[:2] for line in guard.mend(guard.remember(known, wanted, {}), wanted, {})] == ["-A", "-a", "-a"]
+    # Nor when the file has it again: it is new then.
+    known = guard.remember(guard.remember(known, wanted, TABLE), WANTED, guard.read_table(SHOWN[:6]))
+    assert guard.mend(known, WANTED, guard.read_table(SHOWN[:6])) == []
+
+
+def test_what_was_never_there_is_not_put_in_but_named():
+    """A guard that has just started, with an emptied table."""
+    assert put_back({}) == []
+    assert guard.unseen({}, WANTED, {})[0] == "TCP 198.18.20.30:80"
+    assert guard.unseen({}, WANTED, without("C6121416")) == ["198.18.20.22:80 of TCP 198.18.20.30:80"]
+    known = guard.remember({}, WANTED, TABLE)
+    assert guard.unseen(known, WANTED, {}) == []
+
+
+def test_where_nobody_else_fills_the_table_all_of_the_file_is_put_in():
+    lines = guard.mend(guard.complete({}, WANTED), WANTED, {})
+    assert [line for line in lines if line.startswith("-A")] == [f"-A {service.line}" for service in WANTED.values()]
+    gone = without("C6121416")
+    known = guard.complete(guard.remember({}, WANTED, gone), WANTED)
+    assert "-a -t 198.18.20.30:80 -r 198.18.20.22:80 -g -w 2" in guard.mend(known, WANTED, gone)
+
+
+def test_a_mark_that_shows_no_family_is_of_either():
+    """Without real servers, or with tunnels, which may lead to the other family."""
+    config = CONFIG.replace("198.18.20.21:80 ipip", "[2001:db8::21]:80 ipip")
+    wanted = changed("virtual = 7\n", "virtual6 = 7\n", config)
+    six, four = guard.Key("FWM", 6, "", 7), guard.Key("FWM", 4, "", 7)
+    assert wanted[six].line == "-f 7 -6 -s rr"
+    for shown in (TABLE, without("0000      Tunnel")):
+        assert guard.found(six, shown) is guard.found(four, shown) is not None
+    shown = guard.read_table(line.replace("Tunnel", "Masq  ") for line in SHOWN)
+    assert guard.found(four, shown) is not None
+    assert guard.found(six, shown) is None
+
+
+# --- against the collection's own tables
+
+
+def show(table):
+    """Return a table of the module ipvs as /proc/net/ip_vs has it (ip_vs_info_seq_show)."""
+    for key, service in table.items():
+        flags = " ops" if service.one_packet else ""
+        six = key.family == 6
+        if service.timeout:
+            mask = socket.ntohl(int(service.netmask)) if six else int(ip_address(service.netmask))
+            flags += f" persistent {service.timeout * 100} {mask:08X}"
+        where = f"{key.fwmark:08X}" if key.fwmark else shown_place(key.address, key.port)
+        yield f"{key.protocol.upper() or 'FWM'}  {where} {service.scheduler}{flags}"
+        for server in service.servers.values():
+            how = {"direct": "Route", "nat": "Masq", "tunnel": "Tunnel"}[server.forwarding]
+            yield f"  -> {shown_place(server.address, server.port)}      {how:7} {server.weight:<6} 3          4"
+
+
+def shown_place(address, port):
+    number = ip_address(address)
+    return f"{f'[{number.exploded}]' if number.version == 6 else f'{int(number):08X}'}:{port:04X}"
+
+
+def words(lines):
+    """Return lines with the words of each in one order; they come in the file's order or with the weight at the end."""
+    return sorted(sorted(line.split()) for line in lines)
+
+
+@given(tables, st.data())
+def test_rules_and_table_agree_and_what_is_lost_comes_back(table, data):
+    """Whatever table the module makes: read from rules and kernel it is the same, and any loss of it is put back."""
+    table = {key: service for key, service in table.items() if key._replace(family=10 - key.family) not in table}
+    wanted, shown = guard.read_rules(print_table(table)), guard.read_table(show(table))
+    assert put_back(shown, shown, wanted=wanted) == []
+    assert guard.unseen({}, wanted, shown) == []
+    left, expected = {}, []
+    for key, service in table.items():
+        servers = {at: each for at, each in service.servers.items() if data.draw(st.booleans(), str(at))}
+        if data.draw(st.booleans(), str(key)):
+            left[key] = service._replace(servers=servers)
+            lost = {at: each for at, each in service.servers.items() if at not in servers}
+            expected += print_table({key: service._replace(servers=lost)})[1:]
+        else:
+            expected += print_table({key: service})
+    assert words(put_back(shown, guard.read_table(show(left)), wanted=wanted)) == words(expected)
+
+
+@given(tables, tables, st.data())
+def test_a_keeper_on_its_way_to_another_table_is_not_fought(before, after, data):
+    """Whoever is first, the file or the table, and whenever the guard looks: only the keeper changes anything."""
+    before, after = ({key: each for key, each in table.items() if not key.fwmark} for table in (before, after))
+    operations = plan(before, after, purge=True)
+    old, new = guard.read_rules(print_table(before)), guard.read_rules(print_table(after))
+    known = guard.remember({}, old, guard.read_table(show(before)))
+    for done in range(len(operations) + 1):
+        if data.draw(st.booleans(), "the guard looks"):
+            shown = guard.read_table(show(apply(before, operations[:done])))
+            known = guard.remember(known, new, shown)
+            assert guard.mend(known, new, shown) == []
+
+
+@given(tables, tables)
+def test_an_emptied_table_has_what_the_new_file_wants_of_the_old_table(before, after):
+    """Nothing that left the file comes back, not even when the table is emptied before the keeper has read it."""
+    before, after = ({key: each for key, each in table.items() if not key.fwmark} for table in (before, after))
+    known = guard.remember({}, guard.read_rules(print_table(before)), guard.read_table(show(before)))
+    new = guard.read_rules(print_table(after))
+    back = parse_table(guard.mend(guard.remember(known, new, {}), new, {}))
+    assert set(back) == set(before) & set(after)
+    for key, service in back.items():
+        assert service[:-1] == after[key][:-1]
+        assert set(service.servers) == set(before[key].servers) & set(after[key].servers)
+        for where, server in service.servers.items():
+            weight = after[key].servers[where].weight if before[key].servers[where].weight else 0
+            assert server == after[key].servers[where]._replace(weight=weight)
