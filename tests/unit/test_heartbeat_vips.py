@@ -837,3 +837,66 @@ def test_doubt_ends_soon(answering):
         times.clear()
     bench.run(20)
     assert max(most(times) for times in bench.asked.values()) <= 12
+
+
+class Start(Bench):
+    """A director that has just started, with its table, and does not hear Heartbeat yet."""
+
+    def __init__(self, node="dir1", age=1.0, services=2, **changes):
+        super().__init__(node, **{"resources": FILE["resources"][:1]} | changes)
+        self.judge.lost("it starts")
+        self.judge.age, self.judge.services = age, services
+        self.there, self.report, self.beating, self.resources = set(), None, "", "none"
+
+
+def test_what_nobody_has_when_both_start_is_taken_by_the_preferred_director():
+    """Heartbeat would wait for ten seconds, and then run its scripts."""
+    assert Start("dir1").run(0.8).changes == []
+    assert Start("dir1").run(1.5).changes == [TAKEN]
+    assert Start("dir2").run(4.5).changes == []
+    assert Start("dir2").run(7).changes == [TAKEN], "it has not come"
+
+
+def test_who_starts_alone_takes_what_nobody_has():
+    """Heartbeat would wait for initdead."""
+    assert Start("dir2").run(3, answering=GONE).changes == [TAKEN]
+
+
+def test_it_is_taken_too_when_the_table_is_there_after_heartbeat():
+    """Then both Heartbeats wait, and hold nothing."""
+    bench = Start(services=0).run(3)
+    bench.judge.joined("active", 8, bench.now)
+    bench.run(3, report=vips.Report(claims="none"), beating="active", resources="none")
+    assert bench.changes == []
+    bench.judge.services = 2
+    assert bench.run(1.5).changes == [TAKEN]
+
+
+@pytest.mark.parametrize("node", ["dir1", "dir2"])
+@pytest.mark.parametrize(
+    ("start", "state"),
+    [
+        pytest.param({}, {"there": {VIP}}, id="the other one has it"),
+        pytest.param({}, {"answering": {"eth0": set(), "eth1": {"198.51.100.11", "198.51.100.12"}}}, id="no network"),
+        pytest.param({"services": 0}, {}, id="no table"),
+        pytest.param({"age": 61}, {}, id="no start"),
+        pytest.param({"age": float("inf")}, {}, id="no Heartbeat"),
+        pytest.param(
+            {"resources": FILE["resources"]},
+            {},
+            id="resources that Heartbeat's start would leave out beside an address that is there",
+        ),
+    ],
+)
+def test_nothing_is_taken_at_a_start(node, start, state):
+    assert Start(node, **start).run(30, **state).changes == []
+
+
+@pytest.mark.parametrize("report", [vips.Report(held=(VIP,)), vips.Report(claims="all")])
+def test_nothing_is_taken_at_a_start_that_the_other_director_has_by_its_word(report):
+    """It answers for no address on a network where this one's questions get lost."""
+    bench = Start()
+    bench.judge.joined("active", 1, bench.now)
+    bench.run(0.01, report=report, beating="active")
+    bench.judge.reported(report, bench.now)
+    assert bench.run(30).changes == []
