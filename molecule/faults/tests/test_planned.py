@@ -105,6 +105,8 @@ def test_a_director_stops_while_the_other_one_does_not_answer(active):
     finally:
         run("docker", "unpause", other(active))
     wait_one_holder(other(active), WHOLE)
+    # Its ldirectord stood still in the middle of its checks.
+    wait_for("it serves", lambda: all(attempt.ok for attempt in CLUSTER.poll(1, limit=LIMIT)), 30)
     assert_served()
     shell(active, "systemctl start heartbeat")
     wait_whole()
