@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Planned ends of the active director, and cold starts: more rows of the fault table.
+"""Planned ends of the active director: more rows of the fault table.
 
 Who stops, restarts or reboots the active director, or upgrades its Heartbeat, means no harm: the other one has the VIP
 before this one gives it up, so that no request is lost and no connection ends. Where the other one can't take it, the
@@ -12,14 +12,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-import pytest
 from faults import (
     CLUSTER,
-    DIRECTORS,
-    LIMIT,
     WHOLE,
     assert_served,
     fit,
@@ -32,7 +28,6 @@ from faults import (
 from harness import run, wait_for
 
 KEPT = 10  # connections of each kind
-COLD = 10.0  # s from the start of the last director that comes until clients are served
 BOUNDED = 30.0  # s that a stop may take when the other director does not answer
 
 
@@ -110,35 +105,4 @@ def test_a_director_stops_while_the_other_one_does_not_answer(active):
     assert_served()
     shell(active, "systemctl start heartbeat")
     wait_whole()
-    assert_served()
-
-
-def seconds_until_served(directors: list[str]) -> float:
-    """Start directors that have no power, at once; return the time from the last one's start to the first answer."""
-    with ThreadPoolExecutor() as pool:
-        asking = pool.submit(lambda: next(at.at for at in CLUSTER.poll(WHOLE, limit=LIMIT) if at.ok))
-        list(pool.map(CLUSTER.power_on, directors))
-        began = time.time()
-        served = asking.result() - began
-    print(f"served {served:.1f} s after the start")
-    return served
-
-
-def test_both_directors_come_back_from_a_power_cut_at_once(active):
-    for name in DIRECTORS:
-        CLUSTER.cut_power(name)
-    assert seconds_until_served(DIRECTORS) < COLD
-    assert_served()
-    wait_whole()
-    assert_served()
-
-
-@pytest.mark.parametrize("comes_back", DIRECTORS)
-def test_one_director_alone_comes_back_from_a_power_cut(active, comes_back):
-    for name in DIRECTORS:
-        CLUSTER.cut_power(name)
-    assert seconds_until_served([comes_back]) < COLD
-    assert_served()
-    CLUSTER.power_on(other(comes_back))
-    assert wait_whole() == comes_back
     assert_served()
