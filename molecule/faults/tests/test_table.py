@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from harness import wait_for
-from test_faults import CLUSTER, REAL_SERVERS, assert_served, other, shell, wait_whole, watched
+from harness import Attempt, longest_outage, wait_for
+from test_faults import CLUSTER, LIMIT, REAL_SERVERS, assert_served, other, shell, wait_whole
 
+INTERVAL = 0.05  # s between two requests
 MENDED = 3.0  # s until clients are served again
 VIP = "198.18.20.30:80"
 REAL = CLUSTER.variables(REAL_SERVERS[0])["ha_interfaces"]["eth0"].split("/")[0] + ":80"
@@ -25,12 +26,22 @@ def active() -> str:
 
 @contextmanager
 def unserved(at_most: float) -> Iterator[None]:
-    """Let the client ask, from well before what is inside; assert that it was unserved for so many seconds at most."""
-    with watched(15) as seen:
-        time.sleep(2)
+    """Let the client ask, and begin when it is answered; assert that it was unserved for so many seconds at most."""
+    attempts: list[Attempt] = []
+
+    def ask() -> None:
+        for attempt in CLUSTER.poll(15, INTERVAL, LIMIT):
+            attempts.append(attempt)  # noqa: PERF402  one by one, as they come
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        asking = pool.submit(ask)
+        wait_for("the client is answered", lambda: len(attempts) > 10, 20)
         yield
-    assert seen.attempts[0].ok, "asked too late to tell"
-    assert 0.05 * sum(not attempt.ok for attempt in seen.attempts) < at_most
+        asking.result()
+    assert attempts[0].ok
+    lost = sum(not attempt.ok for attempt in attempts)
+    print(f"outage {longest_outage(attempts):.2f} s, {lost} of {len(attempts)} requests lost")
+    assert lost * INTERVAL < at_most
 
 
 def journal(director: str, since: str) -> str:
