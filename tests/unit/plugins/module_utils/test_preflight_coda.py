@@ -85,7 +85,10 @@ def test_beside_a_cluster() -> None:
     hosts = coda(ha_virtual_services=[service])
     for number, name in enumerate(groups["directors"], 8):
         hosts[name] = {"ha_interfaces": {"eth0": f"10.98.20.{number}/24"}, "ha_virtual_services": [service]}
-    assert found(hosts, {**groups, **CELL}) == {("single_link", "all hosts", "heartbeat_links")}
+    assert found(hosts, {**groups, **CELL}) == {
+        ("single_link", "all hosts", "heartbeat_links"),
+        ("open_sync", "all hosts", "lvs_director_sync_interface"),
+    }
 
 
 @pytest.mark.parametrize(
