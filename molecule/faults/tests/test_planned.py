@@ -16,6 +16,7 @@ from contextlib import contextmanager
 
 from faults import (
     CLUSTER,
+    LIMIT,
     WHOLE,
     assert_served,
     fit,
