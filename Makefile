@@ -40,7 +40,7 @@ gone: ## what a command is told when its lab dies under it
 native: ## SCENARIO=name (ipvs): make demo and that scenario on a machine's own engine, which is the lab's guest
 	tests/native $(SCENARIO)
 
-molecule: ## SCENARIO=name: that scenario; else all, in two labs
+molecule: ## SCENARIO=name: that scenario; else all, in up to three labs
 	@$(RUN) $(if $(SCENARIO),--scenario $(SCENARIO),molecule)
 
 .PHONY: chaos bench-coda bench-coda-survival bench-failover bench-interrupted bench-ipvs bench-second-run

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -78,13 +77,18 @@ class Seen:
 
 @contextmanager
 def watched(seconds: float) -> Iterator[Seen]:
-    """Let the client ask for so many seconds; what is inside happens after one of them. Ends when both have ended."""
+    """Let the client ask for so many seconds; what is inside happens once it is answered. Ends when both have ended."""
     seen = Seen([])
+
+    def ask() -> None:
+        for attempt in CLUSTER.poll(seconds, limit=LIMIT):
+            seen.attempts.append(attempt)  # one by one, as they come
+
     with ThreadPoolExecutor(max_workers=1) as pool:
-        asking = pool.submit(lambda: list(CLUSTER.poll(seconds, limit=LIMIT)))
-        time.sleep(1)
+        asking = pool.submit(ask)
+        wait_for("the client asks", lambda: len(seen.attempts) > 10, 30)
         yield seen
-        seen.attempts = asking.result()
+        asking.result()
     lost = sum(not attempt.ok for attempt in seen.attempts)
     print(f"outage {seen.outage:.2f} s, {lost} of {len(seen.attempts)} requests lost")
 

@@ -730,16 +730,28 @@ def test_what_heartbeats_scripts_add_is_announced():
 
 
 def test_a_planned_stop_is_handed_over():
-    """Done is said when the new director has the addresses; both hold them until Heartbeat has stopped."""
+    """Done is said when the new director has the addresses; this one has none then, and takes none back."""
     bench = Bench("dir1", holds=True)
     bench.judge.hand_over(bench.now, 10)
     bench.act()
     assert bench.told[-1].ask == "take"
     bench.judge.reported(vips.Report(held=(VIP,), claims="none", answer="taken"), bench.now)
     bench.act()
-    assert bench.log == [("done", "dir2: taken")]
+    assert bench.log == [DROPPED, CORRECTED, ("done", "dir2: taken")]
     bench.log.clear()
     assert bench.run(60, report=vips.Report(held=(VIP,), claims="none")).changes == []
+
+
+@pytest.mark.parametrize(("answering", "expected"), [(WHOLE, []), (GONE, [TAKEN])])
+def test_who_stops_takes_nothing_back_from_a_director_that_lives(answering, expected):
+    """A busy Heartbeat that stops may take the other one for dead; but that may die as well."""
+    bench = Bench("dir1", holds=True, silence="0")
+    bench.judge.hand_over(bench.now, 10)
+    bench.judge.reported(vips.Report(held=(VIP,), claims="none", answer="taken"), bench.now)
+    bench.act()
+    bench.log.clear()
+    bench.run(3, answering=answering, report=None, beating="").node("dead")
+    assert bench.changes == expected
 
 
 def test_a_planned_stop_may_fail():

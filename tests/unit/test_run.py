@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -64,12 +65,36 @@ def test_steps_are_timed_as_the_log_grows(tmp_path: Path, monkeypatch: pytest.Mo
     assert stage.steps == [("create", 4.0, 2.0), ("converge", 3.5, 1.0)]
 
 
-def test_a_stages_processor_time_is_that_of_its_whole_tree() -> None:
-    stat = "{} (a) b) S {} 1 1 0 -1 0 0 0 0 0 {} {} {} {} 20 0 1 0 5 0 0".format
-    stats = [stat(10, 1, 1, 2, 0, 0), stat(11, 10, 100, 0, 20, 0), stat(12, 11, 0, 1000, 0, 0), stat(13, 1, 9, 9, 9, 9)]
-    second = tests.os.sysconf("SC_CLK_TCK")
-    assert tests.tree_seconds([10, 12], stats) * second == 1123
-    assert tests.tree_seconds([99], stats) == 0
+def test_a_stages_processes_are_its_whole_tree() -> None:
+    stat = "{} (a) b) S {} 1 {} 0 -1 0 0 0 0 0 {} {} {} {} 20 0 1 0 5 0 0".format
+    stats = [
+        stat(10, 1, 10, 1, 2, 0, 0),
+        stat(11, 10, 10, 100, 0, 20, 0),
+        stat(12, 11, 12, 0, 1000, 0, 0),
+        stat(13, 1, 1, 9, 9, 9, 9),
+    ]
+    processes = tests.parse_stats(stats)
+    assert tests.trees([10, 12, 99], processes) == {10, 11, 12}
+    assert tests.trees([99], processes) == set()
+    assert [processes[number].ticks for number in (10, 11, 12)] == [3, 120, 1000]
+    assert processes[12].session == 12
+
+
+def test_who_gives_way_does_so_with_all_its_sessions() -> None:
+    process = subprocess.Popen(["setsid", "sh", "-c", "setsid --wait sleep 60; :"])
+    try:
+        found: set[int] = set()
+        while len(found) < 2:  # a process of a session of its own each
+            time.sleep(0.01)
+            found = tests.trees([process.pid], tests.parse_stats(tests.process_stats()))
+        tests.give_way([process.pid], 3)
+        assert {tests.os.getpriority(tests.os.PRIO_PROCESS, number) for number in found} == {3}
+    finally:
+        tests.end_group(process)
+        for number in found - {process.pid}:
+            with suppress(ProcessLookupError):
+                tests.os.kill(number, 9)
+        process.wait()
 
 
 def test_a_meter_counts_what_has_ended_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,8 +107,9 @@ def test_a_meter_counts_what_has_ended_and_loses_nothing(monkeypatch: pytest.Mon
     assert busy >= 0.25
     assert process.wait() == 3
     assert meter.read() == busy  # it has gone, and its time stays
-    monkeypatch.setattr(tests, "tree_seconds", lambda *_: 1.5)  # the next lab's
-    assert meter.read() == pytest.approx(busy + 1.5)
+    second = tests.os.sysconf("SC_CLK_TCK")
+    monkeypatch.setattr(tests, "parse_stats", lambda _: {process.pid: tests.Process(1, 1, second)})  # the next lab's
+    assert meter.read() == pytest.approx(busy + 1)
 
 
 def test_the_slowest_tasks_of_all_logs_are_found(tmp_path: Path) -> None:
@@ -127,3 +153,28 @@ def test_every_scenario_has_its_minutes() -> None:
     scenarios = {path.parent.name for path in tests.ROOT.glob("molecule/*/molecule.yml")}
     assert scenarios == set(tests.MINUTES)
     assert list(tests.MINUTES.values()) == sorted(tests.MINUTES.values(), reverse=True)
+
+
+def test_who_is_through_helps_the_patient_lab() -> None:
+    def stage(name: str, nice: int = 0, needs: tuple[str, ...] = ()) -> tests.Stage:
+        return tests.Stage(name, "molecule", "3.11", "true", nice=nice, needs=needs, env={"LAB_NAME": name})
+
+    patient, others = tests.deque([stage("coda"), stage("nfs")]), tests.deque([stage("faults")])
+    begun: list[tests.Stage] = []
+    first = tests.lab_lane(stage("lab-a"), [others, patient], begun)
+    third = tests.lab_lane(stage("lab-c", 10, ("lab-b",)), [patient], begun)
+    labs = [next(first), next(third)]
+    for lab in labs:
+        lab.result = "passed"
+    taken = [next(lane) for lane in (first, third, first)]
+    assert [(each.name, each.nice, each.env["LAB_NAME"]) for each in taken] == [
+        ("faults", 0, "lab-a"),
+        ("coda", 10, "lab-c"),
+        ("nfs", 0, "lab-a"),
+    ]
+    assert list(first) == list(third) == []
+    absent = stage("lab-b", needs=("lab-a",))
+    lane = tests.lab_lane(absent, [tests.deque([stage("ipvs")])], [])
+    assert next(lane) is absent
+    absent.result = "SKIPPED"
+    assert list(lane) == []

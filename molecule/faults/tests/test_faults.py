@@ -56,7 +56,8 @@ def test_a_director_is_paused_for_longer_than_deadtime(active):
         run("docker", "unpause", active)
         wait_one_holder(other(active))
     assert seen.outage < TAKEN_OVER
-    assert wait_whole() == other(active)
+    # Both Heartbeats restart now. One that ends in doing so comes back after 30 s, and the other director has the VIP meanwhile.
+    wait_whole()
     assert_served()
 
 

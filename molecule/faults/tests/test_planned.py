@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Planned ends of the active director: more rows of the fault table.
+"""Planned ends of the active director, and cold starts: more rows of the fault table.
 
 Who stops, restarts or reboots the active director, or upgrades its Heartbeat, means no harm: the other one has the VIP
 before this one gives it up, so that no request is lost and no connection ends. Where the other one can't take it, the
@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 
+import pytest
 from faults import (
     CLUSTER,
+    DIRECTORS,
     LIMIT,
     WHOLE,
     assert_served,
@@ -29,6 +32,7 @@ from faults import (
 from harness import run, wait_for
 
 KEPT = 10  # connections of each kind
+COLD = 30.0  # s until clients are served: most of it for systemd and ldirectord, which start slowly in the lab
 BOUNDED = 30.0  # s that a stop may take when the other director does not answer
 
 
@@ -105,5 +109,42 @@ def test_a_director_stops_while_the_other_one_does_not_answer(active):
     wait_for("it serves", lambda: all(attempt.ok for attempt in CLUSTER.poll(1, limit=LIMIT)), 30)
     assert_served()
     shell(active, "systemctl start heartbeat")
+    wait_whole()
+    assert_served()
+
+
+def seconds_until_served(directors: list[str]) -> float:
+    """Start directors that have no power, at once; return the time from the last one's start to the first answer."""
+    with ThreadPoolExecutor() as pool, closing(CLUSTER.poll(WHOLE, limit=LIMIT)) as attempts:
+        asking = pool.submit(lambda: next(attempt.at for attempt in attempts if attempt.ok))
+        list(pool.map(CLUSTER.power_on, directors))
+        began = time.time()
+        served = asking.result() - began
+    print(f"served {served:.1f} s after the start")
+    return served
+
+
+def took_at_start() -> list[str]:
+    """Return the directors whose heartbeat-vips took the VIP at this start, before Heartbeat's word came."""
+    said = "journalctl --boot --unit heartbeat-vips --output cat"
+    return [name for name in DIRECTORS if "nobody has it at this start" in shell(name, said, check=False)]
+
+
+def test_both_directors_come_back_from_a_power_cut_at_once(active):
+    for name in DIRECTORS:
+        CLUSTER.cut_power(name)
+    assert seconds_until_served(DIRECTORS) < COLD
+    wait_whole()
+    assert took_at_start()
+    assert_served()
+
+
+@pytest.mark.parametrize("comes_back", DIRECTORS)
+def test_one_director_alone_comes_back_from_a_power_cut(active, comes_back):
+    for name in DIRECTORS:
+        CLUSTER.cut_power(name)
+    assert seconds_until_served([comes_back]) < COLD
+    assert took_at_start() == [comes_back]
+    CLUSTER.power_on(other(comes_back))
     wait_whole()
     assert_served()

@@ -8,20 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
+from faults import CLUSTER, LIMIT, REAL_SERVERS, assert_served, other, shell, wait_whole
 from harness import Attempt, longest_outage, wait_for
-from test_faults import CLUSTER, LIMIT, REAL_SERVERS, assert_served, other, shell, wait_whole
 
 INTERVAL = 0.05  # s between two requests
 MENDED = 3.0  # s until clients are served again
 VIP = "198.18.20.30:80"
 REAL = CLUSTER.variables(REAL_SERVERS[0])["ha_interfaces"]["eth0"].split("/")[0] + ":80"
 TABLE = "ipvsadm --save --numeric"
-
-
-@pytest.fixture
-def active() -> str:
-    """Return the director that holds the VIP of a whole cluster, whose table nobody is filling any more."""
-    return wait_whole()
 
 
 @contextmanager
