@@ -19,6 +19,7 @@ PLAYBOOKS = sorted(path.stem for path in ROOT.glob("playbooks/*.yml"))
 # All that a user's copy holds at its top; a new entry has to be named here or in galaxy.yml's build_ignore.
 SHIPPED = {
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "FILES.json",
     "LICENSE",
     "MANIFEST.json",
