@@ -1,0 +1,173 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pages for people name what there is: files, sections, make targets, playbooks, scenarios, rules, defaults."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.codalvs.ha.plugins.module_utils import preflight, schema
+from ansible_collections.codalvs.ha.plugins.module_utils.cluster import PROFILES
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "lab/README.md", *sorted(ROOT.glob("docs/*.md"))]
+README_LINES = 150  # what a system administrator reads in ten minutes
+COLUMNS = 160
+FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+NAMES = {path.relative_to(ROOT).as_posix(): path for path in PAGES}
+
+
+def prose(page: Path) -> str:
+    """Return a page without its blocks of code."""
+    return FENCE.sub("", page.read_text())
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the fragments by which GitHub links to a page's headings."""
+    found: set[str] = set()
+    for heading in HEADING.findall(prose(page)):
+        slug = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        number = 0
+        while (name := f"{slug}-{number}" if number else slug) in found:
+            number += 1
+        found.add(name)
+    return found
+
+
+def broken(page: Path) -> Iterator[str]:
+    """Yield the relative links of a page that lead nowhere."""
+    for target in LINK.findall(prose(page)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, fragment = target.partition("#")
+        file = (page.parent / name).resolve() if name else page
+        if not file.is_relative_to(ROOT) or not file.exists() or (fragment and fragment not in anchors(file)):
+            yield target
+
+
+def rows(page: Path, heading: str) -> list[list[str]]:
+    """Return the cells of the first table under a heading, without its head."""
+    section = page.read_text().split(f"\n## {heading}\n", 1)[1].split("\n## ")[0]
+    table = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table[2:]]
+
+
+def specified() -> dict[str, dict[str, Any]]:
+    """Return the options of all roles by name."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in ROOT.glob("roles/*/meta/argument_specs.yml"):
+        for spec in yaml.safe_load(path.read_text())["argument_specs"].values():
+            found |= spec.get("options", {})
+    return found
+
+
+@pytest.fixture(params=NAMES)
+def page(request: pytest.FixtureRequest) -> Path:
+    """One page after the other."""
+    return NAMES[request.param]
+
+
+def test_readme_takes_ten_minutes() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= README_LINES
+
+
+def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    assert list(broken(page)) == []
+
+
+def test_a_broken_link_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    there = tmp_path / "there.md"
+    there.write_text("# It's `code`, twice\n## Twice\n## Twice\n```\n# no heading\n```\n")
+    here = tmp_path / "here.md"
+    good = ["there.md", "there.md#its-code-twice", "there.md#twice-1", "https://example.net/x", "#here"]
+    bad = ["gone.md", "there.md#no-heading", "there.md#twice-2", "#there", "../outside.md"]
+    here.write_text("# Here\n" + "\n".join(f"[x]({target})" for target in good + bad))
+    assert list(broken(here)) == bad
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    linked = {target.partition("#")[0] for target in LINK.findall((ROOT / "README.md").read_text())}
+    assert {path.relative_to(ROOT).as_posix() for path in PAGES} <= linked | {"README.md"}
+
+
+def test_lines_fit_on_a_screen(page: Path) -> None:
+    long = [line for line in page.read_text().splitlines() if len(line) > COLUMNS and not line.startswith("|")]
+    assert long == []
+
+
+def test_every_make_target_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    code = "\n".join(FENCE.findall(page.read_text()) + re.findall(r"`([^`\n]+)`", prose(page)))
+    named = {word for words in re.findall(r"^make ((?:[a-z-]+ ?)+)", code, re.MULTILINE) for word in words.split()}
+    assert named <= targets
+
+
+def test_every_scenario_exists(page: Path) -> None:
+    named = set(re.findall(r"SCENARIO=([a-z_0-9]+)", page.read_text())) - {"name", "x"}
+    assert {name for name in named if not (ROOT / "molecule" / name / "molecule.yml").exists()} == set()
+
+
+def test_every_playbook_role_and_module_exists(page: Path) -> None:
+    named = set(re.findall(r"codalvs\.ha\.([a-z_0-9]+)", page.read_text()))
+    kinds = ("playbooks/{}.yml", "roles/{}", "plugins/modules/{}.py", "plugins/filter/{}.py")
+    assert {name for name in named if not any((ROOT / kind.format(name)).exists() for kind in kinds)} == set()
+
+
+def test_every_playbook_that_is_run_is_a_playbook(page: Path) -> None:
+    run = re.findall(r"^ansible-playbook .*?codalvs\.ha\.([a-z_]+)", page.read_text(), re.MULTILINE)
+    assert {name for name in run if not (ROOT / f"playbooks/{name}.yml").exists()} == set()
+
+
+def test_every_file_of_the_checkout_exists(page: Path) -> None:
+    tops = "|".join(("benchmarks", "inventories", "lab", "molecule", "playbooks", "plugins", "roles", "tests"))
+    named = re.findall(rf"`((?:{tops})/[\w./-]+)`", page.read_text())
+    named = [name for name in named if not re.search(r"[A-Z]{3,}", name)]  # NAME or ROLE stands for any
+    assert [name for name in named if not (ROOT / name).exists() and not (page.parent / name).exists()] == []
+
+
+def test_every_rule_of_preflight_is_explained() -> None:
+    text = ROOT / "docs/preflight.md"
+    told = {
+        severity: {row[0].strip("`") for row in rows(text, heading)}
+        for severity, heading in (("warning", "Warnings"), ("error", "Errors"))
+    }
+    known: dict[str, set[str]] = {"warning": set(), "error": set(schema.RULES)}
+    for rule in preflight.RULES:
+        known[rule.severity].add(rule.name)
+    assert told == known
+
+
+def test_every_module_is_listed() -> None:
+    listed = {name for row in rows(ROOT / "docs/modules.md", "All modules") for name in re.findall(r"`(\w+)`", row[0])}
+    assert listed == {path.stem for path in ROOT.glob("plugins/modules/*.py")}
+
+
+def test_defaults_of_variables_are_the_roles() -> None:
+    specs = specified()
+    for names, default, _meaning in rows(ROOT / "docs/inventory.md", "Common variables"):
+        for name in re.findall(r"`(\w+)`", names):
+            assert name in specs
+            literal = re.fullmatch(r"`([^`]*)`", default)
+            if default == "required":
+                assert specs[name]["required"] is True
+            elif literal:
+                assert yaml.safe_load(literal.group(1)) == specs[name]["default"], name
+
+
+def test_times_are_the_profiles() -> None:
+    for profile, *times, _use in rows(ROOT / "docs/modes.md", "Heartbeat's times"):
+        told = [text.split(" (")[0] for text in times]
+        real = [
+            f"{time[:-2]} ms" if time.endswith("ms") else f"{time} s" for time in PROFILES[profile.strip("`")].values()
+        ]
+        assert [f"{text} s" if text == "0" else text for text in told] == real
