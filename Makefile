@@ -44,7 +44,7 @@ molecule: ## SCENARIO=name: that scenario; else all, in up to three labs
 	@$(RUN) $(if $(SCENARIO),--scenario $(SCENARIO),molecule)
 
 .PHONY: chaos bench-coda bench-coda-survival bench-failover bench-interrupted bench-ipvs bench-second-run
-bench-coda: ## the monograph's file tests on Coda, NFS and a local disk
+bench-coda: ## the thesis's file tests on Coda, NFS and a local disk
 	tests/with-lab benchmarks/coda_files
 
 bench-coda-survival: ## what becomes of changes on a Coda client when cables are pulled and machines die (1 h)

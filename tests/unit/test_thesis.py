@@ -1,4 +1,4 @@
-"""The files rendered from inventories/thesis mean what the source's figures say."""
+"""The files rendered from inventories/thesis mean what the thesis's figures say."""
 
 from __future__ import annotations
 

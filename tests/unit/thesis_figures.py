@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of the source's cluster (its figures 4.8 to 4.11) as plain data: what they say, not how they are spelled.
+"""The files of the thesis's cluster (its figures 4.8 to 4.11) as plain data: what they say, not how they are spelled.
 
 Each is in the form that our parsers return, so that a test can compare it with the files that the roles render from
-inventories/thesis. Where Debian 12 can't follow the source to the letter, the difference stands beside it.
+inventories/thesis. Where Debian 12 can't follow the thesis to the letter, the difference stands beside it.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def _virtual_service(port: int, service: str) -> dict[str, Any]:
 
 
 # Figure 4.8, as parse() of ldirectord_config returns its services. Each item must be in the rendered service, which may
-# say more (its check). The source indents with two spaces, which ldirectord refuses ("Unknown command"): compare the
-# meaning. It has no global directives that thesis.md names; ours come from the role.
+# say more (its check). The thesis indents with two spaces, which ldirectord refuses ("Unknown command"): compare the
+# meaning. We know of no global directives in it; ours come from the role.
 LDIRECTORD_SERVICES: list[dict[str, Any]] = [_virtual_service(443, "https"), _virtual_service(80, "http")]
 
 # The tests of its chapter 5 also had smtp, http and pop3, scheduled rr. (port, scheduler)
@@ -58,12 +58,12 @@ HA_CF: dict[str, Any] = {
     "node": ["servidor", "cliente"],
     # The cluster's own address: whoever holds it always reaches it. Preflight warns.
     "ping": [VIP],
-    # The source has the path of its own build, /usr/local/lib/heartbeat/ipfail; this is Debian's.
+    # The thesis has the path of its own build, /usr/local/lib/heartbeat/ipfail; this is Debian's.
     "respawn": [("hacluster", "/usr/libexec/heartbeat/ipfail")],
 }
-# The source sets the speed of a serial link without having one; the role writes it only before serial links.
+# The thesis sets the speed of a serial link without having one; the role writes it only before serial links.
 HA_CF_LEFT_OUT = frozenset(("baud",))
-# What the role writes and the source leaves to its default: 694 is that default.
+# What the role writes and the thesis leaves to its default: 694 is that default.
 HA_CF_ADDED: dict[str, Any] = {"udpport": 694}
 
 # Figure 4.10: the preferred node, then each resource as script and arguments.
@@ -76,6 +76,6 @@ HARESOURCES: list[tuple[str, list[tuple[str, tuple[str, ...]]]]] = [
     ("servidor", [("IPaddr2", (f"{VIP}/24/eth0",)), ("ldirectord", ())]),
 ]
 
-# Figure 4.11: the key that signs, and number: (method, secret). The secret is printed in the source.
+# Figure 4.11: the key that signs, and number: (method, secret). The secret is printed in the thesis.
 AUTHKEYS_ACTIVE = 1
 AUTHKEYS: dict[int, tuple[str, str | None]] = {1: ("crc", None), 3: ("md5", "Hello!")}

@@ -1,4 +1,4 @@
-"""What must be true of the monograph's example cell: five servers, of which each does what it is there for."""
+"""What must be true of the thesis's example cell: five servers, of which each does what it is there for."""
 
 from __future__ import annotations
 
