@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: coda_acl
-short_description: Make the access lists of Coda's folders so
+short_description: Manage the access lists of Coda's folders
 version_added: 0.1.0
 author: The codalvs.ha engineers (@codalvs)
 description:

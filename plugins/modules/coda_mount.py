@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: coda_mount
-short_description: Mount the volumes of a Coda cell inside /coda so
+short_description: Manage the mount points of a Coda cell's volumes
 version_added: 0.1.0
 author: The codalvs.ha engineers (@codalvs)
 description:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: coda_user
-short_description: Make the users, groups and passwords of a Coda cell so
+short_description: Manage the users, groups and passwords of a Coda cell
 version_added: 0.1.0
 author: The codalvs.ha engineers (@codalvs)
 description:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: coda_volume
-short_description: Make the volumes of a Coda cell so
+short_description: Manage the volumes of a Coda cell
 version_added: 0.1.0
 author: The codalvs.ha engineers (@codalvs)
 description:

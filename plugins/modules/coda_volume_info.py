@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: coda_volume_info
-short_description: The volumes of a Coda cell, and what its file servers hold
+short_description: Gather the volumes of a Coda cell, and what its file servers hold
 version_added: 0.1.0
 author: The codalvs.ha engineers (@codalvs)
 description:

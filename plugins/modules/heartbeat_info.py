@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: heartbeat_info
-short_description: What Heartbeat says on a director, and what the kernel says
+short_description: Gather what Heartbeat and the kernel say on a director
 version_added: 0.1.0
 author: The codalvs.ha engineers (@codalvs)
 description:

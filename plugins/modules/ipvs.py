@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ipvs
-short_description: Make the kernel's IPVS table so
+short_description: Manage the kernel's IPVS table
 version_added: 0.1.0
 author: The codalvs.ha engineers (@codalvs)
 description:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ipvs_info
-short_description: The kernel's IPVS table, its counters, connections and sync daemons
+short_description: Gather the kernel's IPVS table, counters, connections and sync daemons
 version_added: 0.1.0
 author: The codalvs.ha engineers (@codalvs)
 description:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ipvs_sync
-short_description: The daemons that synchronise IPVS connections between directors
+short_description: Manage the daemons that synchronise IPVS connections between directors
 version_added: 0.1.0
 author: The codalvs.ha engineers (@codalvs)
 description:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: tcp_probe
-short_description: How long a TCP service is away, as a client sees it
+short_description: Measure for how long a TCP service is away
 version_added: 0.1.0
 author: The codalvs.ha engineers (@codalvs)
 description:
