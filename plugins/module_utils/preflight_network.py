@@ -288,7 +288,7 @@ def open_sync(cluster: Cluster) -> Iterator[Complaint]:
         for _service, vip in _vips(cluster)
         for entry in cluster.interfaces_towards(host, vip)
     }
-    first, second = ([(entry.interface, entry.address.network) for entry in own[host]] for host in own)
+    first, second = ([(entry.interface, entry.address.network) for entry in own[host]] for host in cluster.directors)
     shared = [name for name, network in first if (name, network) in second]
 
     def hosts_of(interface: str, *groups: str) -> list[str]:
