@@ -32,21 +32,25 @@ from faults import (
 from harness import run, wait_for
 
 KEPT = 10  # connections of each kind
-COLD = 30.0  # s until clients are served: most of it for systemd and ldirectord, which start slowly in the lab
+COLD = 60.0  # s until clients are served: most of it for systemd and ldirectord, which start slowly in a busy lab
+# The kernel tells the other director of a new connection up to two seconds later, so one that is just under way at a
+# hand-over is reset there: of 20 a second, that is one at most.
+UNDER_WAY = 1
 BOUNDED = 30.0  # s that a stop may take when the other director does not answer
 
 
 @contextmanager
-def unnoticed(seconds: float) -> Iterator[None]:
-    """Let a client ask 20 times a second and keep connections open meanwhile; nothing of it may fail."""
+def unnoticed(seconds: float, under_way: int = 0) -> Iterator[None]:
+    """Let a client ask 20 times a second and keep connections open meanwhile; nothing fails but what is under way."""
     with CLUSTER.connections(each=KEPT, seconds=seconds + 5) as kept, watched(seconds) as seen:
         yield
-    assert [attempt for attempt in seen.attempts if not attempt.ok] == []
+    failed = [attempt for attempt in seen.attempts if not attempt.ok]
+    assert len(failed) <= under_way, failed
     assert all(count["survived"] == KEPT for count in kept.counts.values()), kept
 
 
 def test_heartbeat_is_stopped_and_started(active):
-    with unnoticed(20):
+    with unnoticed(20, UNDER_WAY):
         shell(active, "systemctl stop heartbeat")
         wait_one_holder(other(active), 5)
     with unnoticed(20):
@@ -56,7 +60,7 @@ def test_heartbeat_is_stopped_and_started(active):
 
 
 def test_heartbeat_is_restarted(active):
-    with unnoticed(25):
+    with unnoticed(25, UNDER_WAY):
         shell(active, "systemctl restart heartbeat")
     assert wait_whole() == other(active)
 
@@ -72,13 +76,13 @@ def test_heartbeat_is_reloaded(active):
 
 def test_the_package_is_installed_again(active):
     """Its scripts stop Heartbeat, start it and restart it, as at an upgrade."""
-    with unnoticed(90):
+    with unnoticed(90, UNDER_WAY):
         shell(active, "apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --reinstall heartbeat")
     assert wait_whole() == other(active)
 
 
 def test_a_director_reboots(active):
-    with unnoticed(45):
+    with unnoticed(45, UNDER_WAY):
         shell(active, "systemctl reboot", check=False)
         run("docker", "wait", active)
         assert CLUSTER.holders() == [other(active)]
