@@ -48,7 +48,7 @@ def broken(page: Path) -> Iterator[str]:
     for target in LINK.findall(prose(page)):
         if re.match(r"[a-z]+:", target):
             continue
-        name, _, fragment = target.partition("#")
+        name, _hash, fragment = target.partition("#")
         file = (page.parent / name).resolve() if name else page
         if not file.is_relative_to(ROOT) or not file.exists() or (fragment and fragment not in anchors(file)):
             yield target
