@@ -124,6 +124,20 @@ def test_the_slowest_tasks_of_all_logs_are_found(tmp_path: Path) -> None:
     ]
 
 
+def test_a_failed_stage_says_why_in_a_few_lines(tmp_path: Path) -> None:
+    log = tmp_path / "molecule-a.log"
+    log.write_text(
+        "  \x1b[31m│\x1b[0m fatal: [dir1]: FAILED! => no such file\n"
+        "  │ E   AssertionError: two\n  │ E   assert 2 == 1\n  │ ok: [dir2]\n"
+        f"  │ FAILED molecule/a/test_a.py::test_a - {'x' * 300}\n"
+    )
+    assert tests.reasons(log) == [
+        "E   AssertionError: two",
+        "E   assert 2 == 1",
+        f"FAILED molecule/a/test_a.py::test_a - {'x' * 300}"[: tests.WIDTH],
+    ]
+
+
 @pytest.mark.parametrize(
     ("scenario", "minute", "passed", "begins"),
     [
