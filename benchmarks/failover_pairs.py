@@ -22,19 +22,30 @@ class Pair:
 
     packages: ClassVar[str] = ""  # on top of those that all machines have
     playbook: ClassVar[str | Path]
+    ours: ClassVar[bool] = False  # whether it is this collection
 
     def __init__(self, **settings: Any) -> None:
         # What the machines' image holds for real servers.
-        self.cluster: Cluster = quickstart(lvs_director_disabled_units=["nginx", "postfix", "dovecot"], **settings)
+        self.cluster = self.described(lvs_director_disabled_units=["nginx", "postfix", "dovecot"], **settings)
+
+    @staticmethod
+    def described(**settings: Any) -> Cluster:
+        """Return the cluster that all pairs of this class are in."""
+        return quickstart(**settings)
 
     @property
     def directors(self) -> list[str]:
         """Return both directors, the preferred one first."""
         return self.cluster.group("directors")
 
+    @property
+    def made_anew(self) -> list[str]:
+        """Return the machines that the pair before has changed."""
+        return self.directors
+
     def create(self) -> None:
         """Make the machines; both directors anew, so that nothing of another program is on them."""
-        run("docker", "rm", "--force", "--volumes", *self.directors)
+        run("docker", "rm", "--force", "--volumes", *self.made_anew)
         listed = (ROOT / "lab" / "packages.txt").read_text().splitlines()
         packages = " ".join([*(line.partition("#")[0].strip() for line in listed), self.packages]).split()
         more = ["--extra-vars", json.dumps({"packages": " ".join(packages)})] if self.packages else []
@@ -74,6 +85,7 @@ class Heartbeat(Pair):
     """This collection."""
 
     playbook = "codalvs.ha.site"
+    ours = True
 
     def __init__(self, **settings: Any) -> None:
         # So that each profile can follow any other one; what late heartbeats do is what is measured.
@@ -90,6 +102,29 @@ class Heartbeat(Pair):
             self.cluster.playbook("codalvs.ha.switchover")
         else:
             run("docker", "exec", holder, "/usr/share/heartbeat/hb_standby", "all")
+
+
+class OnIPv6(Cluster):
+    """A cluster with a VIP of each family; its client asks the IPv6 one."""
+
+    @property
+    def vip(self) -> str:
+        """Return the VIP of the second virtual service."""
+        return self.variables(self.group("directors")[0])["ha_virtual_services"][1]["vip"]
+
+
+class HeartbeatOnIPv6(Heartbeat):
+    """This collection, with directors that share a network of IPv6 alone."""
+
+    @staticmethod
+    def described(**settings: Any) -> Cluster:
+        """Return the cluster of the scenario ipv6."""
+        return OnIPv6(ROOT / "molecule" / "ipv6" / "inventory" / "hosts.yml", settings)
+
+    @property
+    def made_anew(self) -> list[str]:
+        """Return all machines, for those of the other pairs have no IPv6 address."""
+        return [*self.directors, *self.cluster.group("real_servers"), *self.cluster.group("clients")]
 
 
 class Keepalived(Pair):

@@ -17,15 +17,26 @@ def takeovers(lines: Iterable[str], vip: str) -> int:
     return sum(f" {vip}/" in line and not line.startswith("Deleted") for line in lines)
 
 
-def figures(rows: Iterable[Row], order: list[str]) -> dict[str, Any]:
-    """Return what is kept: the newest row of each name, and the default profile's figures beside the tuned peer's."""
+def quiet(row: Row) -> bool:
+    """Return whether the VIP has stayed where it was under every disturbance."""
+    return "disturbed" in row and not any(seen["moves"] for seen in row["disturbed"].values())
+
+
+def figures(rows: Iterable[Row], order: list[str], ours: Iterable[str]) -> dict[str, Any]:
+    """Return what is kept: the newest row of each name, and the default profile's outage beside those of peers.
+
+    `order` has the names of all rows, `ours` those that are not peers. The best quiet peer is the one with the shortest
+    median outage of those that moved nothing unasked.
+    """
     by_name = {row["name"]: row for row in rows}
+    peers = [row["outage_median_s"] for name, row in by_name.items() if name not in set(ours) and quiet(row)]
     default, tuned = (by_name.get(name, {}) for name in (DEFAULT, TUNED))
-    ours, theirs = default.get("outage_median_s"), tuned.get("outage_median_s")
+    ours_s, theirs_s = default.get("outage_median_s"), tuned.get("outage_median_s")
     return {
         "rows": [by_name[name] for name in order if name in by_name],
         "ratios": {
-            "outage_vs_keepalived_tuned": ours / theirs if ours and theirs else None,
+            "outage_vs_keepalived_tuned": ours_s / theirs_s if ours_s and theirs_s else None,
+            "outage_vs_best_quiet_peer": ours_s / min(peers) if ours_s and peers else None,
             "established_surviving": default.get("survived"),
         },
     }
@@ -34,17 +45,27 @@ def figures(rows: Iterable[Row], order: list[str]) -> dict[str, Any]:
 def table(found: dict[str, Any]) -> str:
     """Return all rows as they are printed."""
     lines = [
-        f"{'':16}{'outage, s':^16}{'connections':>13}{'switchover':^18}{'false failovers':>17}",
-        f"{'':16}{'median':>8}{'worst':>8}{'survived':>13}{'s':>8}{'lost':>6}{'':4}{'(in minutes)':>17}",
+        f"{'':16}{'outage, s':^16}{'connections':>13}{'switchover':^18}{'unasked moves, s without service':>36}",
+        f"{'':16}{'median':>8}{'worst':>8}{'survived':>13}{'s':>8}{'lost':>6}{'':4}"
+        f"{'load':>12}{'loss':>12}{'stalls':>12}{'minutes':>9}",
     ]
     for row in found["rows"]:
         if "skipped" in row:
             lines.append(f"{row['name']:16}SKIPPED: {row['skipped'].splitlines()[0]}")
             continue
-        under_load = f"{row['false_failovers']} ({row['load_minutes']:g})"
+        disturbed = row.get("disturbed", {})
+        cells = [
+            f"{seen['moves']} {seen['without_service_s']:7.2f}" if (seen := disturbed.get(name)) else "-"
+            for name in ("load", "loss", "stalls")
+        ]
         lines.append(
             f"{row['name']:16}{row['outage_median_s']:8.2f}{row['outage_worst_s']:8.2f}{row['survived']:13.1%}"
-            f"{row['switchover_s']:8.2f}{row['switchover_lost']:6}{'':4}{under_load:>17}"
+            f"{row['switchover_s']:8.2f}{row['switchover_lost']:6}{'':4}{''.join(f'{cell:>12}' for cell in cells)}"
+            f"{row['load_minutes']:9g}"
         )
-    ratio = found["ratios"]["outage_vs_keepalived_tuned"]
-    return "\n".join([*lines, *([] if ratio is None else [f"{DEFAULT} / {TUNED}, median outage: {ratio:.2f}"])])
+    beside = {
+        f"{DEFAULT} / {TUNED}": "outage_vs_keepalived_tuned",
+        f"{DEFAULT} / best quiet peer": "outage_vs_best_quiet_peer",
+    }
+    ratios = {text: found["ratios"].get(name) for text, name in beside.items()}
+    return "\n".join([*lines, *(f"{text}, median outage: {ratio:.2f}" for text, ratio in ratios.items() if ratio)])

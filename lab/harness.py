@@ -44,21 +44,26 @@ class Attempt:
     body: str
 
 
-def longest_outage(attempts: list[Attempt]) -> float:
-    """Return the longest time (s) from a last good attempt to the next good one with failures between; 0 for none."""
+def outages(attempts: list[Attempt]) -> list[float]:
+    """Return each time (s) from a last good attempt to the next good one with failures between."""
     if not any(attempt.ok for attempt in attempts):
         raise HarnessError("the client was not served at all")
-    longest, last_good, failed = 0.0, None, False
+    found, last_good, failed = [], None, False
     for attempt in attempts:
         if not attempt.ok:
             failed = True
             continue
         if failed and last_good is not None:
-            longest = max(longest, attempt.at - last_good)
+            found.append(attempt.at - last_good)
         last_good, failed = attempt.at, False
     if failed and last_good is not None:
         raise HarnessError("the service did not come back while the client was asking")
-    return longest
+    return found
+
+
+def longest_outage(attempts: list[Attempt]) -> float:
+    """Return the longest time (s) from a last good attempt to the next good one with failures between; 0 for none."""
+    return max(outages(attempts), default=0.0)
 
 
 def is_full(table: str, real_servers: int) -> bool:
@@ -182,19 +187,24 @@ class Cluster:
         yield from self.poll_through(lambda: self.cut_power(host), before, after, interval)
 
     def poll_through(
-        self, event: Callable[[], object], before: float, after: float, interval: float = 0.05
+        self,
+        event: Callable[[], object],
+        before: float,
+        after: float,
+        interval: float = 0.05,
+        event_limit: float = EVENT_LIMIT,
     ) -> Iterator[Attempt]:
         """Let the client ask before, while and after an event (a function) happens; yield each attempt."""
         with (
             ThreadPoolExecutor(max_workers=1) as pool,
-            closing(self.poll(before + EVENT_LIMIT + after, interval)) as attempts,
+            closing(self.poll(before + event_limit + after, interval)) as attempts,
         ):
             happening = pool.submit(self._later, event, before)
             for attempt in attempts:
                 yield attempt
                 if happening.done() and time.monotonic() >= happening.result() + after:
                     return
-        raise HarnessError(f"what the client watched was not over after {EVENT_LIMIT:.0f} s")
+        raise HarnessError(f"what the client watched was not over after {event_limit:.0f} s")
 
     @staticmethod
     def _later(event: Callable[[], object], seconds: float) -> float:
