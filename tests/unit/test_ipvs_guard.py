@@ -241,6 +241,18 @@ def test_where_nobody_else_fills_the_table_all_of_the_file_is_put_in():
     assert "-a -t 198.18.20.30:80 -r 198.18.20.22:80 -g -w 2" in guard.mend(known, WANTED, gone)
 
 
+def test_an_empty_table_is_filled_with_all_but_fallbacks():
+    lines = guard.whole(WANTED)
+    assert [line for line in lines if line.startswith("-A")] == [f"-A {service.line}" for service in WANTED.values()]
+    servers = {server.add("-a", server.weight) for one in WANTED.values() for server in one.servers.values()}
+    fallbacks = {
+        server.add("-a", server.weight) for one in WANTED.values() for server in one.servers.values() if server.fallback
+    }
+    assert len(fallbacks) == 1
+    assert {line for line in lines if line.startswith("-a")} == servers - fallbacks
+    assert guard.whole({}) == []
+
+
 def test_a_mark_that_shows_no_family_is_of_either():
     """Without real servers, or with tunnels, which may lead to the other family."""
     config = CONFIG.replace("198.18.20.21:80 ipip", "[2001:db8::21]:80 ipip")
