@@ -50,7 +50,7 @@ bench-coda: ## the thesis's file tests on Coda, NFS and a local disk
 bench-coda-survival: ## what becomes of changes on a Coda client when cables are pulled and machines die (1 h)
 	tests/with-lab benchmarks/coda_survival
 
-chaos: ## MINUTES=60 SEED=n: random faults, alone and in pairs, until one leaves the cluster not whole
+chaos: ## MINUTES=60 SEED=n: random faults, alone and in pairs, and whether the cluster is whole after each
 	tests/with-lab benchmarks/chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 bench-failover: ## what clients see when a director loses power, here and with keepalived and Pacemaker (2 h)

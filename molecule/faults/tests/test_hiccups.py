@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from faults import (
@@ -18,6 +19,7 @@ from faults import (
     DIRECTORS,
     PUBLIC,
     REAL_SERVERS,
+    TAKEN_OVER,
     assert_served,
     links_cut,
     mac,
@@ -33,6 +35,7 @@ from harness import ROOT, run, wait_for
 
 CLIENT = CLUSTER.group("clients")[0]
 HICCUP = 0.5  # s that a hiccup may cost beyond its own length: 0.3, and what the lab's one processor adds
+MENDED = 2.5  # s until an address that was deleted is back, and what the lab's one processor adds
 FORGER = """
 import socket, struct, sys, time
 link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
@@ -81,7 +84,7 @@ def forget_trust() -> None:
     time.sleep(1)
 
 
-@pytest.mark.parametrize("seconds", [0.4, 1.0, 1.8])
+@pytest.mark.parametrize("seconds", [0.4, 1.0, 2.5])
 def test_all_links_of_the_active_director_are_silent_for_a_moment(active, seconds):
     """Shorter than the deadtime: a trial that is undone at once, and tells the neighbours."""
     forget_trust()
@@ -162,7 +165,7 @@ def test_the_active_directors_kernel_stops_answering(active):
 def test_the_address_is_deleted(active):
     with watched(8) as seen:
         shell(active, f"ip address del {CLUSTER.vip}/24 dev {PUBLIC}")
-    assert seen.outage < 2.5
+    assert seen.outage < MENDED
     assert CLUSTER.holders() == [active]
     assert_served()
 
@@ -173,11 +176,48 @@ def test_the_address_is_deleted_from_the_only_director_that_is_left(active):
         wait_for("it is missed", lambda: "dead" in shell(active, f"cl_status nodestatus {other(active)}", check=False))
         with watched(8) as seen:
             shell(active, f"ip address del {CLUSTER.vip}/24 dev {PUBLIC}")
-        assert seen.outage < 2.5
+        assert seen.outage < MENDED
         assert_served()
     finally:
         CLUSTER.power_on(other(active))
     assert wait_whole() == active
+
+
+def test_networkd_takes_the_address_away(active):
+    """When it starts, it deletes what is not in its files: so at a restart, or an upgrade of its package."""
+    own = CLUSTER.variables(active)["ha_interfaces"][PUBLIC]
+    file = f"[Match]\\nName={PUBLIC}\\n[Network]\\nAddress={own}\\nLinkLocalAddressing=no\\n"
+    began = time.time()
+    try:
+        with watched(20) as seen:
+            shell(active, f"printf '{file}' > /etc/systemd/network/10-public.network; systemctl start systemd-networkd")
+            time.sleep(5)
+            shell(active, "systemctl restart systemd-networkd")
+        assert moves(began), "networkd has left the address alone: this shows nothing"
+        assert seen.outage < MENDED
+        assert CLUSTER.holders() == [active]
+        assert misled(active) == []
+    finally:
+        shell(
+            active, "systemctl stop systemd-networkd.socket systemd-networkd; rm /etc/systemd/network/10-public.network"
+        )
+    assert wait_whole() == active
+    assert_served()
+
+
+def test_the_active_directors_machine_stands_still_for_ten_seconds(active):
+    """As a virtual machine that is moved, or whose snapshot is taken: its kernel answers nothing either."""
+    with watched(40) as seen, ThreadPoolExecutor(max_workers=1) as pool:
+        still = pool.submit(silence, active, 10)
+        time.sleep(0.2)  # so that the machine can lose its packets before it is still
+        run("docker", "pause", active)
+        time.sleep(10)
+        run("docker", "unpause", active)
+        still.result()
+    assert seen.outage < TAKEN_OVER
+    holder = wait_whole()
+    assert misled(holder) == []
+    assert_served()
 
 
 def test_a_link_goes_away_and_comes_back(active):
@@ -195,7 +235,7 @@ def test_a_link_goes_away_and_comes_back(active):
     assert seen.outage == 0
     with watched(12) as seen:
         CLUSTER.cut_power(active)
-    assert seen.outage < 6
+    assert seen.outage < TAKEN_OVER
     CLUSTER.power_on(active)
     assert wait_whole() == heir
 
@@ -224,7 +264,7 @@ def test_power_is_cut_during_a_trial(active):
             shell(active, f"tc qdisc add dev {name} root netem loss 100%")
         time.sleep(0.8)
         CLUSTER.cut_power(active)
-    assert seen.outage < 6
+    assert seen.outage < TAKEN_OVER
     wait_one_holder(other(active))
     CLUSTER.power_on(active)
     assert wait_whole() == other(active)
