@@ -95,3 +95,22 @@ def test_datagrams_hold_every_entry_once_and_stay_short(lines, longest, syncid):
         assert len(message) <= longest
         told += message[8:]
     assert told == b"".join(entries)
+
+
+def origin(entry, word):
+    """Return a line of ip_vs_conn as ip_vs_conn_sync has it."""
+    *words, expires = entry.split()
+    return " ".join([*words, word, expires])
+
+
+def test_a_connection_is_told_once_and_by_its_own_director():
+    ends = line("TCP", "C6121464 8AE7", "C612141E 0050", "C6121416 0050", state="FIN_WAIT")
+    template = line("TCP", "C6121464 0000", "C612141E 0050", "C6121416 0050", state="ASSURED", expires=300)
+    lines = ["Pro FromIP FPrt ToIP TPrt DestIP DPrt State Origin Expires"]
+    lines += [origin(V4, "LOCAL"), origin(V6, "SYNC"), origin(ends, "LOCAL"), origin(template, "LOCAL")]
+    new, told = resync.fresh(lines, set())
+    assert list(resync.entries(new, KNOWN)) == list(resync.entries([V4, template], KNOWN))
+    assert resync.fresh(lines, told) == ([], told)
+    # Its number may be another connection's after its end.
+    assert resync.fresh([], told) == ([], set())
+    assert resync.fresh(lines[:2], set())[0] == new[:1]

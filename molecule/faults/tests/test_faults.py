@@ -48,6 +48,16 @@ def test_a_director_loses_power_and_comes_back(active):
     assert wait_whole() == other(active), "no failback unasked"
 
 
+def test_connections_are_young_when_their_director_loses_power(active):
+    """The kernel alone would tell the other director of them two to three seconds after their beginning."""
+    with CLUSTER.connections(each=10, seconds=15) as kept:
+        time.sleep(1)
+        CLUSTER.cut_power(active)
+    assert all(count["survived"] == 10 for count in kept.counts.values()), kept
+    CLUSTER.power_on(active)
+    assert wait_whole() == other(active)
+
+
 def test_a_director_is_paused_for_longer_than_deadtime(active):
     """It holds the VIP when it goes on, believes in it, and has to give it up."""
     with watched(25) as seen:
