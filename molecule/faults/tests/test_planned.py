@@ -59,7 +59,7 @@ def test_heartbeat_is_stopped_and_started(active):
         shell(active, "systemctl stop heartbeat")
         wait_one_holder(other(active), 5)
         first = descriptors(active)
-    assert descriptors(active) == first, "each attempt to reach a Heartbeat that does not run costs one"
+    assert descriptors(active) <= first, "each attempt to reach a Heartbeat that does not run costs one"
     with unnoticed(20):
         shell(active, "systemctl start heartbeat")
         wait_for("it is fit", lambda: fit(active), WHOLE)
