@@ -17,7 +17,8 @@ from ansible_collections.codalvs.ha.plugins.module_utils import preflight, schem
 from ansible_collections.codalvs.ha.plugins.module_utils.cluster import PROFILES
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "lab/README.md", *sorted(ROOT.glob("docs/*.md"))]
+TOP = ("README", "CONTRIBUTING", "CODE_OF_CONDUCT", "SECURITY", "lab/README")
+PAGES = [*(ROOT / f"{name}.md" for name in TOP), *sorted(ROOT.glob("docs/*.md"))]
 README_LINES = 150  # what a system administrator reads in ten minutes
 COLUMNS = 160
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
