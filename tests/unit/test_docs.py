@@ -101,6 +101,11 @@ def test_every_page_is_linked_from_the_readme() -> None:
     assert {path.relative_to(ROOT).as_posix() for path in PAGES} <= linked | {"README.md"}
 
 
+def test_every_page_is_in_the_menu_of_the_site() -> None:
+    menu = set(re.findall(r'"([\w/-]+)"', (ROOT / "website/pages.py").read_text()))
+    assert {name.removesuffix(".md") for name in NAMES} <= menu | {"README"}
+
+
 def test_lines_fit_on_a_screen(page: Path) -> None:
     long = [line for line in page.read_text().splitlines() if len(line) > COLUMNS and not line.startswith("|")]
     assert long == []
