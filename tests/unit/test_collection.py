@@ -19,11 +19,13 @@ PLAYBOOKS = sorted(path.stem for path in ROOT.glob("playbooks/*.yml"))
 # All that a user's copy holds at its top; a new entry has to be named here or in galaxy.yml's build_ignore.
 SHIPPED = {
     "CHANGELOG.md",
+    "CODE_OF_CONDUCT.md",
     "CONTRIBUTING.md",
     "FILES.json",
     "LICENSE",
     "MANIFEST.json",
     "README.md",
+    "SECURITY.md",
     "changelogs",
     "docs",
     "inventories",

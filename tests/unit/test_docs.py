@@ -17,7 +17,8 @@ from ansible_collections.codalvs.ha.plugins.module_utils import preflight, schem
 from ansible_collections.codalvs.ha.plugins.module_utils.cluster import PROFILES
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "lab/README.md", *sorted(ROOT.glob("docs/*.md"))]
+TOP = ("README", "CONTRIBUTING", "CODE_OF_CONDUCT", "SECURITY", "lab/README")
+PAGES = [*(ROOT / f"{name}.md" for name in TOP), *sorted(ROOT.glob("docs/*.md"))]
 README_LINES = 150  # what a system administrator reads in ten minutes
 COLUMNS = 160
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -100,6 +101,11 @@ def test_every_page_is_linked_from_the_readme() -> None:
     assert {path.relative_to(ROOT).as_posix() for path in PAGES} <= linked | {"README.md"}
 
 
+def test_every_page_is_in_the_menu_of_the_site() -> None:
+    menu = set(re.findall(r'"([\w/-]+)"', (ROOT / "website/pages.py").read_text()))
+    assert {name.removesuffix(".md") for name in NAMES} <= menu | {"README"}
+
+
 def test_lines_fit_on_a_screen(page: Path) -> None:
     long = [line for line in page.read_text().splitlines() if len(line) > COLUMNS and not line.startswith("|")]
     assert long == []
@@ -141,7 +147,7 @@ def test_every_rule_of_preflight_is_explained() -> None:
         severity: {row[0].strip("`") for row in rows(text, heading)}
         for severity, heading in (("warning", "Warnings"), ("error", "Errors"))
     }
-    known: dict[str, set[str]] = {"warning": set(), "error": set(schema.RULES)}
+    known: dict[str, set[str]] = {"warning": set(), "error": {*schema.RULES, "unknown_variable"}}
     for rule in preflight.RULES:
         known[rule.severity].add(rule.name)
     assert told == known

@@ -1,0 +1,171 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make the site's sources: the Markdown pages as they are, and pages of what the code says.
+
+    python website/pages.py DIRECTORY
+
+variables.md has every variable of every role, from argument_specs; findings.md has every rule of preflight, with what
+it finds in one of tests/inventories_wrong. Neither is kept in the repository, so neither can be out of date.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
+from ansible.vars.hostvars import HostVars
+from ansible.vars.manager import VariableManager
+from antsibull_docs_parser.md import to_md
+from antsibull_docs_parser.parser import Context, parse
+
+from ansible_collections.codalvs.ha.plugins.action.preflight import ActionModule, read_specs
+from ansible_collections.codalvs.ha.plugins.module_utils import preflight, schema
+
+ROOT = Path(__file__).resolve().parents[1]
+COLLECTIONS = ROOT / "build/website/collections"
+WRONG = ROOT / "tests/inventories_wrong"
+CONTENTS = re.compile(r"^\.\. contents::\n(?:   .*\n)+", re.MULTILINE)
+LINK = re.compile(r"(?<=\]\()([^)#\s]+)")
+RULE = re.compile(r"^\| `(\w+)` \| (.*) \|$", re.MULTILINE)  # a row of docs/preflight.md
+# The menu: what a group is called, and its pages.
+MENU = {
+    "Set up": ("docs/inventory", "docs/preflight", "docs/modes", "docs/migrating-from-keepalived"),
+    "Operate": ("docs/operations", "docs/troubleshooting", "docs/security", "docs/packet-filters"),
+    "Share files": ("docs/coda-cell", "docs/nfs", "docs/coda"),
+    "Understand": ("docs/takeover", "docs/modules", "docs/benchmarks", "docs/limits", "docs/glossary"),
+    "Reference": ("variables", "findings", "Modules, filters and roles <reference/index>"),
+    "Change it": ("docs/architecture", "docs/testing", "docs/releases", "lab/README", "CONTRIBUTING"),
+    "Project": ("SECURITY", "CODE_OF_CONDUCT"),
+}
+# What antsibull-docs' pages refer to in Ansible's documentation: label, page, title.
+ANSIBLE_LABELS = (
+    ("common_return_values", "reference_appendices/common_return_values.html", "Return Values"),
+    ("action_plugins", "plugins/action.html#action-plugins", "Action plugins"),
+    ("ansible_configuration_settings", "reference_appendices/config.html", "Ansible Configuration Settings"),
+)
+
+
+def main(target: Path) -> None:
+    """Write all pages below the target."""
+    init_plugin_loader([str(COLLECTIONS)])
+    pages = [ROOT / f"{name}.md" for names in MENU.values() for name in names if (ROOT / f"{name}.md").exists()]
+    for page in pages:
+        write(target / page.relative_to(ROOT), with_index(page))
+    menu = "\n".join(toctree(name, names) for name, names in MENU.items())
+    write(target / "index.md", f"{with_index(ROOT / 'README.md')}\n{menu}")
+    write(target / "variables.md", "\n".join(variables()))
+    write(target / "findings.md", "\n".join(findings()))
+    for page in target.glob("reference/*.rst"):  # the theme has a list of a page's sections already
+        write(page, CONTENTS.sub("", page.read_text(encoding="utf-8")))
+    (ROOT / "build/website/ansible.inv").write_bytes(ansible_inventory())
+
+
+def write(path: Path, text: str) -> None:
+    """Write a page, with the folder that it is in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def with_index(page: Path) -> str:
+    """Return a page whose links to the README lead to the site's first page, which is made of it."""
+
+    def follow(match: re.Match[str]) -> str:
+        is_readme = (page.parent / match[0]).resolve() == ROOT / "README.md"
+        return f"{match[0].removesuffix('README.md')}index.md" if is_readme else match[0]
+
+    return LINK.sub(follow, page.read_text(encoding="utf-8"))
+
+
+def toctree(caption: str, names: tuple[str, ...]) -> str:
+    """Return one group of the menu."""
+    return "\n".join(("```{toctree}", ":hidden:", f":caption: {caption}", "", *names, "```", ""))
+
+
+def variables() -> Iterator[str]:
+    """Yield the lines of the page with all variables, by role and name."""
+    yield "# All variables\n"
+    yield "Each variable leads to its role's page, which also has the options within it."
+    for role, options in read_specs().items():
+        yield f"\n## {role}"
+        for name, option in sorted(options.items()):
+            yield f"\n[`{name}`](#{anchor(role, name)})\n: *{kind(option)}{default(option)}.* {meaning(option)}"
+    yield ""
+
+
+def anchor(role: str, variable: str) -> str:
+    """Return the label that antsibull-docs gives a role's option."""
+    return f"ansible_collections.codalvs.ha.{role}_role__parameter-main__{variable}"
+
+
+def kind(option: dict[str, Any]) -> str:
+    """Return an option's type."""
+    return f"list of {option['elements']}" if "elements" in option else str(option.get("type", "str"))
+
+
+def default(option: dict[str, Any]) -> str:
+    """Return an option's default as one may write it in an inventory, or that it is required, after a comma."""
+    if option.get("required"):
+        return ", required"
+    return f", default* `{json.dumps(option['default'], ensure_ascii=False)}`*" if "default" in option else ""
+
+
+def meaning(option: dict[str, Any]) -> str:
+    """Return an option's description as one paragraph of Markdown."""
+    described = option["description"]
+    parts = parse(described if isinstance(described, list) else [described], Context(), errors="exception")
+    return to_md(parts).replace("<br>", " ").replace("\n\n", " ").replace("\n", " ")
+
+
+def findings() -> Iterator[str]:
+    """Yield the lines of the page with all rules of preflight: severity, meaning, an example and its remedy."""
+    examples: dict[str, preflight.Finding] = {}
+    for path in sorted(WRONG.glob("*.yml")):
+        for finding in check(path):
+            examples.setdefault(finding.rule, finding)
+    severities = {rule.name: rule.severity for rule in preflight.RULES}
+    severities |= dict.fromkeys((*schema.RULES, "unknown_variable"), "error")
+    meanings = dict(RULE.findall((ROOT / "docs/preflight.md").read_text(encoding="utf-8")))
+    yield "# What preflight finds"
+    yield ""
+    yield "Each rule with what it means and a finding as preflight prints it, which ends with the remedy."
+    yield "[Preflight](docs/preflight.md) says how to accept a warning."
+    for name, severity in sorted(severities.items(), key=lambda item: (item[1] != "warning", item[0])):
+        meaning = re.sub(r"\]\((?=[\w-]+\.md)", "](docs/", meanings[name])
+        yield f"\n## `{name}`\n\n**{severity.capitalize()}.** {meaning}"
+        if name in examples:
+            yield f"\n```text\n{preflight.render([examples[name]]).partition(chr(10) * 2)[2]}\n```"
+    yield ""
+
+
+def check(path: Path) -> list[preflight.Finding]:
+    """Return preflight's findings for an inventory, which is read as Ansible reads it."""
+    loader = DataLoader()
+    inventory = InventoryManager(loader=loader, sources=[str(path)])
+    hostvars = HostVars(inventory, VariableManager(loader=loader, inventory=inventory), loader)
+    specs = read_specs()
+    action = object.__new__(ActionModule)  # without the task and the connection that it has in a play
+    action._loader = loader
+    groups = inventory.get_groups_dict()
+    prefixes = ("ha_", "coda_", *(f"{role}_" for role in specs))
+    hosts = {host: action._variables(hostvars, host, prefixes) for host in groups["all"]}
+    return preflight.check(hosts, groups, specs)
+
+
+def ansible_inventory() -> bytes:
+    """Return the labels of Ansible's documentation in the form that Sphinx keeps them (objects.inv, version 2)."""
+    head = "# Sphinx inventory version 2\n# Project: Ansible\n# Version: latest\n# The rest is compressed using zlib.\n"
+    lines = "".join(f"{label} std:label -1 {page} {title}\n" for label, page, title in ANSIBLE_LABELS)
+    return head.encode() + zlib.compress(lines.encode())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
