@@ -600,6 +600,28 @@ def test_after_a_switchover_both_may_hold_for_a_while():
     assert both(bench, vips.SWITCHOVER - 5).changes == []
 
 
+def test_a_switchover_gives_the_addresses_up_before_heartbeat_does():
+    """The command take has run on the other director; what that has not added yet stays."""
+    taker = Bench()
+    taker.judge.taken(taker.now)
+    taker.here.add(VIP)
+    taker.run(4)
+    asked = [report for report in taker.told if report.ask == "give"]
+    assert asked[-1].held == (VIP,)
+    taker.told.clear()
+    assert [report.ask for report in taker.run(5).told if report.ask == "give"] == []
+
+    giver = both(Bench("dir1", holds=True))
+    giver.judge.reported(vips.Report(held=(), claims="none", ask="give"), giver.now)
+    giver.act()
+    assert giver.changes == []
+    giver.judge.reported(vips.Report(held=(VIP,), claims="none", ask="give"), giver.now)
+    giver.act()
+    assert giver.changes == [DROPPED, CORRECTED]
+    giver.log.clear()
+    assert giver.run(60, report=vips.Report(held=(VIP,), claims="none"), resources="all").changes == []
+
+
 def test_a_director_that_stood_still_gives_way():
     """Paused for longer than the deadtime, without a word: the other one has taken the addresses."""
     bench = Bench("dir1", holds=True)
