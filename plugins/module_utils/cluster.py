@@ -37,8 +37,8 @@ VARIABLES = (
 # they may, allows the short ones.
 PROFILES = {
     "thesis": {"keepalive": "2", "warntime": "10", "deadtime": "20", "initdead": "40", "silence": "0"},
-    "balanced": {"keepalive": "500ms", "warntime": "1500ms", "deadtime": "3", "initdead": "12", "silence": "200ms"},
-    "fast": {"keepalive": "100ms", "warntime": "250ms", "deadtime": "500ms", "initdead": "12", "silence": "100ms"},
+    "balanced": {"keepalive": "500ms", "warntime": "1500ms", "deadtime": "3", "initdead": "12", "silence": "150ms"},
+    "fast": {"keepalive": "100ms", "warntime": "250ms", "deadtime": "500ms", "initdead": "12", "silence": "75ms"},
 }
 PROFILE = "balanced"
 
