@@ -55,7 +55,9 @@ def table(found: dict[str, Any]) -> str:
             continue
         disturbed = row.get("disturbed", {})
         cells = [
-            f"{seen['moves']} {seen['without_service_s']:7.2f}" if (seen := disturbed.get(name)) else "-"
+            f"{seen['moves']}{' ' if seen['whole_again'] else '!'}{seen['without_service_s']:7.2f}"
+            if (seen := disturbed.get(name))
+            else "-"
             for name in ("load", "loss", "stalls")
         ]
         lines.append(
@@ -63,6 +65,8 @@ def table(found: dict[str, Any]) -> str:
             f"{row['switchover_s']:8.2f}{row['switchover_lost']:6}{'':4}{''.join(f'{cell:>12}' for cell in cells)}"
             f"{row['load_minutes']:9g}"
         )
+    if any("!" in line for line in lines[2:]):
+        lines.append("!: not whole again by itself, and started anew")
     beside = {
         f"{DEFAULT} / {TUNED}": "outage_vs_keepalived_tuned",
         f"{DEFAULT} / best quiet peer": "outage_vs_best_quiet_peer",

@@ -14,7 +14,7 @@ OURS = ["thesis", "balanced"]
 
 
 def row(name: str, outage: float, moves: int = 0) -> dict[str, Any]:
-    still = {"moves": 0, "lost": 0, "requests": 100, "without_service_s": 0.0}
+    still = {"moves": 0, "lost": 0, "requests": 100, "without_service_s": 0.0, "whole_again": True}
     return {
         "name": name,
         "outage_median_s": outage,
@@ -24,7 +24,11 @@ def row(name: str, outage: float, moves: int = 0) -> dict[str, Any]:
         "switchover_lost": 0,
         "false_failovers": 0,
         "load_minutes": 10,
-        "disturbed": {"load": still, "loss": {**still, "without_service_s": 1.25}, "stalls": {**still, "moves": moves}},
+        "disturbed": {
+            "load": still,
+            "loss": {**still, "without_service_s": 1.25, "whole_again": False},
+            "stalls": {**still, "moves": moves},
+        },
     }
 
 
@@ -87,3 +91,4 @@ def test_a_skipped_row_says_why() -> None:
         "10",
     ]
     assert lines[3] == "pacemaker       SKIPPED: no such thing:"
+    assert lines[4] == "!: not whole again by itself, and started anew"
