@@ -53,9 +53,14 @@ def fit(director: str) -> bool:
 
 def wait_one_holder(expected: str | None = None, seconds: float = 30.0) -> str:
     """Wait until exactly one director holds the VIP, and the expected one; return it."""
-    what = f"the VIP is on {expected or 'one director'} alone"
-    wait_for(what, lambda: CLUSTER.holders() == [expected] if expected else len(CLUSTER.holders()) == 1, seconds)
-    return CLUSTER.holders()[0]
+    found: list[str] = []
+
+    def one() -> bool:
+        found[:] = CLUSTER.holders()
+        return len(found) == 1 and expected in (None, *found)
+
+    wait_for(f"the VIP is on {expected or 'one director'} alone", one, seconds)
+    return found[0]
 
 
 def wait_whole() -> str:
