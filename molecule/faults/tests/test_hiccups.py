@@ -191,6 +191,7 @@ def test_networkd_takes_the_address_away(active):
     # Here is no udev, without whose word networkd leaves an interface alone.
     known = f"mkdir -p /run/udev/data; touch /run/udev/control; cat /sys/class/net/{PUBLIC}/ifindex"
     index = shell(active, known).strip()
+    route = shell(active, "ip route show default").strip()  # networkd deletes it as well
     began = time.time()
     try:
         with watched(20) as seen:
@@ -204,7 +205,7 @@ def test_networkd_takes_the_address_away(active):
         assert misled(active) == []
     finally:
         shell(active, "systemctl stop systemd-networkd.socket systemd-networkd")
-        shell(active, f"rm -r /run/udev {NETWORKD}/10-public.network")
+        shell(active, f"rm -r /run/udev {NETWORKD}/10-public.network; ip route replace {route}")
     assert wait_whole() == active
     assert_served()
 
