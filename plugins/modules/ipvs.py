@@ -298,7 +298,10 @@ def main() -> None:
         if timeouts and kernel and not module.check_mode:
             kernel.set_timeouts(timeouts)
         before, done, refused, untried = converge(module, kernel, wanted)
-        after = kernel.table() if module._diff and kernel and not module.check_mode else apply(before, done)
+        after: Table = {}
+        if module._diff:
+            # Read, where it was written: another program may have done a part of it meanwhile.
+            after = kernel.table() if kernel and not module.check_mode else apply(before, done)
 
     operations = ["--set " + " ".join(str(timeouts.get(name, 0)) for name in TIMEOUTS)] if timeouts else []
     operations += map(str, done)

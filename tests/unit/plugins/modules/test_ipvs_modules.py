@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -215,6 +216,22 @@ def test_only_what_another_program_did_first_is_tried_again(kind: str, error: in
     service = next(iter(parse_table(LINES).values()))
     server = next(iter(service.servers.values())) if kind.endswith("server") else None
     assert ipvs.overtaken(Refused(Operation(kind, service, server), error)) is expected
+
+
+def test_what_another_program_did_meanwhile_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It added the service between the look and the change; the module then added a real server only."""
+    (service,) = parse_table(LINES[:2]).values()
+    (server,) = service.servers.values()
+    ended: list[dict[str, Any]] = []
+    parameters = {"services": [], "state": "present", "purge": False, "timeouts": None}
+    module = SimpleNamespace(
+        params=parameters, check_mode=False, _diff=False, exit_json=lambda **found: ended.append(found)
+    )
+    monkeypatch.setattr(ipvs, "AnsibleModule", lambda **_options: module)
+    monkeypatch.setattr(ipvs, "open_kernel", lambda _module: SimpleNamespace(timeouts=dict))
+    monkeypatch.setattr(ipvs, "converge", lambda *_all: ({}, [Operation("add_server", service, server)], [], []))
+    ipvs.main()
+    assert ended == [{"changed": True, "operations": [LINES[1]]}]
 
 
 def test_timeouts_are_checked() -> None:
