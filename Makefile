@@ -62,7 +62,7 @@ bench-coda-survival: ## what becomes of changes on a Coda client when cables are
 chaos: ## MINUTES=60 SEED=n: random faults, alone and in pairs, and whether the cluster is whole after each
 	tests/with-lab benchmarks/chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
-bench-failover: ## what clients see when a director loses power, here and with keepalived and Pacemaker (2 h)
+bench-failover: ## what clients see when a director loses power, here and with keepalived and Pacemaker (8 h)
 	tests/with-lab benchmarks/failover
 
 bench-interrupted: ## whether the next run mends a site.yml that was killed half-way
