@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from harness import Attempt, longest_outage, quickstart, run, wait_for
+from harness import Attempt, longest_outage, lose_packets, quickstart, run, wait_for
 
 CLUSTER = quickstart()
 DIRECTORS = CLUSTER.group("directors")
@@ -132,6 +132,4 @@ def misled(holder: str) -> list[str]:
 
 def silence(director: str, seconds: float, percent: int = 100, links: tuple[str, ...] = (PUBLIC, DEDICATED)) -> None:
     """Lose packets that a director sends on its links, for so long; its kernel neither asks nor answers then."""
-    add = "; ".join(f"tc qdisc add dev {name} root netem loss {percent}%" for name in links)
-    end = "; ".join(f"tc qdisc del dev {name} root" for name in links)
-    shell(director, f"{add}; sleep {seconds}; {end}")
+    lose_packets(director, seconds, percent, links)

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -238,6 +238,13 @@ def ask(host: str, *command: str) -> str:
     """Run a command on a machine and return what it printed, also when it fails or the machine is off."""
     found = subprocess.run(["docker", "exec", host, *command], capture_output=True, text=True, check=False)
     return found.stdout
+
+
+def lose_packets(host: str, seconds: float, percent: int, links: Iterable[str]) -> None:
+    """Lose packets that a machine sends on its links, for so long."""
+    add = "; ".join(f"tc qdisc add dev {name} root netem loss {percent}%" for name in links)
+    end = "; ".join(f"tc qdisc del dev {name} root" for name in links)
+    run("docker", "exec", host, "sh", "-c", f"{add}; sleep {seconds}; {end}")
 
 
 def recap(output: str) -> dict[str, dict[str, int]]:

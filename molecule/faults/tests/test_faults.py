@@ -51,7 +51,7 @@ def test_a_director_loses_power_and_comes_back(active):
 def test_connections_are_young_when_their_director_loses_power(active):
     """The kernel alone would tell the other director of them two to three seconds after their beginning."""
     with CLUSTER.connections(each=10, seconds=15) as kept:
-        time.sleep(1)
+        time.sleep(1)  # their age: ipvs-resync looks five times a second, and the lab is slow
         CLUSTER.cut_power(active)
     assert all(count["survived"] == 10 for count in kept.counts.values()), kept
     CLUSTER.power_on(active)

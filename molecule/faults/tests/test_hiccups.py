@@ -214,7 +214,7 @@ def test_the_active_directors_machine_stands_still_for_ten_seconds(active):
     """As a virtual machine that is moved, or whose snapshot is taken: its kernel answers nothing either."""
     with watched(40) as seen, ThreadPoolExecutor(max_workers=1) as pool:
         still = pool.submit(silence, active, 10)
-        time.sleep(0.2)  # so that the machine can lose its packets before it is still
+        wait_for("it loses its packets", lambda: "netem" in shell(active, f"tc qdisc show dev {DEDICATED}"))
         run("docker", "pause", active)
         time.sleep(10)
         run("docker", "unpause", active)
