@@ -130,12 +130,21 @@ def test_a_failed_stage_says_why_in_a_few_lines(tmp_path: Path) -> None:
         "  \x1b[31m│\x1b[0m fatal: [dir1]: FAILED! => no such file\n"
         "  │ E   AssertionError: two\n  │ E   assert 2 == 1\n  │ ok: [dir2]\n"
         f"  │ FAILED molecule/a/test_a.py::test_a - {'x' * 300}\n"
+        "  │ FAILED - RETRYING: [dir1]: Wait (10 retries left).\n"
     )
     assert tests.reasons(log) == [
         "E   AssertionError: two",
         "E   assert 2 == 1",
         f"FAILED molecule/a/test_a.py::test_a - {'x' * 300}"[: tests.WIDTH],
     ]
+
+
+def test_of_a_log_without_reasons_the_end_is_shown(tmp_path: Path) -> None:
+    log = tmp_path / "ruff.log"
+    log.write_text("a.py:1:1: F401\nb.py:2:2: E501\n\nFound 3 errors.\n")
+    assert tests.reasons(log) == ["a.py:1:1: F401", "b.py:2:2: E501", "Found 3 errors."]
+    log.write_text("failed: [coda1] (item=coda-auth2) => {}\n  more\n")
+    assert tests.reasons(log) == ["failed: [coda1] (item=coda-auth2) => {}"]
 
 
 @pytest.mark.parametrize(
