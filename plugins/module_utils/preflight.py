@@ -4,8 +4,8 @@
 """Find every mistake of an inventory at once, without touching a host.
 
 `check` takes the whole inventory as plain data and returns findings, `render` makes a text for people of them. The
-rules about meaning are in the files preflight_network, _services, _heartbeat, _coda and _nfs; those about single values
-in schema.
+rules about meaning are in the files preflight_network, _services, _checks, _heartbeat, _coda and _nfs; those about
+single values in schema.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.codalvs.ha.plugins.module_utils import (
+    preflight_checks,
     preflight_coda,
     preflight_heartbeat,
     preflight_network,
@@ -37,6 +38,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils.schema import UNUSABLE,
 RULE_FILES = (
     preflight_network,
     preflight_services,
+    preflight_checks,
     preflight_heartbeat,
     preflight_coda,
     preflight_nfs,

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Preflight's rules about virtual services, their real servers and their checks.
+"""Preflight's rules about virtual services and their real servers.
 
 'ldirectord' below means the source of ldirectord 4.12, 'ip_vs' the kernel's and ipvsadm 1.31's behaviour.
 """
@@ -9,10 +9,8 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Iterator
 
-from ansible_collections.codalvs.ha.plugins.module_utils.ldirectord_config import SERVICE_PORTS
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import (
     Cluster,
     Complaint,
@@ -22,12 +20,8 @@ from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import 
     rule,
     to_address,
 )
-from ansible_collections.codalvs.ha.plugins.module_utils.schema import HIDDEN, did_you_mean, show
+from ansible_collections.codalvs.ha.plugins.module_utils.schema import did_you_mean, show
 
-CHECK_OF_PORT = {port: service for service, port in SERVICE_PORTS.items()}
-# Written between double quotes to ldirectord.cf; an empty pair of quotes is a configuration error there.
-QUOTED = ("request", "receive", "login", "password", "database", "secret")
-SECRETS = ("password", "secret")
 CHECK_RANGES = {
     "interval": (1, 3600),
     "timeout": (1, 3600),
@@ -285,86 +279,6 @@ def unwatched_table(cluster: Cluster) -> Iterator[Complaint]:
         yield Complaint("lvs_director_static", "true", problem, "let ldirectord keep the table (false)")
 
 
-@rule("missing_check_port")
-def missing_check_port(cluster: Cluster) -> Iterator[Complaint]:
-    """ldirectord's ld_checkport(): check port, else the real server's, else the usual one of the protocol."""
-    for service in cluster.services:
-        if _lacks_port(service):
-            what = "a fwmark service" if service.given("fwmark") else "a service on every port"
-            problem = f"ldirectord can't know which port of {what} to check"
-            variable = f"{service.variable}.check.port"
-            yield Complaint(
-                variable, "", problem, "add check.port and check.service, or use check.type ping or external"
-            )
-
-
-@rule("check_checks_nothing", "warning")
-def check_checks_nothing(cluster: Cluster) -> Iterator[Complaint]:
-    """ldirectord's check_none(): a negotiate check of the service `none` finds every real server up, dead or alive."""
-    for service in cluster.services:
-        check = service.check
-        variable = f"{service.variable}.check"
-        if check.get("type") == "on":
-            problem = "takes every real server as up, dead or alive"
-            yield Complaint(f"{variable}.type", "on", problem, "use another type")
-        elif check.get("type") == "negotiate" and _protocol(service) == "none" and not _lacks_port(service):
-            problem = "a negotiate check of no known protocol finds every real server up, dead or alive"
-            yield Complaint(f"{variable}.service", check.get("service") or "", problem, _protocol_remedy(service))
-
-
-@rule("missing_check_command")
-def missing_check_command(cluster: Cluster) -> Iterator[Complaint]:
-    """ldirectord's default command is /bin/true, which finds every real server up."""
-    for service in cluster.services:
-        command = service.check.get("command")
-        path = known(command)
-        variable = f"{service.variable}.check.command"
-        if str(service.check.get("type")).startswith("external") and command is None:
-            yield Complaint(variable, "", "an external check needs its program", "add its absolute path")
-        elif path is not None and not path.startswith("/"):
-            yield Complaint(variable, show(path), "must be an absolute path on the directors", "write it from / on")
-
-
-@rule("bad_check_text")
-def bad_check_text(cluster: Cluster) -> Iterator[Complaint]:
-    """ldirectord cuts every line at '#', makes four blanks of a tab, and knows no way to escape either.
-
-    Double quotes are fine inside of quoted values: the parser takes the last one of the line as the end.
-    """
-    for service in cluster.services:
-        for name in (*QUOTED, "virtualhost", "command"):
-            text = known(service.check.get(name))
-            fault = None if text is None else _text_fault(name, text)
-            if fault:
-                value = HIDDEN if name in SECRETS else show(text)
-                yield Complaint(f"{service.variable}.check.{name}", value, fault, "leave it out, or write it without")
-
-
-@rule("bad_check_pattern")
-def bad_check_pattern(cluster: Cluster) -> Iterator[Complaint]:
-    """A pattern that Perl can't compile makes ldirectord's check die."""
-    for service in cluster.services:
-        text = known(service.check.get("receive"))
-        fault = None if text is None else _pattern_fault(text)
-        if fault:
-            variable = f"{service.variable}.check.receive"
-            problem = f"is no valid regular expression: {fault}"
-            yield Complaint(variable, show(text), problem, "correct it; a backslash makes a character ordinary")
-
-
-@rule("interval_without_fork")
-def interval_without_fork(cluster: Cluster) -> Iterator[Complaint]:
-    """ldirectord: 'checkinterval in virtual service … ignored when fork=no'."""
-    for service in cluster.services:
-        interval = known(service.check.get("interval"))
-        if interval is not None and cluster.get("ldirectord_fork") is False:
-            variable = f"{service.variable}.check.interval"
-            problem = "ldirectord ignores the interval of one service unless it forks"
-            yield Complaint(
-                variable, show(interval), problem, "set ldirectord_fork: true or use ldirectord_check_interval"
-            )
-
-
 def _complaint(service: Service, name: str, problem: str, remedy: str) -> Complaint:
     value = service.get(name)
     return Complaint(f"{service.variable}.{name}", "" if value is None else show(value), problem, remedy)
@@ -398,31 +312,6 @@ def _range(variable: str, value: object, low: int, high: int) -> Iterator[Compla
         )
 
 
-def _protocol(service: Service) -> str | None:
-    """Return what a negotiate check speaks: given, or guessed by ldirectord from the port of the virtual service."""
-    given: object = service.check.get("service")
-    if given is not None:
-        return given if isinstance(given, str) else None
-    if service.given("fwmark"):
-        return "none"
-    port = service.get("port")
-    return CHECK_OF_PORT.get(port, "none") if port is not None and 0 <= port <= 65535 else None
-
-
-def _protocol_remedy(service: Service) -> str:
-    return "use check.type connect" if service.get("protocol") != "udp" else "use check.type ping or external"
-
-
-def _lacks_port(service: Service) -> bool:
-    check = service.check
-    portless = service.given("fwmark") or service.get("port") == 0
-    if not portless or check.get("type") not in ("negotiate", "connect") or check.get("port") is not None:
-        return False
-    if check.get("service") is not None and known(check["service"]) not in ("none", "simpletcp"):
-        return False
-    return not service.real_servers or not all(server.port for server in service.real_servers)
-
-
 def _is_netmask(text: str, family: int) -> bool:
     if family == 6:
         return re.fullmatch(r"[0-9]{1,3}", text) is not None and 1 <= int(text) <= 128
@@ -435,33 +324,3 @@ def _is_fallback(text: str, family: int) -> bool:
     address = to_address(match[1] or match[2]) if match else to_address(text)
     port = int(match[3]) if match and match[3] else 1
     return address is not None and address.version == family and 1 <= port <= 65535
-
-
-def _text_fault(name: str, text: str) -> str | None:
-    if not text:
-        return "is empty" if name in QUOTED else None
-    if any(ord(character) < 32 or character == "\x7f" for character in text):
-        return "contains a line break, tab or other control character, which ldirectord.cf can't hold"
-    if "#" in text:
-        return "contains a '#', where ldirectord cuts its line"
-    if name == "virtualhost" and '"' in text:
-        return "contains a double quote, where ldirectord cuts the name"
-    return None
-
-
-def _pattern_fault(pattern: str) -> str | None:
-    """Return what both Perl and Python reject; Perl knows much that Python does not, so anything else passes."""
-    if pattern[:1] in ("*", "+", "?"):
-        return f"nothing before the {pattern[0]!r} to repeat"
-    if any(perl_only in pattern for perl_only in ("[:", "(*", "(?{", "(??")):
-        return None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            re.compile(pattern)
-    except re.error as error:
-        common = ("missing )", "unbalanced parenthesis", "unterminated character set", "bad escape (end of pattern)")
-        return error.msg if error.msg.startswith(common) else None
-    except (OverflowError, RecursionError, ValueError):
-        return None
-    return None

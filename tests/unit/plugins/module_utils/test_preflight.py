@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight import Finding, check, render, stops
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_checks import _never_matches, _pattern_fault
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import RULES
-from ansible_collections.codalvs.ha.plugins.module_utils.preflight_services import _pattern_fault
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import Unevaluated
 
 ROOT = Path(__file__).parents[4]
@@ -68,6 +68,11 @@ def checked(**changes: Any) -> dict[str, Any]:
     return web(check={**WEB["check"], **changes})  # type: ignore[dict-item]
 
 
+def checking(**check: Any) -> dict[str, Any]:
+    """Return the good service with another check."""
+    return web(check=check)
+
+
 def keys(*entries: dict[str, Any], active: int = 1) -> dict[str, Any]:
     return {"heartbeat_authkeys": {"active": active, "keys": list(entries)}}
 
@@ -112,6 +117,31 @@ SERVERS = [{"host": "real1"}, {"host": "real2"}]
         pytest.param(inventory(web(port=0, persistence={"timeout": 300})), id="every port"),
         pytest.param(inventory(web(fwmark=1, vip=None, port=None)), id="fwmark"),
         pytest.param(inventory(checked(port=8080), web(name="b", port=81, check={"type": "connect"})), id="connect"),
+        *(
+            pytest.param(inventory(checking(**check)), id=f"check {number}")
+            for number, check in enumerate(
+                [
+                    {"service": "http"},
+                    {"service": "http", "http_method": "HEAD"},
+                    {"service": "http", "http_method": "HEAD", "receive": ".*"},
+                    {"service": "http_proxy", "request": "http://www.example/", "receive": "ok"},
+                    {"service": "dns", "request": "www.example", "receive": "192\\.0\\.2"},
+                    {"service": "radius", "login": "me", "password": "x", "secret": "y"},
+                    {"service": "mysql", "login": "me", "password": "x", "database": "d", "request": "select 1"},
+                    {"service": "imaps", "login": "me", "password": "x"},
+                    {"service": "ftp", "request": "alive.txt", "receive": "yes"},
+                    {"service": "ldap", "request": "dc=example"},
+                    {"service": "sip", "login": "me@example"},
+                    *({"service": name} for name in ("smtp", "submission", "nntp", "simpletcp", "ldaps")),
+                    *(
+                        {"service": "http", "receive": r}
+                        for r in ("^ok$", "a$b?", "a?^b", "(a$b|c)", "\\^a\\$b", "[$^]a")
+                    ),
+                    {"type": "ping"},
+                    {"type": "external", "command": "/usr/local/bin/look"},
+                ]
+            )
+        ),
         pytest.param(inventory(checked(receive='<a href="x">')), id="a double quote is fine in ldirectord.cf"),
         pytest.param(inventory(web(fallback="127.0.0.1:80")), id="fallback"),
         pytest.param(six_alone(), id="IPv6 alone"),
@@ -307,7 +337,53 @@ def persistent(netmask: object) -> dict[str, Any]:
         ("bad_check_text", f"{S}[0].check.request", inventory(checked(request=""))),
         ("bad_check_text", f"{S}[0].check.virtualhost", inventory(checked(virtualhost='a"b'))),
         ("bad_check_pattern", f"{S}[0].check.receive", inventory(checked(receive="[a"))),
+        *(("bad_check_pattern", f"{S}[0].check.receive", inventory(checked(receive=p))) for p in ("[z-a]", "ok+++")),
         ("interval_without_fork", f"{S}[0].check.interval", inventory(checked(interval=2))),
+        ("check_checks_nothing", f"{S}[0].check.type", inventory(checking(type="off"))),
+        *(("check_checks_nothing", f"{S}[0].check.login", inventory(checking(service=s))) for s in ("pops", "imap")),
+        ("check_checks_nothing", f"{S}[0].check.receive", inventory(checking(service="ftp", request="a.txt"))),
+        ("check_never_passes", f"{S}[0].check.request", inventory(checking(service="dns", receive="192.0.2"))),
+        ("check_never_passes", f"{S}[0].check.receive", inventory(checking(service="dns", request="www.example"))),
+        (
+            "check_never_passes",
+            f"{S}[0].check.receive",
+            inventory(checking(service="dns", request="www.example", receive="2001:db8::1")),
+        ),
+        (
+            "check_never_passes",
+            f"{S}[0].check.secret",
+            inventory(checking(service="radius", login="me", password="x")),
+        ),
+        *(
+            ("check_never_passes", f"{S}[0].check.{missing}", inventory(checking(service=s, database="a", **given)))
+            for s in ("mysql", "pgsql")
+            for missing, given in (("login", {"request": "select 1"}), ("request", {"login": "me"}))
+        ),
+        ("check_never_passes", f"{S}[0].check.request", inventory(checking(service="http_proxy"))),
+        ("check_never_passes", f"{S}[0].check.request", inventory(checking(service="http_proxy", request="/a"))),
+        ("check_never_passes", f"{S}[0].check.request", inventory(checked(request="http://www.example/a"))),
+        ("check_never_passes", f"{S}[0].check.receive", inventory(checked(http_method="HEAD"))),
+        ("check_never_passes", f"{S}[0].check.request", inventory(checking(service="ftp", receive="ok"))),
+        *(
+            ("check_never_passes", f"{S}[0].check.receive", inventory(checked(receive=p)))
+            for p in ("happy$too", "too^happy", "a{3,2}")
+        ),
+        (
+            "check_never_passes",
+            f"{S}[0].check.command",
+            inventory(checking(type="external", command="/usr/local/bin/look --deep")),
+        ),
+        ("check_never_passes", f"{S}[0].check.type", dual_stack(web(vip="2001:db8::30", check={"type": "ping"}))),
+        (
+            "check_never_passes",
+            f"{S}[0].check.service",
+            dual_stack(web(vip="2001:db8::30", port=25, check={"service": "smtp"})),
+        ),
+        (
+            "check_needs_driver",
+            f"{S}[0].check.service",
+            inventory(checking(service="oracle", login="me", request="select 1 from dual")),
+        ),
         ("bad_time", "heartbeat_deadtime", inventory(heartbeat_deadtime="2s")),
         ("bad_time", "heartbeat_keepalive", inventory(heartbeat_keepalive="500us")),
         ("time_order", "heartbeat_deadtime", times("200ms", "500ms", "500ms")),
@@ -794,4 +870,44 @@ def test_patterns_that_perl_takes_are_never_refused() -> None:
         if taken == "1" and _pattern_fault(pattern)
     ]
     assert len(refused) > 1000
+    assert wrong == []
+
+
+@pytest.mark.skipif(shutil.which("perl") is None, reason="compares with Perl")
+def test_patterns_that_match_something_in_perl_are_never_taken_for_others() -> None:
+    chance = random.Random(2)
+    patterns = ["".join(chance.choices([*"ab$^*?.\\[]", "{2,1}"], k=chance.randint(1, 6))) for _number in range(20000)]
+    texts = [
+        "",
+        "a",
+        "b",
+        "ab",
+        "ba",
+        "aa",
+        "bb",
+        "aba",
+        "$",
+        "^",
+        "a$b",
+        "a^b",
+        "\\",
+        "[",
+        "]",
+        "$a",
+        "^b",
+        "a\n",
+        "\na",
+    ]
+    program = r"""no warnings; $/ = qq(\0); @texts = split /\x01/, shift, -1;
+        while (<STDIN>) { chomp; $p = $_; print eval { grep { /$p/ } @texts } ? 1 : 0 }"""
+    answer = subprocess.run(
+        ["perl", "-e", program, "\x01".join(texts)],
+        input="\0".join(patterns),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    hopeless = [pattern for pattern in patterns if _never_matches(pattern)]
+    wrong = [p for p, matched in zip(patterns, answer.stdout, strict=True) if matched == "1" and _never_matches(p)]
+    assert len(hopeless) > 500
     assert wrong == []
