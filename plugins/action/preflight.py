@@ -14,12 +14,17 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleUndefinedVariable
 from ansible.plugins.action import ActionBase
+from ansible.release import __version__ as ansible_version
 from ansible.template import Templar
+from packaging.specifiers import SpecifierSet
 
-from ansible_collections.codalvs.ha.plugins.module_utils.preflight import check, render, stops
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight import check, render, stops, summary
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import Complaint
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import Unevaluated
+from ansible_collections.codalvs.ha.plugins.plugin_utils import inventory_files
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
+RUNTIME = ROLES.parent / "meta/runtime.yml"
 
 
 class ActionModule(ActionBase):
@@ -35,14 +40,22 @@ class ActionModule(ActionBase):
         """Return the findings; values that may be secret are hidden in them already."""
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
+        needed = yaml.safe_load(RUNTIME.read_text(encoding="utf-8"))["requires_ansible"]
+        if not SpecifierSet(needed).contains(ansible_version, prereleases=True):
+            text = f"This is ansible-core {ansible_version}, and codalvs.ha needs {needed}. No host was touched."
+            return {**result, "changed": False, "failed": True, "msg": text}
         groups = {str(name): [str(host) for host in hosts] for name, hosts in variables["groups"].items()}
         specs = read_specs()
         prefixes = ("ha_", "coda_", "ansible_connection", *(f"{role}_" for role in specs))
         hosts = {host: self._variables(variables["hostvars"], host, prefixes) for host in groups["all"]}
-        findings = check(hosts, groups, specs)
-        result.update(changed=False, failed=stops(findings), msg=render(findings))
-        # A failed task prints all of its result: the text alone is what a person should read then.
-        if not result["failed"] or self._display.verbosity:
+        findings = check(hosts, groups, specs, _in_files(variables))
+        text = render(findings)
+        if not stops(findings):
+            text += f"\n{summary(hosts, groups, findings)}"
+            result["_ansible_verbose_always"] = True  # whoever runs it sees what it has looked at
+        result.update(changed=False, failed=stops(findings), msg=text.replace("mistakes.\n", "mistakes. "))
+        # What is shown is all of the result: the text alone is what a person should read.
+        if self._display.verbosity:
             result["findings"] = [asdict(finding) for finding in findings]
         return result
 
@@ -52,6 +65,16 @@ class ActionModule(ActionBase):
         raw = hostvars.raw_get(host)
         templar = Templar(loader=self._loader, variables={"hostvars": hostvars, **raw})
         return {str(name): _evaluate(templar, value) for name, value in raw.items() if str(name).startswith(prefixes)}
+
+
+def _in_files(variables: Mapping[str, Any]) -> Iterator[tuple[str, Complaint]]:
+    """Yield what is wrong with the inventory's files as such; one that can't be read is Ansible's to say."""
+    sources = [Path(str(source)) for source in variables.get("ansible_inventory_sources") or ()]
+    for path in inventory_files.files_of(sources, Path(str(variables.get("playbook_dir", ".")))):
+        try:
+            yield from inventory_files.problems(path, path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
+            continue
 
 
 def read_specs(roles: Path = ROLES) -> dict[str, dict[str, Any]]:

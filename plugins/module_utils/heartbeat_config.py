@@ -44,7 +44,7 @@ _TRUE = frozenset(("true", "on", "yes", "y", "1"))
 _FALSE = frozenset(("false", "off", "no", "n", "0"))
 LONGEST_LINE = 5119  # bytes; Heartbeat reads what follows as another line
 _MOST_LINKS = 63  # it was seen to crash with 64
-_MOST_MEDIA = 64  # links and ping nodes
+MOST_MEDIA = 64  # links and ping nodes
 
 
 def milliseconds(text: str) -> int:
@@ -422,8 +422,8 @@ def _check_media(config: HaCf, interfaces: Collection[str] | None) -> Iterator[P
     )
     if links > _MOST_LINKS:
         yield Problem(0, "", str(links), f"links; Heartbeat may crash with more than {_MOST_LINKS}")
-    if links + pings > _MOST_MEDIA:
-        yield Problem(0, "", str(links + pings), f"links and ping nodes; Heartbeat takes at most {_MOST_MEDIA}")
+    if links + pings > MOST_MEDIA:
+        yield Problem(0, "", str(links + pings), f"links and ping nodes; Heartbeat takes at most {MOST_MEDIA}")
     yield from _check_order(config, "udpport", ("bcast", "udp", "ucast", "ucast6"))
     yield from _check_order(config, "baud", ("serial",))
     if config.named("baud") and not config.named("serial"):

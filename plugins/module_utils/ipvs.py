@@ -340,7 +340,7 @@ class _Reader:
         netmask = given["netmask"]
         if netmask is None or netmask is UNUSABLE:
             netmask = ANY_CLIENT[key.family]
-        elif not _is_netmask(key.family, netmask):
+        elif not is_netmask(key.family, netmask):
             allowed = "a netmask such as 255.255.255.0" if key.family == 4 else "a prefix length, 1 to 128"
             self.wrong(
                 "wrong_netmask", "persistence.netmask", netmask, f"for IPv{key.family}, must be {allowed}", "correct it"
@@ -414,7 +414,8 @@ class _Reader:
         return kind, self.number(f"{place}.port", port, 1, 65535) if kind == "gue" else 0, checksum or "none"
 
 
-def _is_netmask(family: int, text: str) -> bool:
+def is_netmask(family: int, text: str) -> bool:
+    """Tell whether ipvsadm takes the text as a netmask of persistence: dotted for IPv4, a prefix length for IPv6."""
     if family == 6:
         return re.fullmatch("[1-9][0-9]{0,2}", text) is not None and int(text) <= 128
     known = address_of(text)

@@ -4,14 +4,15 @@
 """Find every mistake of an inventory at once, without touching a host.
 
 `check` takes the whole inventory as plain data and returns findings, `render` makes a text for people of them. The
-rules about meaning are in the files preflight_network, _services, _checks, _heartbeat, _coda and _nfs; those about
+rules about meaning are in the files preflight_settings, _network, _services, _checks,
+_heartbeat, _coda and _nfs; those about
 single values in schema.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils import (
     preflight_network,
     preflight_nfs,
     preflight_services,
+    preflight_settings,
     schema,
 )
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import (
@@ -33,9 +35,11 @@ from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import 
     to_services,
 )
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_network import INVENTORY
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_settings import LAST_RESORT, OWN
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import UNUSABLE, closest, did_you_mean, show
 
 RULE_FILES = (
+    preflight_settings,
     preflight_network,
     preflight_services,
     preflight_checks,
@@ -45,13 +49,19 @@ RULE_FILES = (
 )  # importing them registers their rules
 ALL_HOSTS = "all hosts"
 SEVERITIES = ("error", "warning", "acknowledged")
-# Read from the cluster's first director; another value elsewhere would be ignored, or be fatal.
-SHARED = ("ha_virtual_services", "ha_acknowledged", "ha_absent")
+# Groups, and what one host of them is called.
+NOUNS = {
+    "directors": "director",
+    "real_servers": "real server",
+    "coda_servers": "Coda server",
+    "coda_clients": "Coda client",
+    "nfs_server": "NFS server",
+    "nfs_clients": "NFS client",
+}
+# What the inventory's files show, and its values no longer; see plugin_utils/inventory_files.py.
+FILE_RULES = ("duplicate_key", "group_cycle")
 # What a role may find on the hosts later, accepted in the same way as the warnings here.
 FOUND_LATER = ("late_heartbeats",)
-# Of one host by nature.
-OWN = ("ha_interfaces", "heartbeat_node_name")
-
 Hosts = Mapping[str, Mapping[str, object]]
 Groups = Mapping[str, Sequence[str]]
 
@@ -69,11 +79,17 @@ class Finding:
     remedy: str
 
 
-def check(hosts: Hosts, groups: Groups, specs: Mapping[str, schema.Options]) -> list[Finding]:
+def check(
+    hosts: Hosts,
+    groups: Groups,
+    specs: Mapping[str, schema.Options],
+    in_files: Iterable[tuple[str, Complaint]] = (),
+) -> list[Finding]:
     """Return all findings, errors first.
 
     hosts: variables by host; groups: host names by group; specs: options by role, as in argument_specs. A variable that
-    is not in the inventory has the default of the specs. Whatever the variables are, this does not raise.
+    is not in the inventory has the default of the specs. in_files: what was found in the inventory's files, by rule.
+    Whatever the variables are, this does not raise.
     """
     members = dict.fromkeys(host for names in groups.values() for host in names)
     hosts = {**{host: {} for host in members}, **hosts}
@@ -81,6 +97,8 @@ def check(hosts: Hosts, groups: Groups, specs: Mapping[str, schema.Options]) -> 
     found: dict[tuple[str, str, Complaint], set[str]] = {}
     for name, host, complaint in _host_complaints(hosts, specs, options):
         found.setdefault((name, "error", complaint), set()).add(host)
+    for name, complaint in in_files:
+        found.setdefault((name, "error", complaint), set()).add(INVENTORY)
     acknowledged: set[str] = set()
     for cluster in _views(hosts, groups, options):
         acknowledged |= {name for name in cluster.get("ha_acknowledged") or () if name is not UNUSABLE}
@@ -89,11 +107,27 @@ def check(hosts: Hosts, groups: Groups, specs: Mapping[str, schema.Options]) -> 
                 place = {complaint.host} if complaint.host else _same_value(cluster, complaint.variable)
                 plain = Complaint(complaint.variable, complaint.value, complaint.problem, complaint.remedy)
                 found.setdefault((each.name, each.severity, plain), set()).update(place)
+    known_places = {complaint.variable for name, _severity, complaint in found if name != LAST_RESORT}
     findings = [
         _finding(name, severity, complaint, _place(places, hosts), acknowledged)
         for (name, severity, complaint), places in found.items()
+        if name != LAST_RESORT or complaint.variable not in known_places
     ]
     return sorted(findings, key=_order)
+
+
+def summary(hosts: Hosts, groups: Groups, findings: Sequence[Finding]) -> str:
+    """Return what was checked, and what was accepted, for a run that goes on."""
+    view = next((host for name in ("directors", "real_servers") for host in groups.get(name, ())), "")
+    services = hosts.get(view, {}).get("ha_virtual_services")
+    counts = {
+        "host": len(hosts),
+        "virtual service": len(services) if isinstance(services, list | tuple) else 0,
+        **{noun: len(groups.get(name, ())) for name, noun in NOUNS.items()},
+    }
+    words = [f"{count} {noun}{'s' if count > 1 else ''}" for noun, count in counts.items() if count]
+    accepted = sorted({finding.rule for finding in findings})
+    return f"Checked: {', '.join(words)}." + (f" Accepted: {', '.join(accepted)}." if accepted else "")
 
 
 def stops(findings: Sequence[Finding]) -> bool:
@@ -123,21 +157,12 @@ def render(findings: Sequence[Finding]) -> str:
     return "\n\n".join(blocks)
 
 
-@rule("values_differ")
-def values_differ(cluster: Cluster) -> Iterator[Complaint]:
-    """The directors' files must be the same, and the services are read from the first director only."""
-    given = {name for host in cluster.directors for name in cluster.hosts[host] if name in cluster.options}
-    for name in sorted(given - {*OWN, "heartbeat_authkeys"}):
-        if (name.startswith("heartbeat_") or name in SHARED) and cluster.directors_differ(name):
-            problem = f"{' and '.join(cluster.directors)} have different values: they must agree"
-            yield Complaint(name, "", problem, "set it once, in the variables of the group directors or all")
-
-
 @rule("unknown_acknowledgement")
 def unknown_acknowledgement(cluster: Cluster) -> Iterator[Complaint]:
     """A misspelt name would accept nothing; errors can't be accepted at all."""
     warnings = sorted({*FOUND_LATER, *(each.name for each in RULES if each.severity == "warning")})
-    errors = {each.name for each in RULES if each.severity == "error"} | set(schema.RULES) | {"unknown_variable"}
+    errors = {each.name for each in RULES if each.severity == "error"}
+    errors |= {*schema.RULES, *FILE_RULES, "unknown_variable"}
     for index, name in enumerate(cluster.get("ha_acknowledged") or ()):
         variable = f"ha_acknowledged[{index}]"
         if name in errors:

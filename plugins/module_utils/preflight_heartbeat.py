@@ -18,6 +18,7 @@ from typing import Any
 from ansible_collections.codalvs.ha.plugins.module_utils.cluster import PROFILES
 from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_config import (
     LONGEST_LINE,
+    MOST_MEDIA,
     Group,
     check_addresses,
     check_keys,
@@ -33,7 +34,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import 
     rule,
     to_address,
 )
-from ansible_collections.codalvs.ha.plugins.module_utils.schema import HIDDEN, UNUSABLE, did_you_mean, show
+from ansible_collections.codalvs.ha.plugins.module_utils.schema import HIDDEN, UNUSABLE, Unevaluated, did_you_mean, show
 
 # Types of libstonith that fence nobody, or not when it matters: a director without power answers nobody.
 _NEEDS_ITS_VICTIM = "asks the other director itself: without power it can't answer, and nobody takes its addresses"
@@ -45,6 +46,7 @@ UNSAFE_STONITH = {
     "suicide": "can only reset its own machine, never the other director",
 }
 TIMES = ("heartbeat_keepalive", "heartbeat_warntime", "heartbeat_deadtime", "heartbeat_initdead")
+LONGEST_TIME = 3_600_000  # ms; whoever waits longer for a dead director waits for a person
 LINK_FIELDS = {  # required, possible
     "ucast": (("interface",), ("peers",)),
     "bcast": (("interface",), ()),
@@ -76,7 +78,7 @@ def bad_time(cluster: Cluster) -> Iterator[Complaint]:
     """Heartbeat's get_msec(): seconds, or a number with ms or us; it keeps whole milliseconds."""
     for name in TIMES:
         if cluster.get(name) is not None and not _milliseconds(cluster, name):
-            problem = "must be a time of at least 1 ms: seconds such as 2 or 1.5, or 500ms, 500000us"
+            problem = "must be a time from 1 ms to an hour: seconds such as 2 or 1.5, or 500ms, 500000us"
             yield Complaint(name, show(cluster.get(name)), problem, "write such a value")
 
 
@@ -110,8 +112,8 @@ def time_order(cluster: Cluster) -> Iterator[Complaint]:
             continue
         if longer < factor * shorter or (relation == ">" and longer == factor * shorter):
             wanted = "longer than" if relation == ">" else "at least"
-            problem = f"must be {wanted} {'twice ' if factor == 2 else ''}{than} ({show(_time(cluster, than))})"
-            yield Complaint(name, show(_time(cluster, name)), problem, f"raise it, or lower {than}")
+            problem = f"must be {wanted} {'twice ' if factor == 2 else ''}{than} ({_with_unit(cluster, than)})"
+            yield Complaint(name, _with_unit(cluster, name), problem, f"raise it, or lower {than}")
 
 
 @rule("short_initdead", "warning")
@@ -279,6 +281,59 @@ def unsafe_stonith(cluster: Cluster) -> Iterator[Complaint]:
         fault = UNSAFE_STONITH.get(known(device["type"]) or "")
         if fault:
             yield Complaint(f"{variable}.type", show(device["type"]), fault, "name a device that cuts the power")
+
+
+@rule("bad_witness")
+def bad_witness(cluster: Cluster) -> Iterator[Complaint]:
+    """heartbeat-vips asks them by ARP or neighbour solicitation, which reach a network alone, and no director."""
+    given = known(cluster.get("heartbeat_witnesses")) or {}
+    common = _common_interfaces(cluster)
+    for name, values in given.items():
+        variable = f"heartbeat_witnesses.{show(name)}"
+        if common is not None and name not in common:
+            remedy = did_you_mean(name, sorted(common), f"use one of {', '.join(sorted(common)) or 'their interfaces'}")
+            yield Complaint(variable, "", "is no interface of both directors in ha_interfaces", remedy)
+            continue
+        if not isinstance(values, list | tuple):
+            yield Complaint(variable, show(values), "must be a list of addresses", "write it like [192.0.2.21]")
+            continue
+        networks = [
+            own.address.network
+            for host in cluster.directors
+            for own in cluster.addresses.get(host, ())
+            if own.interface == name
+        ]
+        for index, text in enumerate(values):
+            address = to_address(text)
+            owner = cluster.all_addresses.get(address) if address else None
+            fault = None
+            if address is None:
+                fault = None if isinstance(text, Unevaluated) else "must be an IPv4 or IPv6 address"
+            elif owner and owner.host in cluster.directors:
+                fault = f"is an address of director {owner.host}, who can't be its own witness"
+            elif address in [service.vip for service in cluster.services]:
+                fault = "is a VIP, which answers wherever it is"
+            elif networks and not any(address in network for network in networks):
+                fault = f"is in no network of {name}, and can't be asked there"
+            if fault:
+                remedy = "name a host or gateway of that network that is no director"
+                yield Complaint(f"{variable}[{index}]", show(text), fault, remedy)
+
+
+@rule("many_media")
+def many_media(cluster: Cluster) -> Iterator[Complaint]:
+    """Heartbeat keeps a medium for each peer of a link, each ping node and each group, and has room for 64."""
+    links = [link for link in cluster.get("heartbeat_links") or () if link is not UNUSABLE]
+    count = sum(len(known(link["peers"]) or ()) or len(cluster.directors) for link in links)
+    count = count or 2 * len(_shared_interfaces(cluster) if len(cluster.directors) == 2 else ())
+    pings = len(cluster.get("heartbeat_ping") or ()) + len(cluster.get("heartbeat_ping_group") or ())
+    if count + pings > MOST_MEDIA:
+        problem = (
+            f"with {count} for the links there would be {count + pings} media, and Heartbeat has room for {MOST_MEDIA}"
+        )
+        yield Complaint(
+            "heartbeat_ping", f"{pings} ping nodes", problem, "name a few routers; groups of them count as one each"
+        )
 
 
 @rule("bad_watchdog")
@@ -460,7 +515,13 @@ def _milliseconds(cluster: Cluster, name: str) -> Fraction | None:
     if not match:
         return None
     milliseconds = Fraction(match[1]) * {None: Fraction(1000), "ms": Fraction(1), "us": Fraction(1, 1000)}[match[2]]
-    return milliseconds if milliseconds >= 1 else None
+    return milliseconds if 1 <= milliseconds <= LONGEST_TIME else None
+
+
+def _with_unit(cluster: Cluster, name: str) -> str:
+    """Return a time as it is written, and the unit where none is."""
+    text = show(_time(cluster, name))
+    return f"{text} s" if re.fullmatch(r"[0-9.]+", text) else text
 
 
 def _keys(cluster: Cluster) -> list[tuple[str, Mapping[str, Any]]]:

@@ -121,6 +121,10 @@ class Cluster:
         """Tell whether a setting has a value, be it right or wrong."""
         return self.settings.get(name) is not None
 
+    def own(self, host: str, name: str) -> Any:
+        """Return a host's own value of a variable that hosts may have different ones of, None as `get` does."""
+        return known(conform(self.options[name], self.hosts[host].get(name), name, []))
+
     def directors_differ(self, name: str) -> bool:
         """Tell whether the directors have different effective values of a variable, written as they may be."""
         given = (self.hosts[host].get(name) for host in self.directors)
@@ -194,6 +198,24 @@ def to_address(text: object) -> IPv4Address | IPv6Address | None:
         return None
 
 
+def unusable(address: Address) -> str | None:
+    """Tell why no client can open a connection to an address, whatever network it is in; None where one can."""
+    if address.is_multicast or address.is_loopback or address.is_unspecified:
+        return (
+            "a multicast address"
+            if address.is_multicast
+            else "a loopback address"
+            if address.is_loopback
+            else "no address"
+        )
+    if address.is_link_local:
+        return "a link-local address, which no router forwards"
+    if isinstance(address, IPv4Address):
+        # RFC 1122, 3.2.1.3, and RFC 1112, 4: Linux takes neither.
+        return "of a reserved range" if address.is_reserved or int(address) >> 24 == 0 else None
+    return "an IPv4 address in IPv6's clothes" if address.ipv4_mapped else None
+
+
 def to_services(cluster_services: Any, real_servers: Sequence[str]) -> list[Service]:
     """Make Services of the conformed ha_virtual_services, leaving out what is no service at all."""
     services = []
@@ -230,17 +252,22 @@ def to_host_addresses(host: str, declared: object) -> tuple[list[HostAddress], l
         return addresses, complaints
     for key, value in declared.items():
         name, variable = str(key), f"ha_interfaces.{show(key)}"
-        if not _is_interface_name(name):
+        if not is_interface_name(name):
             problem = "is no interface name: 1 to 15 characters without blanks, '/' and ':'"
             complaints.append(Complaint(variable, "", problem, "write the name that `ip link` shows", host))
         for index, text in enumerate(value if isinstance(value, list | tuple) else [value]):
             if isinstance(text, Unevaluated):
                 continue  # reported by the schema
             place = f"{variable}[{index}]" if isinstance(value, list | tuple) else variable
+            problem = "must be an address with its prefix length, or a list of them"
             try:
                 addresses.append(HostAddress(host, name, place, _to_interface(text)))
             except ValueError:
-                problem = "must be an address with its prefix length, or a list of them"
+                try:  # what it surely means counts, so that this one mistake is one finding
+                    addresses.append(HostAddress(host, name, place, _to_interface("".join(str(text).split()))))
+                    problem = "contains a blank"
+                except ValueError:
+                    pass
                 complaints.append(Complaint(place, show(text), problem, "write it like 192.0.2.11/24", host))
     return addresses, complaints
 
@@ -252,6 +279,7 @@ def _to_interface(text: object) -> IPv4Interface | IPv6Interface:
     return ip_interface(text)
 
 
-def _is_interface_name(name: str) -> bool:
+def is_interface_name(name: str) -> bool:
+    """Tell whether the kernel takes it as a network device's name."""
     # The kernel's dev_valid_name(); IFNAMSIZ is 16 with the closing zero. ':' is for the aliases of old.
     return 0 < len(name) <= 15 and name not in (".", "..") and name.isascii() and not set(name) & set("/: \t\n\r\v\f")

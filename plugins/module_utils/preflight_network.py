@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Interface, IPv6Interface
 
@@ -16,11 +17,14 @@ from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import 
     Complaint,
     Network,
     Service,
+    is_interface_name,
     known,
     rule,
+    to_address,
     to_host_addresses,
+    unusable,
 )
-from ansible_collections.codalvs.ha.plugins.module_utils.schema import closest, did_you_mean, show
+from ansible_collections.codalvs.ha.plugins.module_utils.schema import UNUSABLE, closest, did_you_mean, show
 
 GROUPS = ("directors", "real_servers", *STORAGE["coda"], *STORAGE["nfs"], "clients")
 INVENTORY = "inventory"  # stands for the host of a finding that is about none
@@ -146,9 +150,66 @@ def unusable_vip(cluster: Cluster) -> Iterator[Complaint]:
     for service in cluster.services:
         if service.vip:
             near = [own.address for host in cluster.directors for own in cluster.interfaces_towards(host, service.vip)]
-            fault = _fault(service.vip, near)
+            fault = unusable(service.vip) or _fault(service.vip, near)
             if fault:
                 yield _vip_complaint(service, f"is {fault}", "choose a free host address in a network of the directors")
+
+
+# Names that kernel and udev give to network cards, and the kernel to its own tunnels.
+_TAKEN_DEVICES = re.compile(
+    r"(eth|bond|br|team|veth|wlan|tun|tap|ppp)\d.*|(en|wl|ww)[opsxb].*|(tunl|ip6tnl|sit|gre|gretap|erspan)0"
+)
+
+
+@rule("bad_device")
+def bad_device(cluster: Cluster) -> Iterator[Complaint]:
+    """On a device that neighbours hear, all real servers answer ARP for the VIP. dev_valid_name() and IFNAMSIZ."""
+    for host in cluster.groups.get("real_servers", ()):
+        device = cluster.own(host, "real_server_device")
+        if device is None or device == "lo":
+            continue
+        remedy = "leave it out, or choose a name for a dummy device, such as lvs0"
+        if not is_interface_name(device):
+            problem = "is no name of a device: 1 to 15 characters without blanks, '/' and ':'"
+            yield Complaint("real_server_device", show(device), problem, remedy, host)
+        elif device in {entry.interface for entry in cluster.addresses.get(host, ())}:
+            problem = "is one of its interfaces, where neighbours would hear of the VIPs"
+            yield Complaint("real_server_device", show(device), problem, remedy, host)
+        elif _TAKEN_DEVICES.fullmatch(device):
+            problem = "is a name of network cards or of the kernel's tunnels, and none of a dummy device"
+            yield Complaint("real_server_device", show(device), problem, remedy, host)
+
+
+@rule("bad_real_server_vips")
+def bad_real_server_vips(cluster: Cluster) -> Iterator[Complaint]:
+    """A real server drops the packets to a VIP that it does not carry, and answers for an address that it does."""
+    needed: dict[str, dict[Address, Service]] = {}
+    for service in cluster.services:
+        for server in service.real_servers:
+            if service.vip and server.forwarding in ("direct", "tunnel"):
+                needed.setdefault(server.host, {}).setdefault(service.vip, service)
+    for host in cluster.groups.get("real_servers", ()):
+        given = cluster.own(host, "real_server_vips")
+        if given is None:
+            continue
+        usable = [entry for entry in given if entry is not UNUSABLE and known(entry["address"]) is not None]
+        carried = {to_address(entry["address"]) for entry in usable}
+        for index, entry in enumerate(given):
+            text = None if entry is UNUSABLE else known(entry["address"])
+            address = to_address(text)
+            fault = None
+            if text is not None and address is None:
+                fault = "must be an IPv4 or IPv6 address without prefix length"
+            elif address in cluster.all_addresses:
+                fault = f"is the address of {cluster.all_addresses[address].host}"
+            elif address is not None and unusable(address):
+                fault = f"is {unusable(address)}"
+            if fault:
+                yield Complaint(f"real_server_vips[{index}].address", show(text), fault, "write a VIP alone", host)
+        lacking = [vip for vip in needed.get(host, ()) if vip not in carried]
+        if lacking and len(usable) == len(given):
+            problem = f"lacks {', '.join(map(str, lacking))}: packets that directors forward to it are dropped"
+            yield Complaint("real_server_vips", "", problem, "add it, or leave the list out", host)
 
 
 @rule("vip_is_host_address")
@@ -167,7 +228,7 @@ def vip_in_no_network(cluster: Cluster) -> Iterator[Complaint]:
     for service, vip in _vips(cluster):
         lost = [host for host in cluster.directors if not cluster.interfaces_towards(host, vip)]
         lost = [host for host in lost if cluster.addresses.get(host)]
-        if lost:
+        if lost and not unusable(vip):
             problem = f"is in no network of {' and '.join(lost)}"
             yield _vip_complaint(
                 service, problem, "choose a VIP in a network of both directors, or correct ha_interfaces"
@@ -250,7 +311,7 @@ def _vip_complaint(service: Service, problem: str, remedy: str) -> Complaint:
 def _fault(ip: Address, near: list[IPv4Interface | IPv6Interface]) -> str | None:
     """Tell why an address can't be a host's, seen from the networks it is in."""
     if ip.is_multicast or ip.is_loopback or ip.is_unspecified:
-        return "a multicast address" if ip.is_multicast else "a loopback address" if ip.is_loopback else "no address"
+        return unusable(ip)
     for network in (own.network for own in near if own.network.prefixlen < own.network.max_prefixlen - 1):
         if ip == network.network_address:
             return f"the network address of {network}"
@@ -313,6 +374,11 @@ def open_sync(cluster: Cluster) -> Iterator[Complaint]:
 @rule("bad_sync")
 def bad_sync(cluster: Cluster) -> Iterator[Complaint]:
     """ipvsadm(8): a syncid is 0 to 255. A copy lives for three minutes at first; the refresh must come well before."""
+    group = known(cluster.get("lvs_director_sync_group"))
+    address = to_address(group)
+    if group is not None and not (address and address.is_multicast):
+        remedy = "write such an address, or leave it out"
+        yield Complaint("lvs_director_sync_group", show(group), "must be a multicast address", remedy)
     for name, low, high in (("lvs_director_sync_id", 0, 255), ("lvs_director_sync_refresh", 1, 60)):
         number = known(cluster.get(name))
         if number is not None and not low <= number <= high:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import LONGEST, LONGEST_IDLE, is_netmask, read
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import (
     Cluster,
     Complaint,
@@ -19,6 +20,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import 
     known,
     rule,
     to_address,
+    unusable,
 )
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import did_you_mean, show
 
@@ -72,6 +74,14 @@ def vip_or_fwmark(cluster: Cluster) -> Iterator[Complaint]:
             yield Complaint(service.variable, show(service.get("name") or ""), problem, "give exactly one of them")
 
 
+@rule("fwmark_port")
+def fwmark_port(cluster: Cluster) -> Iterator[Complaint]:
+    """A mark selects packets of any port."""
+    for service in cluster.services:
+        if service.given("fwmark") and service.given("port") and not service.given("vip"):
+            yield _complaint(service, "port", "a service by mark has no port", "remove it, or name it as check.port")
+
+
 @rule("missing_port")
 def missing_port(cluster: Cluster) -> Iterator[Complaint]:
     """ipvsadm wants a port with every address."""
@@ -95,11 +105,15 @@ def out_of_range(cluster: Cluster) -> Iterator[Complaint]:
     """Limits of ip_vs (fwmark 32 bits, persistence 31 days, weight as ldirectord's users know it) and of ldirectord."""
     for name, (low, high) in SETTING_RANGES.items():
         yield from _range(name, cluster.settings.get(name), low, high)
+    for name, seconds in (cluster.get("lvs_director_timeouts") or {}).items():
+        yield from _range(f"lvs_director_timeouts.{name}", seconds, 1, LONGEST_IDLE)
+    for index, port in enumerate(cluster.get("lvs_director_reserved_ports") or ()):
+        yield from _range(f"lvs_director_reserved_ports[{index}]", port, 1, 65535)
     for service in cluster.services:
         yield from _range(f"{service.variable}.fwmark", service.options["fwmark"], 1, 2**32 - 1)
         yield from _range(f"{service.variable}.port", service.options["port"], 0, 65535)
         timeout = (service.get("persistence") or {}).get("timeout")
-        yield from _range(f"{service.variable}.persistence.timeout", timeout, 1, 2678400)
+        yield from _range(f"{service.variable}.persistence.timeout", timeout, 1, LONGEST)
         for server in _listed(service):
             yield from _range(f"{server.variable}.weight", server.weight, 0, 65535)
             if server.port != service.get("port"):
@@ -217,7 +231,7 @@ def bad_netmask(cluster: Cluster) -> Iterator[Complaint]:
     """ldirectord: dotted quad for IPv4, prefix length 1 to 128 for IPv6; ipvsadm wants the bits in one run."""
     for service in cluster.services:
         netmask = known((service.get("persistence") or {}).get("netmask"))
-        if netmask is not None and service.family and not _is_netmask(netmask, service.family):
+        if netmask is not None and service.family and not is_netmask(service.family, netmask):
             allowed = "a dotted mask such as 255.255.255.0" if service.family == 4 else "a prefix length from 1 to 128"
             variable = f"{service.variable}.persistence.netmask"
             yield Complaint(variable, show(netmask), f"must be {allowed} for IPv{service.family}", "correct it")
@@ -225,13 +239,12 @@ def bad_netmask(cluster: Cluster) -> Iterator[Complaint]:
 
 @rule("bad_fallback")
 def bad_fallback(cluster: Cluster) -> Iterator[Complaint]:
-    """ldirectord's fallback or fallback6, whichever the VIP's family asks for; names would need a resolver."""
+    """ldirectord's parse_fallback(): always gate, so address and port of a packet stay; IPv6 needs its brackets."""
     for service in cluster.services:
         text = service.get("fallback")
-        if text is not None and service.family and not _is_fallback(text, service.family):
-            example = "127.0.0.1:80" if service.family == 4 else "[::1]:80"
-            problem = f"must be an IPv{service.family} address, or address:port"
-            yield _complaint(service, "fallback", problem, f"write it like {example}")
+        fault = _fallback_fault(cluster, service, text) if text is not None and service.family else None
+        if fault:
+            yield _complaint(service, "fallback", *fault)
 
 
 @rule("director_is_real_server")
@@ -269,6 +282,14 @@ def static_and_managed(cluster: Cluster) -> Iterator[Complaint]:
         problem = "the table is kept without ldirectord, and Heartbeat is to start it"
         remedy = "leave out either this or heartbeat_manages_ldirectord"
         yield Complaint("lvs_director_static", "true", problem, remedy)
+
+
+@rule("bad_table")
+def bad_table(cluster: Cluster) -> Iterator[Complaint]:
+    """What the module codalvs.ha.ipvs would refuse on the directors."""
+    for problem in read(known(cluster.get("lvs_director_table")) or ())[1]:
+        variable = re.sub(r"^services(\[\d+\])( \([^)]*\))?", r"lvs_director_table\1", problem.path)
+        yield Complaint(variable, problem.value, problem.problem, problem.remedy)
 
 
 @rule("unwatched_table", severity="warning")
@@ -312,15 +333,33 @@ def _range(variable: str, value: object, low: int, high: int) -> Iterator[Compla
         )
 
 
-def _is_netmask(text: str, family: int) -> bool:
-    if family == 6:
-        return re.fullmatch(r"[0-9]{1,3}", text) is not None and 1 <= int(text) <= 128
-    mask = to_address(text)
-    return mask is not None and mask.version == 4 and int(mask) > 0 and "01" not in f"{int(mask):032b}"
-
-
-def _is_fallback(text: str, family: int) -> bool:
+def _fallback_fault(cluster: Cluster, service: Service, text: str) -> tuple[str, str] | None:
+    """Return problem and remedy of a fallback, None for a usable one."""
+    example = "127.0.0.1:80" if service.family == 4 else "[::1]:80"
     match = re.fullmatch(r"(?:\[([^]]*)\]|([0-9.]+))(?::([0-9]{1,5}))?", text)
-    address = to_address(match[1] or match[2]) if match else to_address(text)
-    port = int(match[3]) if match and match[3] else 1
-    return address is not None and address.version == family and 1 <= port <= 65535
+    address = to_address(match[1] or match[2]) if match else None
+    if match is None or address is None or address.version != service.family:
+        return f"must be an IPv{service.family} address, or address:port", f"write it like {example}"
+    fault = None if address.is_loopback else unusable(address)
+    if fault:
+        return f"is {fault}", f"name a server, or the director itself: {example}"
+    if address in {other.vip for other in cluster.services}:
+        return (
+            "is a VIP: a connection would come back to the directors",
+            f"name a server, or the director itself: {example}",
+        )
+    port, wanted = int(match[3]) if match[3] else None, service.get("port")
+    if port is not None and (port != wanted if wanted and service.given("vip") else not 1 <= port <= 65535):
+        allowed = f"{wanted}, the service's: the port of a packet stays as it is" if wanted else "from 1 to 65535"
+        return f"its port must be {allowed}", "leave the port out"
+    known_networks = [
+        cluster.networks(host, address.version) for host in cluster.directors if cluster.addresses.get(host)
+    ]
+    if (
+        not address.is_loopback
+        and known_networks
+        and not all(any(address in net for net in own) for own in known_networks)
+    ):
+        problem = "is in no network of both directors, which could not reach it: its packets keep their address"
+        return problem, f"name a server there, or the director itself: {example}"
+    return None

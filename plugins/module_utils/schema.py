@@ -194,12 +194,24 @@ def _unevaluated(option: Option, value: Unevaluated, path: str) -> Problem:
 def _wrong_type(option: Option, value: object, path: str) -> Problem:
     kind = option.get("type", "str")
     shown = HIDDEN if holds_secret(option) else show(value)
-    remedy = f"write {TYPES.get(kind, kind)}"
+    remedy = f"write {TYPES.get(kind, kind)}{_example(option, value)}"
     if isinstance(value, bool) and kind in ("str", "path"):
         remedy = "put it in quotes: YAML reads a bare on, off, yes or no as true or false"
     elif kind == "list":
         remedy = "write a list: one '- item' a line, or [item, item]"
     return Problem("wrong_type", path, shown, f"must be {TYPES.get(kind, kind)}", remedy)
+
+
+def _example(option: Option, value: object) -> str:
+    """Return how a dictionary is written: with what was given as its only required option, or as documented."""
+    if option.get("type") != "dict":
+        return ""
+    required = [name for name, inner in option.get("options", {}).items() if inner.get("required")]
+    if len(required) == 1 and isinstance(value, str | int) and not isinstance(value, bool):
+        return f", such as {{{required[0]}: {HIDDEN if holds_secret(option) else show(value)}}}"
+    text = option.get("description", "")
+    documented = re.search(r"\bV\((\{[^{}]*\})\)", " ".join(text) if isinstance(text, list) else str(text))
+    return f", such as {documented[1]}" if documented else ""
 
 
 def _wrong_choice(option: Option, value: object, path: str) -> Problem:

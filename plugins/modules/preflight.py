@@ -14,6 +14,9 @@ description:
   - Reads the variables of all hosts of the inventory on the controller and checks them against each other and against
     the argument specifications of the roles of this collection.
   - Fails with all findings at once. Opens no connection, whatever host it runs for.
+  - Fails where ansible-core is older than the collection needs.
+  - Looks into the files of the inventory for what Ansible only warns of, keys that are written twice, and groups that
+    are their own descendants.
   - A warning stops the run as an error does, unless its name is in C(ha_acknowledged).
   - Values that may be secret are never shown.
 options: {}
@@ -48,7 +51,7 @@ findings:
   description: All that is wrong, errors first.
   type: list
   elements: dict
-  returned: always
+  returned: with C(-v)
   contains:
     rule:
       description: Name of the rule; the one to put into C(ha_acknowledged) for a warning.

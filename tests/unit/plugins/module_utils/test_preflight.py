@@ -7,6 +7,7 @@ import random
 import shutil
 import subprocess
 from collections.abc import Callable
+from ipaddress import ip_address, ip_interface
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.codalvs.ha.plugins.module_utils.preflight import Finding, check, render, stops
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight import Finding, check, render, stops, summary
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_checks import _never_matches, _pattern_fault
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import RULES
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import Unevaluated
@@ -25,6 +26,7 @@ SPECS = {
     path.parts[-3]: yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]["main"]["options"]
     for path in sorted(ROOT.glob("roles/*/meta/argument_specs.yml"))
 }
+OPTIONS = {name: option for role in SPECS.values() for name, option in role.items()}
 GROUPS = {"directors": ["dir1", "dir2"], "real_servers": ["real1", "real2"], "clients": ["client1"]}
 WEB = {
     "name": "web",
@@ -39,6 +41,7 @@ ADDRESSES: dict[str, dict[str, Any]] = {
     "real2": {"eth0": "198.18.20.22/24"},
     "client1": {"eth0": "198.18.20.100/24"},
 }
+SECRET = "hunter2"
 KEY = {"id": 1, "method": "sha1", "secret": "a-long-random-secret"}
 
 Hosts = dict[str, dict[str, Any]]
@@ -256,6 +259,23 @@ def persistent(netmask: object) -> dict[str, Any]:
     return {"timeout": 300, "netmask": netmask}
 
 
+def static(weight: int = 1, **changes: Any) -> Hosts:
+    """Return an inventory with a table of its own."""
+    server = {"address": "198.18.20.21", "weight": weight}
+    service = {"vip": "198.18.20.30", "port": 80, "real_servers": [server], **changes}
+    return inventory(lvs_director_static=True, lvs_director_table=[service])
+
+
+def changed_networks(vip: str) -> Hosts:
+    """Return an inventory with this VIP, and a network on all hosts that it is in."""
+    hosts = inventory(web(vip=vip))
+    for number, host in enumerate(hosts.values(), start=11):
+        address = ip_address(vip)
+        own = ip_interface((address + number, 24 if address.version == 4 else 64))
+        host["ha_interfaces"]["eth0"] = [host["ha_interfaces"]["eth0"], str(own)]
+    return hosts
+
+
 @pytest.mark.parametrize(
     ("rule", "variable", "hosts"),
     [
@@ -339,6 +359,78 @@ def persistent(netmask: object) -> dict[str, Any]:
         ("bad_check_pattern", f"{S}[0].check.receive", inventory(checked(receive="[a"))),
         *(("bad_check_pattern", f"{S}[0].check.receive", inventory(checked(receive=p))) for p in ("[z-a]", "ok+++")),
         ("interval_without_fork", f"{S}[0].check.interval", inventory(checked(interval=2))),
+        ("fwmark_port", f"{S}[0].port", inventory(web(vip=None, fwmark=1))),
+        *(
+            ("bad_fallback", f"{S}[0].fallback", inventory(web(fallback=text)))
+            for text in (
+                "127.0.0.1:8080",
+                "198.18.20.30",
+                "198.18.20.30:80",
+                "0.0.0.0",
+                "224.0.0.1",
+                "192.0.2.1",
+                "240.0.0.1:80",
+            )
+        ),
+        *(
+            ("bad_fallback", f"{S}[0].fallback", dual_stack(web(vip="2001:db8::30", fallback=text)))
+            for text in ("::1", "[::1]:81", "[ff02::1]", "[::]", "2001:db8::21", "[2001:db8::30]:80")
+        ),
+        *(
+            ("unusable_vip", f"{S}[0].vip", changed_networks(vip))
+            for vip in ("169.254.20.30", "240.0.0.30", "0.1.2.3", "fe80::30", "::ffff:198.18.20.30")
+        ),
+        ("bad_table", "lvs_director_table[0].scheduler", static(scheduler="wlrr")),
+        ("bad_table", "lvs_director_table[0].real_servers[0].weight", static(weight=-1)),
+        ("out_of_range", "lvs_director_timeouts.tcp", inventory(lvs_director_timeouts={"tcp": -1})),
+        ("out_of_range", "lvs_director_reserved_ports[1]", inventory(lvs_director_reserved_ports=[80, 99999])),
+        *(
+            ("bad_time", name, inventory(**{name: "1000000000"}))
+            for name in ("heartbeat_initdead", "heartbeat_deadtime", "heartbeat_keepalive")
+        ),
+        ("many_media", "heartbeat_ping", inventory(heartbeat_ping=[f"198.18.20.{last}" for last in range(150, 220)])),
+        ("bad_witness", "heartbeat_witnesses.eth7", inventory(heartbeat_witnesses={"eth7": ["198.18.20.21"]})),
+        *(
+            ("bad_witness", "heartbeat_witnesses.eth0[0]", inventory(heartbeat_witnesses={"eth0": [text]}))
+            for text in ("198.18.20.12", "198.18.20.30", "198.18.21.9", "real1", "198.18.20.21/24")
+        ),
+        ("bad_witness", "heartbeat_witnesses.eth0", inventory(heartbeat_witnesses={"eth0": "198.18.20.21"})),
+        ("bad_sync", "lvs_director_sync_group", inventory(lvs_director_sync_group="198.18.21.81")),
+        *(
+            ("bad_log", "ldirectord_log", inventory(ldirectord_log=text))
+            for text in ("var/log/x", "local8", "/a b", '/a"b', "/var/log/x\nfork = yes")
+        ),
+        *(
+            ("bad_email", "ldirectord_email_alert", inventory(ldirectord_email_alert=text))
+            for text in ('a"b@example.com', "a@b, ", "a@b c", "a@b\nautoreload = no")
+        ),
+        *(
+            ("bad_path", name, inventory(**{name: text}))
+            for name in ("heartbeat_log", "heartbeat_debug_log")
+            for text in ("ha-log", "/var/log/ha log", "/var/log/x\ncrm yes", "")
+        ),
+        ("bad_word", "lvs_director_modules[0]", inventory(lvs_director_modules=["ip_vs; reboot"])),
+        ("bad_word", "lvs_director_disabled_units[0]", inventory(lvs_director_disabled_units=["nginx"])),
+        ("bad_word", "lvs_director_sysctls.conntrack", inventory(lvs_director_sysctls={"conntrack": 1})),
+        (
+            "bad_word",
+            "lvs_director_sysctls.net.ipv4.vs.conntrack",
+            inventory(lvs_director_sysctls={"net.ipv4.vs.conntrack": "1\nkernel.panic=1"}),
+        ),
+        ("bad_word", "heartbeat_peer_returned[0]", inventory(heartbeat_peer_returned=["ipvs-resync"])),
+        ("control_character", "coda_client_cell", inventory(coda_client_cell="a\nb"))
+        if "coda_client_cell" in OPTIONS
+        else ("control_character", "heartbeat_peer_returned[1]", inventory(heartbeat_peer_returned=["/bin/x", "a\tb"])),
+        *(
+            ("empty_value", name, inventory(**{name: None}))
+            for name in (
+                "heartbeat_links",
+                "heartbeat_authkeys",
+                "heartbeat_deadtime",
+                "ldirectord_quiescent",
+                "ha_absent",
+            )
+        ),
         ("check_checks_nothing", f"{S}[0].check.type", inventory(checking(type="off"))),
         *(("check_checks_nothing", f"{S}[0].check.login", inventory(checking(service=s))) for s in ("pops", "imap")),
         ("check_checks_nothing", f"{S}[0].check.receive", inventory(checking(service="ftp", request="a.txt"))),
@@ -570,6 +662,8 @@ def test_one_mistake_is_one_finding(rule: str, variable: str, hosts: Hosts) -> N
         "wrong_family": {("unknown_real_server", "all hosts", f"{S}[0].real_servers[0].host")},
         # The other network is that of the VIP then, and this one that of the clients.
         "vip_off_link": {OPEN_SYNC},
+        # Whoever writes a table by hand has nobody who checks the real servers.
+        "bad_table": {("unwatched_table", "all hosts", "lvs_director_static")},
     }
     assert found(hosts) == everywhere | extra.get(rule, set())
 
@@ -638,6 +732,65 @@ def test_directors_must_agree() -> None:
 def test_each_director_is_checked_by_its_own_values() -> None:
     hosts = changed("dir2", heartbeat_initdead="5")
     assert ("short_initdead", "dir2", "heartbeat_initdead") in found(hosts)
+
+
+@pytest.mark.parametrize(
+    ("host", "variables", "expected"),
+    [
+        ("dir2", {"lvs_director_sync_id": 7}, {("values_differ", "all hosts", "lvs_director_sync_id")}),
+        ("dir1", {"lvs_director_sync": False}, {("values_differ", "all hosts", "lvs_director_sync"), OPEN_SYNC}),
+        ("dir2", {"ldirectord_quiescent": False}, {("values_differ", "all hosts", "ldirectord_quiescent")}),
+        ("dir2", {"ldirectord_email_alert": "root"}, set()),
+        ("real1", {"ha_virtual_services": [web(port=81)]}, {("not_read", "real1", "ha_virtual_services")}),
+        ("real1", {"heartbeat_deadtime": "5"}, {("not_read", "real1", "heartbeat_deadtime")}),
+        ("dir1", {"real_server_device": "lvs0"}, {("not_read", "dir1", "real_server_device")}),
+        ("real2", {"real_server_device": "lvs0"}, set()),
+        *(
+            ("real1", {"real_server_device": device}, {("bad_device", "real1", "real_server_device")})
+            for device in ("eth0", "eth1", "enp3s0", "tunl0", "a device", "abcdefghijklmnop", "a/b", "")
+        ),
+        *(
+            (
+                "real1",
+                {"real_server_vips": [{"address": address}]},
+                {
+                    ("bad_real_server_vips", "real1", "real_server_vips[0].address"),
+                    ("bad_real_server_vips", "real1", "real_server_vips"),
+                },
+            )
+            for address in ("198.18.20.30/32", "198.18.20.22", "127.0.0.1")
+        ),
+        ("real1", {"real_server_vips": []}, {("bad_real_server_vips", "real1", "real_server_vips")}),
+        ("real1", {"real_server_vips": [{"address": "198.18.20.30"}, {"address": "198.18.20.31"}]}, set()),
+    ],
+)
+def test_one_host_alone(host: str, variables: dict[str, Any], expected: set[tuple[str, str, str]]) -> None:
+    hosts = inventory()
+    hosts[host].update(variables)
+    found_there = found(hosts)
+    assert {finding for finding in found_there if finding != OPEN_SYNC} == {
+        each for each in expected if each != OPEN_SYNC
+    }
+
+
+@pytest.mark.parametrize(
+    ("hosts", "words"),
+    [
+        (inventory(web(real_servers=["real1"])), "write a dictionary, such as {host: real1}"),
+        (inventory(web(persistence=300)), "write a dictionary, such as {timeout: 300}"),
+        (changed("dir1", ha_interfaces=["198.18.20.11/24"]), "write a dictionary, such as {eth0: 192.0.2.11/24}"),
+        (inventory(heartbeat_keepalive="200"), "must be longer than heartbeat_keepalive (200 s)"),
+        (inventory(heartbeat_authkeys=SECRET), "must be a dictionary"),
+    ],
+)
+def test_messages_tell_what_to_write(hosts: Hosts, words: str) -> None:
+    assert words in render(check(hosts, GROUPS, SPECS))
+
+
+def test_a_blank_in_an_address_is_one_finding() -> None:
+    for text in ("198.18.20.11 /24", " 198.18.20.11/24", "198.18.20. 11/24"):
+        hosts = changed("dir1", ha_interfaces={"eth0": text, "eth1": "198.18.21.11/24"})
+        assert found(hosts) == {("bad_interface", "dir1", "ha_interfaces.eth0")}
 
 
 @pytest.mark.parametrize(
@@ -771,7 +924,6 @@ def nearly(option: dict[str, Any]) -> st.SearchStrategy[Any]:
     return st.one_of(right, right, right, LEAVES, ANYTHING)
 
 
-OPTIONS = {name: option for role in SPECS.values() for name, option in role.items()}
 VARIABLES = st.fixed_dictionaries({}, optional={name: nearly(option) for name, option in OPTIONS.items()})
 NAMES = st.sampled_from([*ADDRESSES, "x"])
 SOME_GROUPS = st.dictionaries(
@@ -806,7 +958,6 @@ def test_order_of_variables_and_hosts_does_not_matter(variables: dict[str, Any],
         assert render(check(shuffled, GROUPS, SPECS)) == wanted
 
 
-SECRET = "hunter2"
 PLACES: list[Callable[[Any], Hosts]] = [
     lambda secret: inventory(checked(password=secret)),
     lambda secret: inventory(checked(secret=secret)),
@@ -911,3 +1062,10 @@ def test_patterns_that_match_something_in_perl_are_never_taken_for_others() -> N
     wrong = [p for p, matched in zip(patterns, answer.stdout, strict=True) if matched == "1" and _never_matches(p)]
     assert len(hopeless) > 500
     assert wrong == []
+
+
+def test_success_says_what_was_checked() -> None:
+    hosts = inventory(WEB, web(name="b", port=81, check={"type": "connect"}))
+    assert summary(hosts, GROUPS, []) == "Checked: 5 hosts, 2 virtual services, 2 directors, 2 real servers."
+    crc = check(inventory(**keys({"id": 1, "method": "crc"}), ha_acknowledged=["heartbeat_crc"]), GROUPS, SPECS)
+    assert summary(hosts, {"nfs_server": ["a"]}, crc) == "Checked: 5 hosts, 1 NFS server. Accepted: heartbeat_crc."

@@ -1,0 +1,184 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Preflight's rules about variables as such: where they are read, where they must agree, what words they may hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import (
+    Cluster,
+    Complaint,
+    known,
+    rule,
+)
+from ansible_collections.codalvs.ha.plugins.module_utils.schema import (
+    HIDDEN,
+    UNUSABLE,
+    Option,
+    Unevaluated,
+    holds_secret,
+    show,
+)
+
+# Read from the cluster's first director; another value elsewhere would be ignored, or be fatal.
+SHARED = ("ha_virtual_services", "ha_acknowledged", "ha_absent")
+# Of one host by nature.
+OWN = ("ha_interfaces", "heartbeat_node_name")
+# What both directors must do alike, or the one that takes over serves otherwise.
+ALIKE = re.compile(
+    r"heartbeat_(?!authkeys$).*|lvs_director_(static|table|sync|sync_id|sync_group|timeouts)"
+    r"|ldirectord_(?!log$|email_alert$).*"
+)
+# The groups whose hosts read the variables of a role, by the beginning of their names.
+READERS = {
+    **dict.fromkeys(("heartbeat_", "ldirectord_", "lvs_director_"), ("directors",)),
+    "real_server_": ("real_servers",),
+    **{f"coda_{kind}_": (group,) for kind, group in (("scm", "coda_scm"), ("client", "coda_clients"))},
+    "coda_server_": ("coda_scm", "coda_servers"),
+    "nfs_server_": ("nfs_server",),
+    "nfs_client_": ("nfs_clients",),
+}
+FACILITIES = ("auth", "authpriv", "cron", "daemon", "ftp", "kern", "lpr", "mail", "news", "syslog", "user", "uucp")
+FACILITY = re.compile(rf"{'|'.join(FACILITIES)}|local[0-7]")
+ADDRESSEE = re.compile(r"[A-Za-z0-9._%+-]+(@[A-Za-z0-9.-]+)?")
+# Variables and what each of their words has to look like: they reach command lines and names of files.
+WORDS = {
+    "lvs_director_modules": (re.compile(r"[A-Za-z0-9_-]+"), "must be the name of a kernel module", "ip_vs_wrr"),
+    "lvs_director_disabled_units": (
+        re.compile(r"[A-Za-z0-9:_.@\\-]+\.(service|socket|timer|target|path|mount)"),
+        "must be the name of a systemd unit",
+        "nginx.service",
+    ),
+}
+PATHS = (
+    *("coda_backup_folder", "coda_backup_restore_archive", "coda_server_rvm_data", "coda_server_rvm_log"),
+    *("heartbeat_debug_log", "heartbeat_log", "nfs_client_exported"),
+)
+LAST_RESORT = "control_character"  # only where no other rule has found anything
+SYSCTL = re.compile(r"[a-z][a-z0-9_]*([./][A-Za-z0-9_.*-]+)+")
+
+
+@rule("values_differ")
+def values_differ(cluster: Cluster) -> Iterator[Complaint]:
+    """The directors' files must be the same, and the services are read from the first director only."""
+    given = {name for host in cluster.directors for name in cluster.hosts[host] if name in cluster.options}
+    for name in sorted(given - {*OWN}):
+        if (ALIKE.fullmatch(name) or name in SHARED) and cluster.directors_differ(name):
+            problem = f"{' and '.join(cluster.directors)} have different values: they must agree"
+            yield Complaint(name, "", problem, "set it once, in the variables of the group directors or all")
+
+
+@rule("not_read")
+def not_read(cluster: Cluster) -> Iterator[Complaint]:
+    """A value in the wrong file of host_vars or group_vars is ignored without a word."""
+    first = (*cluster.directors, *cluster.groups.get("real_servers", ()))[:1]
+    for host, variables in cluster.hosts.items():
+        for name in sorted(name for name in variables if name in cluster.options and name not in OWN):
+            if variables[name] is None:
+                continue
+            if name == "ha_virtual_services":
+                readers: tuple[str, ...] = first
+                where = "the directors"
+            else:
+                groups = next((names for prefix, names in READERS.items() if name.startswith(prefix)), ())
+                readers = tuple(member for group in groups for member in cluster.groups.get(group, ()))
+                where = f"hosts of the group {' or '.join(groups)}"
+            # The same value at a reader is one that is set for a group of both, or for all.
+            if not readers or host in readers or (name == "ha_virtual_services" and host in cluster.directors):
+                continue
+            if not any(cluster.hosts[reader].get(name) == variables[name] for reader in readers):
+                remedy = "move it there, or to the variables of the group all, or remove it"
+                yield Complaint(name, "", f"is read on {where}, and has no effect here", remedy, host)
+
+
+@rule("empty_value")
+def empty_value(cluster: Cluster) -> Iterator[Complaint]:
+    """A variable without a value hides the role's default, and is no value itself."""
+    for host, variables in cluster.hosts.items():
+        for name, value in variables.items():
+            option = cluster.options.get(name)
+            if value is None and option is not None and not option.get("required"):
+                problem = "has no value (null), which is not the same as leaving it out"
+                yield Complaint(name, "", problem, "remove the line for the default, or write a value", host)
+
+
+@rule("bad_log")
+def bad_log(cluster: Cluster) -> Iterator[Complaint]:
+    """ldirectord takes what does not begin with '/' for a facility of syslog(3), and logs nowhere if it is none."""
+    log = known(cluster.get("ldirectord_log"))
+    if log is not None and not re.fullmatch(r"/[^\s\"#]+", log) and not FACILITY.fullmatch(log):
+        problem = "must be the absolute path of a file, without blanks, quotes and '#', or a facility of syslog"
+        yield Complaint("ldirectord_log", show(log), problem, "write it like /var/log/ldirectord.log or local0")
+
+
+@rule("bad_path")
+def bad_path(cluster: Cluster) -> Iterator[Complaint]:
+    """What the daemons and systemd would take as relative to a folder of their own, or as several words."""
+    for name in PATHS:
+        for host, variables in cluster.hosts.items():
+            path = cluster.own(host, name) if name in variables else None
+            if path is not None and not re.fullmatch(r"/[^\s\"#%\\]+", path):
+                problem = "must be an absolute path without blanks, quotes, '#', '%' and backslashes"
+                yield Complaint(name, show(path), problem, "write it from / on", host)
+
+
+@rule(LAST_RESORT)
+def control_character(cluster: Cluster) -> Iterator[Complaint]:
+    """A line break in a value becomes a line of its own in a file. Only where no other rule says what is wrong."""
+    for host, variables in cluster.hosts.items():
+        for name, value in variables.items():
+            if name in cluster.options:
+                yield from _control_characters(cluster.options[name], value, name, host)
+
+
+def _control_characters(option: Option, value: object, path: str, host: str) -> Iterator[Complaint]:
+    if isinstance(value, str):
+        if any(character < " " or character == "\x7f" for character in value):
+            shown = HIDDEN if holds_secret(option) else show(value)
+            problem = "contains a line break, tab or other control character"
+            yield Complaint(path, shown, problem, "write one line of plain text", host)
+    elif isinstance(value, Mapping):
+        inner = option.get("options", {})
+        for name, each in value.items():
+            # What is not known may be a misspelt secret.
+            hidden = {"no_log": holds_secret(option) or (bool(inner) and name not in inner)}
+            yield from _control_characters(inner.get(name, hidden), each, f"{path}.{show(name)}", host)
+    elif isinstance(value, list | tuple):
+        for index, each in enumerate(value):
+            yield from _control_characters(option, each, f"{path}[{index}]", host)
+
+
+@rule("bad_email")
+def bad_email(cluster: Cluster) -> Iterator[Complaint]:
+    """It stands between double quotes in ldirectord.cf, and in the header of a mail."""
+    given = known(cluster.get("ldirectord_email_alert"))
+    if given and not all(ADDRESSEE.fullmatch(part.strip(" ")) for part in given.split(",")):
+        problem = "must be one address, or several with commas between them"
+        yield Complaint("ldirectord_email_alert", show(given), problem, "write it like root@example.com")
+
+
+@rule("bad_word")
+def bad_word(cluster: Cluster) -> Iterator[Complaint]:
+    """Names that a command of the roles gets as arguments, or that become names of files."""
+    for host, variables in cluster.hosts.items():
+        for name, (pattern, problem, example) in WORDS.items():
+            for index, word in enumerate((cluster.own(host, name) if name in variables else None) or ()):
+                if word is not UNUSABLE and not pattern.fullmatch(word):
+                    yield Complaint(f"{name}[{index}]", show(word), problem, f"write it like {example}", host)
+        sysctls = cluster.own(host, "lvs_director_sysctls") if "lvs_director_sysctls" in variables else None
+        for key, value in (sysctls or {}).items():
+            variable = f"lvs_director_sysctls.{show(key)}"
+            if not isinstance(key, str) or not SYSCTL.fullmatch(key):
+                remedy = "write it like net.ipv4.vs.conntrack"
+                yield Complaint(variable, "", "must be the full name of a sysctl", remedy, host)
+            elif not isinstance(value, Unevaluated) and not re.fullmatch(r"[ -~]+", str(value)):
+                yield Complaint(
+                    variable, show(value), "must be one line of text, or a number", "write such a value", host
+                )
+    command = known(cluster.get("heartbeat_peer_returned"))
+    if command and command[0] is not UNUSABLE and not command[0].startswith("/"):
+        problem = "must be the absolute path of a program"
+        yield Complaint("heartbeat_peer_returned[0]", show(command[0]), problem, "write it from / on")
