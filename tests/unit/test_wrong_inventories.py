@@ -137,3 +137,11 @@ def test_the_detector_detects(tmp_path: Path) -> None:
     run = run_ansible(tmp_path / "run", "adhoc", "-i", str(GOOD), "-m", "ansible.builtin.ping", "dir1")
     assert run.exit_code != 0
     assert "dir1" in run.touches
+
+
+@pytest.mark.parametrize("playbook", ["site", "drain", "undrain"])
+@pytest.mark.parametrize("way", [("--skip-tags", "always"), ("--start-at-task", "Install*")], ids=["tags", "start"])
+def test_a_run_without_preflight_touches_no_host(playbook: str, way: tuple[str, str], tmp_path: Path) -> None:
+    run = run_ansible(tmp_path / "run", "playbook", "-i", str(GOOD), *way, f"playbooks/{playbook}.yml")
+    assert run.touches == ""
+    assert "skipping: no hosts matched" in run.output
