@@ -48,7 +48,7 @@ ADDRESSEE = re.compile(r"[A-Za-z0-9._%+-]+(@[A-Za-z0-9.-]+)?")
 WORDS = {
     "lvs_director_modules": (re.compile(r"[A-Za-z0-9_-]+"), "must be the name of a kernel module", "ip_vs_wrr"),
     "lvs_director_disabled_units": (
-        re.compile(r"[A-Za-z0-9:_.@\\-]+\.(service|socket|timer|target|path|mount)"),
+        re.compile(r"[A-Za-z0-9:_.@\\-]+"),
         "must be the name of a systemd unit",
         "nginx.service",
     ),

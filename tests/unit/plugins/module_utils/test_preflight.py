@@ -410,7 +410,7 @@ def changed_networks(vip: str) -> Hosts:
             for text in ("ha-log", "/var/log/ha log", "/var/log/x\ncrm yes", "")
         ),
         ("bad_word", "lvs_director_modules[0]", inventory(lvs_director_modules=["ip_vs; reboot"])),
-        ("bad_word", "lvs_director_disabled_units[0]", inventory(lvs_director_disabled_units=["nginx"])),
+        ("bad_word", "lvs_director_disabled_units[0]", inventory(lvs_director_disabled_units=["nginx; reboot"])),
         ("bad_word", "lvs_director_sysctls.conntrack", inventory(lvs_director_sysctls={"conntrack": 1})),
         (
             "bad_word",
