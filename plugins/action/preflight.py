@@ -47,7 +47,9 @@ class ActionModule(ActionBase):
         groups = {str(name): [str(host) for host in hosts] for name, hosts in variables["groups"].items()}
         specs = read_specs()
         prefixes = ("ha_", "coda_", "ansible_connection", *(f"{role}_" for role in specs))
-        hosts = {host: self._variables(variables["hostvars"], host, prefixes) for host in groups["all"]}
+        # What a group or all hosts share is one object; read once, it stays one, which compares at no cost.
+        read: dict[int, tuple[object, object]] = {}
+        hosts = {host: self._variables(variables["hostvars"], host, prefixes, read) for host in groups["all"]}
         findings = check(hosts, groups, specs, _in_files(variables))
         text = render(findings)
         if not stops(findings):
@@ -59,12 +61,27 @@ class ActionModule(ActionBase):
             result["findings"] = [asdict(finding) for finding in findings]
         return result
 
-    def _variables(self, hostvars: Any, host: str, prefixes: tuple[str, ...]) -> dict[str, object]:
-        """Return one host's variables of this collection as plain data, templates evaluated one by one."""
+    def _variables(
+        self, hostvars: Any, host: str, prefixes: tuple[str, ...], read: dict[int, tuple[object, object]]
+    ) -> dict[str, object]:
+        """Return one host's variables of this collection as plain data, templates evaluated one by one.
+
+        read: what was made of values without templates, by their identity; filled here.
+        """
         # Not hostvars[host], which in ansible-core 2.18 passes undefined variables over in silence.
         raw = hostvars.raw_get(host)
         templar = Templar(loader=self._loader, variables={"hostvars": hostvars, **raw})
-        return {str(name): _evaluate(templar, value) for name, value in raw.items() if str(name).startswith(prefixes)}
+        found: dict[str, object] = {}
+        for name, value in raw.items():
+            if not str(name).startswith(prefixes):
+                continue
+            if id(value) in read:
+                found[str(name)] = read[id(value)][1]
+                continue
+            found[str(name)] = _evaluate(templar, value)
+            if _is_constant(value):
+                read[id(value)] = (value, found[str(name)])  # with the value itself, so that its identity stays taken
+        return found
 
 
 def _in_files(variables: Mapping[str, Any]) -> Iterator[tuple[str, Complaint]]:
@@ -86,6 +103,15 @@ def _read_specs(roles: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for path in sorted(roles.glob("*/meta/argument_specs.yml")):
         entry_points = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
         yield path.parts[-3], entry_points.get("main", {}).get("options", {})
+
+
+def _is_constant(value: object) -> bool:
+    """Tell whether a value is the same for every host that has it: plain data without a template."""
+    if isinstance(value, Mapping):
+        return all(map(_is_constant, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_constant, value))
+    return value is None or isinstance(value, bool | int | float) or (isinstance(value, str) and "{" not in value)
 
 
 def _evaluate(templar: Templar, value: object) -> object:
