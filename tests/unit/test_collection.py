@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -136,3 +137,23 @@ def test_installed_roles_are_documented(installed: Path) -> None:
     )
     listed = [line.split(":")[0] for line in output.splitlines() if line.startswith("codalvs.ha.")]
     assert sorted(listed) == [f"codalvs.ha.{role}" for role in ROLES]
+
+
+UNITS = sorted(
+    path
+    for kind in ("files", "templates")
+    for path in (ROOT / "roles").glob(f"*/{kind}/*")
+    if path.is_file() and re.search(r"^\[(Unit|Service|Timer)\]$", path.read_text(encoding="utf-8"), re.MULTILINE)
+)
+RESTARTS = ("no", "always", "on-success", "on-failure", "on-abnormal", "on-watchdog", "on-abort")  # systemd.service(5)
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: f"{path.parts[-3]}/{path.name}")
+def test_systemd_understands_every_line_of_a_unit(path: Path) -> None:
+    """It ignores what it does not understand, with a word in the journal that nobody reads."""
+    text = re.sub(r"\\\n", "", path.read_text(encoding="utf-8"))
+    for line in text.splitlines():
+        if line and line[0] not in "#[{ ":
+            assert re.match(r"[A-Z][A-Za-z]+=", line), line
+            name, _, value = line.partition("=")
+            assert name != "Restart" or value in RESTARTS, line
