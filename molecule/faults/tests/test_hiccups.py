@@ -35,6 +35,7 @@ from harness import ROOT, run, wait_for
 
 CLIENT = CLUSTER.group("clients")[0]
 HICCUP = 0.5  # s that a hiccup may cost beyond its own length: 0.3, and what the lab's one processor adds
+KEEPALIVE, DEADTIME = 0.5, 3.0  # s, of the profile balanced
 MENDED = 2.5  # s until an address that was deleted is back, and what the lab's one processor adds
 NETWORKD = "/etc/systemd/network"
 FORGER = """
@@ -87,14 +88,20 @@ def forget_trust() -> None:
 
 @pytest.mark.parametrize("seconds", [0.4, 1.0, 2.5])
 def test_all_links_of_the_active_director_are_silent_for_a_moment(active, seconds):
-    """Shorter than the deadtime: a trial that is undone at once, and tells the neighbours."""
+    """A trial that is undone at once, and tells the neighbours.
+
+    With the heartbeat before it and the one behind it, the longest takes as long as the deadtime: both may go on.
+    """
     forget_trust()
     with watched(seconds + 8) as seen:
         silence(active, seconds)
-    assert CLUSTER.holders() == [active]
-    assert misled(active) == []
+    if short := seconds + 2 * KEEPALIVE < DEADTIME:
+        assert CLUSTER.holders() == [active]
+        assert misled(active) == []
     assert seen.outage < seconds + HICCUP
-    assert wait_whole() == active
+    holder = wait_whole()
+    assert holder == active or not short
+    assert misled(holder) == []
     assert_served()
 
 
