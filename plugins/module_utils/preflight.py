@@ -59,7 +59,7 @@ NOUNS = {
     "nfs_clients": "NFS client",
 }
 # What the inventory's files show, and its values no longer; see plugin_utils/inventory_files.py.
-FILE_RULES = ("duplicate_key", "group_cycle")
+FILE_RULES = {"duplicate_key": "warning", "group_cycle": "error"}
 # What a role may find on the hosts later, accepted in the same way as the warnings here.
 FOUND_LATER = ("late_heartbeats",)
 Hosts = Mapping[str, Mapping[str, object]]
@@ -98,7 +98,7 @@ def check(
     for name, host, complaint in _host_complaints(hosts, specs, options):
         found.setdefault((name, "error", complaint), set()).add(host)
     for name, complaint in in_files:
-        found.setdefault((name, "error", complaint), set()).add(INVENTORY)
+        found.setdefault((name, FILE_RULES[name], complaint), set()).add(INVENTORY)
     acknowledged: set[str] = set()
     for cluster in _views(hosts, groups, options):
         acknowledged |= {name for name in cluster.get("ha_acknowledged") or () if name is not UNUSABLE}
@@ -160,9 +160,9 @@ def render(findings: Sequence[Finding]) -> str:
 @rule("unknown_acknowledgement")
 def unknown_acknowledgement(cluster: Cluster) -> Iterator[Complaint]:
     """A misspelt name would accept nothing; errors can't be accepted at all."""
-    warnings = sorted({*FOUND_LATER, *(each.name for each in RULES if each.severity == "warning")})
-    errors = {each.name for each in RULES if each.severity == "error"}
-    errors |= {*schema.RULES, *FILE_RULES, "unknown_variable"}
+    severities = {**FILE_RULES, **{each.name: each.severity for each in RULES}}
+    warnings = sorted({*FOUND_LATER, *(name for name, severity in severities.items() if severity == "warning")})
+    errors = {*severities, *schema.RULES, "unknown_variable"} - {*warnings}
     for index, name in enumerate(cluster.get("ha_acknowledged") or ()):
         variable = f"ha_acknowledged[{index}]"
         if name in errors:

@@ -35,7 +35,7 @@ NEEDED: Mapping[str, Mapping[str, str]] = {
     "radius": {"login": "a user", "password": "that user's password", "secret": "what the servers share"},
     **{name: {"login": "a user", "request": "a query that returns a row"} for name in ("mysql", "pgsql", "oracle")},
 }
-# ldirectord(8), "IPv6"; its check by ping asks by IPv4 alone.
+# ldirectord(8), "IPv6".
 CHECKS_OF_IPV6 = ("dns", "http", "https", "nntp", "none", "simpletcp", "sip")
 
 
@@ -84,6 +84,17 @@ def check_never_passes(cluster: Cluster) -> Iterator[Complaint]:
             value = known(service.check.get(name))
             shown = "" if value is None else HIDDEN if name in SECRETS else show(value)
             yield Complaint(f"{service.variable}.check.{name}", shown, problem, remedy)
+
+
+@rule("check_without_ipv6", "warning")
+def check_without_ipv6(cluster: Cluster) -> Iterator[Complaint]:
+    """ldirectord(8) names the checks that it has for IPv6."""
+    for service in cluster.services:
+        asked = _asked(service)
+        if service.family == 6 and asked and asked not in CHECKS_OF_IPV6:
+            problem = f"ldirectord's manual names no check of {asked} for IPv6: it may find every real server down"
+            remedy = f"use check.type connect, or one of {', '.join(each for each in CHECKS_OF_IPV6 if each != 'none')}"
+            yield Complaint(f"{service.variable}.check.service", asked, problem, remedy)
 
 
 @rule("check_needs_driver", "warning")
@@ -247,12 +258,8 @@ def _never_passes(service: Service) -> Iterator[tuple[str, str, str]]:
     if command and str(kind).startswith("external") and re.search(r"\s", command):
         problem = "is run as it stands, without a shell: what follows the blank is no argument"
         yield "command", problem, "name a program that needs no arguments"
-    if service.family == 6:
-        remedy = f"use check.type connect, or one of {', '.join(each for each in CHECKS_OF_IPV6 if each != 'none')}"
-        if kind == "ping" or (kind == "connect" and service.get("protocol") == "udp"):
-            yield "type", "ldirectord pings by IPv4 alone", remedy
-        elif asked and asked not in CHECKS_OF_IPV6:
-            yield "service", f"ldirectord's check of {asked} knows no IPv6", remedy
+    if service.family == 6 and (kind == "ping" or (kind == "connect" and service.get("protocol") == "udp")):
+        yield "type", "ldirectord pings by IPv4 alone", "use check.type external, or a check of the service itself"
 
 
 def _matches_nothing(pattern: str) -> bool:

@@ -182,19 +182,9 @@ def bad_device(cluster: Cluster) -> Iterator[Complaint]:
 
 @rule("bad_real_server_vips")
 def bad_real_server_vips(cluster: Cluster) -> Iterator[Complaint]:
-    """A real server drops the packets to a VIP that it does not carry, and answers for an address that it does."""
-    needed: dict[str, dict[Address, Service]] = {}
-    for service in cluster.services:
-        for server in service.real_servers:
-            if service.vip and server.forwarding in ("direct", "tunnel"):
-                needed.setdefault(server.host, {}).setdefault(service.vip, service)
+    """A real server answers for each address that it carries, whoever else has it."""
     for host in cluster.groups.get("real_servers", ()):
-        given = cluster.own(host, "real_server_vips")
-        if given is None:
-            continue
-        usable = [entry for entry in given if entry is not UNUSABLE and known(entry["address"]) is not None]
-        carried = {to_address(entry["address"]) for entry in usable}
-        for index, entry in enumerate(given):
+        for index, entry in enumerate(cluster.own(host, "real_server_vips") or ()):
             text = None if entry is UNUSABLE else known(entry["address"])
             address = to_address(text)
             fault = None
@@ -206,9 +196,22 @@ def bad_real_server_vips(cluster: Cluster) -> Iterator[Complaint]:
                 fault = f"is {unusable(address)}"
             if fault:
                 yield Complaint(f"real_server_vips[{index}].address", show(text), fault, "write a VIP alone", host)
-        lacking = [vip for vip in needed.get(host, ()) if vip not in carried]
-        if lacking and len(usable) == len(given):
-            problem = f"lacks {', '.join(map(str, lacking))}: packets that directors forward to it are dropped"
+
+
+@rule("vip_not_carried", "warning")
+def vip_not_carried(cluster: Cluster) -> Iterator[Complaint]:
+    """A real server drops the packets to a VIP that it does not carry."""
+    needed: dict[str, dict[Address, None]] = {}
+    for service in cluster.services:
+        for server in service.real_servers:
+            if service.vip and server.forwarding in ("direct", "tunnel"):
+                needed.setdefault(server.host, {})[service.vip] = None
+    for host in cluster.groups.get("real_servers", ()):
+        given = cluster.own(host, "real_server_vips")
+        addresses = [None if entry is UNUSABLE else to_address(known(entry["address"])) for entry in given or ()]
+        lacking = [vip for vip in needed.get(host, ()) if vip not in addresses]
+        if given is not None and lacking and None not in addresses:
+            problem = f"lacks {', '.join(map(str, lacking))}, to which directors forward packets: they are dropped"
             yield Complaint("real_server_vips", "", problem, "add it, or leave the list out", host)
 
 

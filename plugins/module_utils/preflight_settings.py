@@ -14,6 +14,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import 
     known,
     rule,
 )
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_network import GROUPS
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import (
     HIDDEN,
     UNUSABLE,
@@ -71,27 +72,35 @@ def values_differ(cluster: Cluster) -> Iterator[Complaint]:
             yield Complaint(name, "", problem, "set it once, in the variables of the group directors or all")
 
 
-@rule("not_read")
+@rule("not_read", "warning")
 def not_read(cluster: Cluster) -> Iterator[Complaint]:
     """A value in the wrong file of host_vars or group_vars is ignored without a word."""
-    first = (*cluster.directors, *cluster.groups.get("real_servers", ()))[:1]
-    for host, variables in cluster.hosts.items():
-        for name in sorted(name for name in variables if name in cluster.options and name not in OWN):
-            if variables[name] is None:
-                continue
-            if name == "ha_virtual_services":
-                readers: tuple[str, ...] = first
-                where = "the directors"
+    members = {host for group in GROUPS for host in cluster.groups.get(group, ())}
+    for name in sorted({name for host in members for name in cluster.hosts[host] if name in cluster.options} - {*OWN}):
+        groups = ("directors",) if name in SHARED else READERS.get(_prefix(name), ())
+        readers = [host for group in groups for host in cluster.groups.get(group, ())]
+        others = [host for host in cluster.hosts if host in members and host not in readers]
+        read = [cluster.hosts[host][name] for host in readers if cluster.hosts[host].get(name) is not None]
+        given = {host: cluster.hosts[host][name] for host in others if cluster.hosts[host].get(name) is not None}
+        distinct: list[tuple[object, list[str]]] = []
+        for host, value in given.items():
+            same = next((hosts for other, hosts in distinct if other is value or other == value), None)
+            if same is None:
+                distinct.append((value, [host]))
             else:
-                groups = next((names for prefix, names in READERS.items() if name.startswith(prefix)), ())
-                readers = tuple(member for group in groups for member in cluster.groups.get(group, ()))
-                where = f"hosts of the group {' or '.join(groups)}"
-            # The same value at a reader is one that is set for a group of both, or for all.
-            if not readers or host in readers or (name == "ha_virtual_services" and host in cluster.directors):
+                same.append(host)
+        for value, hosts in distinct:
+            # What most of the others have is set for all, and the readers have a value of their own in its place.
+            if not readers or value in read or (read and 1 < len(hosts) and len(hosts) > len(others) / 2):
                 continue
-            if not any(cluster.hosts[reader].get(name) == variables[name] for reader in readers):
+            for host in hosts:
+                where = f"hosts of the group {' or '.join(groups)}"
                 remedy = "move it there, or to the variables of the group all, or remove it"
                 yield Complaint(name, "", f"is read on {where}, and has no effect here", remedy, host)
+
+
+def _prefix(name: str) -> str:
+    return next((prefix for prefix in READERS if name.startswith(prefix)), "")
 
 
 @rule("empty_value")

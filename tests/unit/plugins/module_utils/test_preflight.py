@@ -467,7 +467,7 @@ def changed_networks(vip: str) -> Hosts:
         ),
         ("check_never_passes", f"{S}[0].check.type", dual_stack(web(vip="2001:db8::30", check={"type": "ping"}))),
         (
-            "check_never_passes",
+            "check_without_ipv6",
             f"{S}[0].check.service",
             dual_stack(web(vip="2001:db8::30", port=25, check={"service": "smtp"})),
         ),
@@ -752,15 +752,17 @@ def test_each_director_is_checked_by_its_own_values() -> None:
         *(
             (
                 "real1",
-                {"real_server_vips": [{"address": address}]},
-                {
-                    ("bad_real_server_vips", "real1", "real_server_vips[0].address"),
-                    ("bad_real_server_vips", "real1", "real_server_vips"),
-                },
+                {"real_server_vips": [{"address": "198.18.20.30"}, {"address": address}]},
+                {("bad_real_server_vips", "real1", "real_server_vips[1].address")},
             )
-            for address in ("198.18.20.30/32", "198.18.20.22", "127.0.0.1")
+            for address in ("198.18.20.31/32", "198.18.20.22", "127.0.0.1")
         ),
-        ("real1", {"real_server_vips": []}, {("bad_real_server_vips", "real1", "real_server_vips")}),
+        (
+            "real1",
+            {"real_server_vips": [{"address": "198.18.20.31"}]},
+            {("vip_not_carried", "real1", "real_server_vips")},
+        ),
+        ("real1", {"real_server_vips": []}, {("vip_not_carried", "real1", "real_server_vips")}),
         ("real1", {"real_server_vips": [{"address": "198.18.20.30"}, {"address": "198.18.20.31"}]}, set()),
     ],
 )
@@ -771,6 +773,15 @@ def test_one_host_alone(host: str, variables: dict[str, Any], expected: set[tupl
     assert {finding for finding in found_there if finding != OPEN_SYNC} == {
         each for each in expected if each != OPEN_SYNC
     }
+
+
+def test_what_is_set_for_all_and_again_for_the_directors_is_read() -> None:
+    hosts = inventory(heartbeat_deadtime="5")
+    for host in ("dir1", "dir2"):
+        hosts[host]["heartbeat_deadtime"] = "4"
+    assert found(hosts) == set()
+    hosts["real1"]["heartbeat_deadtime"] = "6"
+    assert ("not_read", "real1", "heartbeat_deadtime") in found(hosts)
 
 
 @pytest.mark.parametrize(
