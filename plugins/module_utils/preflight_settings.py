@@ -91,7 +91,7 @@ def not_read(cluster: Cluster) -> Iterator[Complaint]:
                 same.append(host)
         for value, hosts in distinct:
             # What most of the others have is set for all, and the readers have a value of their own in its place.
-            if not readers or value in read or (read and 1 < len(hosts) and len(hosts) > len(others) / 2):
+            if not readers or value in read or (read and len(hosts) > 1 and len(hosts) > len(others) / 2):
                 continue
             for host in hosts:
                 where = f"hosts of the group {' or '.join(groups)}"
