@@ -38,7 +38,8 @@ class ActionModule(ActionBase):
         groups = {str(name): [str(host) for host in hosts] for name, hosts in variables["groups"].items()}
         specs = read_specs()
         prefixes = ("ha_", "coda_", "ansible_connection", *(f"{role}_" for role in specs))
-        hosts = {host: self._variables(variables["hostvars"], host, prefixes) for host in groups["all"]}
+        results = read_results()
+        hosts = {host: self._variables(variables["hostvars"], host, prefixes, results) for host in groups["all"]}
         findings = check(hosts, groups, specs)
         result.update(changed=False, failed=stops(findings), msg=render(findings))
         # A failed task prints all of its result: the text alone is what a person should read then.
@@ -46,23 +47,34 @@ class ActionModule(ActionBase):
             result["findings"] = [asdict(finding) for finding in findings]
         return result
 
-    def _variables(self, hostvars: Any, host: str, prefixes: tuple[str, ...]) -> dict[str, object]:
-        """Return one host's variables of this collection as plain data, templates evaluated one by one."""
+    def _variables(
+        self, hostvars: Any, host: str, prefixes: tuple[str, ...], results: frozenset[str] = frozenset()
+    ) -> dict[str, object]:
+        """Return one host's variables of this collection as plain data, templates evaluated one by one.
+
+        results: names that roles have set in this run, perhaps; they are not the inventory's.
+        """
         # Not hostvars[host], which in ansible-core 2.18 passes undefined variables over in silence.
         raw = hostvars.raw_get(host)
         templar = Templar(loader=self._loader, variables={"hostvars": hostvars, **raw})
-        return {str(name): _evaluate(templar, value) for name, value in raw.items() if str(name).startswith(prefixes)}
+        own = {str(name): value for name, value in raw.items() if str(name).startswith(prefixes)}
+        return {name: _evaluate(templar, value) for name, value in own.items() if name not in results}
 
 
 def read_specs(roles: Path = ROLES) -> dict[str, dict[str, Any]]:
-    """Return the options of all roles of this collection."""
-    return dict(_read_specs(roles))
+    """Return the options of all roles of this collection, which an inventory may set."""
+    return {role: entry_points.get("main", {}).get("options", {}) for role, entry_points in _read_specs(roles)}
+
+
+def read_results(roles: Path = ROLES) -> frozenset[str]:
+    """Return the names of the facts that roles set for others; an earlier play may have left them to its hosts."""
+    found = (entry_points.get("results", {}).get("options", {}) for _role, entry_points in _read_specs(roles))
+    return frozenset(name for options in found for name in options)
 
 
 def _read_specs(roles: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for path in sorted(roles.glob("*/meta/argument_specs.yml")):
-        entry_points = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
-        yield path.parts[-3], entry_points.get("main", {}).get("options", {})
+        yield path.parts[-3], yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
 
 
 def _evaluate(templar: Templar, value: object) -> object:
