@@ -47,9 +47,10 @@ class ActionModule(ActionBase):
         groups = {str(name): [str(host) for host in hosts] for name, hosts in variables["groups"].items()}
         specs = read_specs()
         prefixes = ("ha_", "coda_", "ansible_connection", *(f"{role}_" for role in specs))
+        results = read_results()
         # What a group or all hosts share is one object; read once, it stays one, which compares at no cost.
         read: dict[int, tuple[object, object]] = {}
-        hosts = {host: self._variables(variables["hostvars"], host, prefixes, read) for host in groups["all"]}
+        hosts = {host: self._variables(variables["hostvars"], host, prefixes, read, results) for host in groups["all"]}
         findings = check(hosts, groups, specs, _in_files(variables))
         text = render(findings)
         if not stops(findings):
@@ -62,18 +63,24 @@ class ActionModule(ActionBase):
         return result
 
     def _variables(
-        self, hostvars: Any, host: str, prefixes: tuple[str, ...], read: dict[int, tuple[object, object]]
+        self,
+        hostvars: Any,
+        host: str,
+        prefixes: tuple[str, ...],
+        read: dict[int, tuple[object, object]],
+        results: frozenset[str] = frozenset(),
     ) -> dict[str, object]:
         """Return one host's variables of this collection as plain data, templates evaluated one by one.
 
         read: what was made of values without templates, by their identity; filled here.
+        results: names that roles have set in this run, perhaps; they are not the inventory's.
         """
         # Not hostvars[host], which in ansible-core 2.18 passes undefined variables over in silence.
         raw = hostvars.raw_get(host)
         templar = Templar(loader=self._loader, variables={"hostvars": hostvars, **raw})
         found: dict[str, object] = {}
         for name, value in raw.items():
-            if not str(name).startswith(prefixes):
+            if not str(name).startswith(prefixes) or str(name) in results:
                 continue
             if id(value) in read:
                 found[str(name)] = read[id(value)][1]
@@ -95,14 +102,19 @@ def _in_files(variables: Mapping[str, Any]) -> Iterator[tuple[str, Complaint]]:
 
 
 def read_specs(roles: Path = ROLES) -> dict[str, dict[str, Any]]:
-    """Return the options of all roles of this collection."""
-    return dict(_read_specs(roles))
+    """Return the options of all roles of this collection, which an inventory may set."""
+    return {role: entry_points.get("main", {}).get("options", {}) for role, entry_points in _read_specs(roles)}
+
+
+def read_results(roles: Path = ROLES) -> frozenset[str]:
+    """Return the names of the facts that roles set for others; an earlier play may have left them to its hosts."""
+    found = (entry_points.get("results", {}).get("options", {}) for _role, entry_points in _read_specs(roles))
+    return frozenset(name for options in found for name in options)
 
 
 def _read_specs(roles: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for path in sorted(roles.glob("*/meta/argument_specs.yml")):
-        entry_points = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
-        yield path.parts[-3], entry_points.get("main", {}).get("options", {})
+        yield path.parts[-3], yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
 
 
 def _is_constant(value: object) -> bool:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,43 @@ def test_role_and_specification_agree_on_defaults(role: str) -> None:
 def test_no_two_roles_have_a_default_of_one_name() -> None:
     count = Counter(name for role in ROLES for name in defaults(role))
     assert [name for name, times in count.items() if times > 1] == []
+
+
+class Loader(yaml.SafeLoader):
+    """Reads files of tasks, and what a tag such as !reset holds as nothing."""
+
+
+Loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
+# A pronoun or a statement says nothing in a log, where the name stands alone; so does "Run it".
+UNTOLD = re.compile(
+    r"(All|An?|Both|Each|Every|He|It|Its|New|No|Nobody|Nothing|Only|That|The|They|Those|What) "
+    r"|\w+ ((it|them)\b|(both|so|that|this)$)"
+)
+
+
+def names(tree: Any) -> Iterator[str]:
+    """Yield the names of the plays and tasks in a file."""
+    for each in tree if isinstance(tree, list) else ():
+        if isinstance(each, dict):
+            yield from [each["name"]] if "name" in each else []
+            for part in ("pre_tasks", "tasks", "post_tasks", "handlers", "block", "rescue", "always"):
+                yield from names(each.get(part))
+
+
+@pytest.mark.parametrize("folder", ["benchmarks", "molecule", "playbooks", "roles", "tests/unit"])
+def test_names_of_tasks_are_imperative_and_name_their_object(folder: str) -> None:
+    found = []
+    for path in (ROOT / folder).rglob("*.yml"):
+        if path.name not in ("argument_specs.yml", "hosts.yml", "molecule.yml"):
+            loaded = yaml.load(path.read_text(), Loader)
+            found += [(path.relative_to(ROOT).as_posix(), name) for name in names(loaded)]
+    assert found
+    assert [(path, name) for path, name in found if UNTOLD.match(name)] == []
+
+
+@pytest.mark.parametrize("name", ["It came", "The others answer", "Drain it to the end", "Read that"])
+def test_a_name_that_says_nothing_is_found(name: str) -> None:
+    assert UNTOLD.match(name)
 
 
 def run(*command: str | Path, cwd: Path, **env: str) -> str:

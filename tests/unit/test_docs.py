@@ -123,6 +123,20 @@ def test_every_scenario_exists(page: Path) -> None:
     assert {name for name in named if not (ROOT / "molecule" / name / "molecule.yml").exists()} == set()
 
 
+def test_every_play_that_proves_a_claim_exists() -> None:
+    """The table of upstream's defects names scenarios, and in them the plays by their names."""
+    text = (ROOT / "docs/coda.md").read_text()
+    told = re.findall(r'`(\w+)`, (?:side effect |prepare, )?"([^"]+)"(?: and "([^"]+)")?', text)
+    plays = {
+        (path.parent.name, name)
+        for path in ROOT.glob("molecule/*/*.yml")
+        for name in re.findall(r"^- name: (.+)$", path.read_text(), re.MULTILINE)
+    }
+    claims = {(scenario, name) for scenario, *names in told for name in names if name}
+    assert claims
+    assert claims - plays == set()
+
+
 def test_every_playbook_role_and_module_exists(page: Path) -> None:
     named = set(re.findall(r"codalvs\.ha\.([a-z_0-9]+)", page.read_text()))
     kinds = ("playbooks/{}.yml", "roles/{}", "plugins/modules/{}.py", "plugins/filter/{}.py")
