@@ -27,8 +27,9 @@ from ansible.vars.manager import VariableManager
 from antsibull_docs_parser.md import to_md
 from antsibull_docs_parser.parser import Context, parse
 
-from ansible_collections.codalvs.ha.plugins.action.preflight import ActionModule, read_specs
+from ansible_collections.codalvs.ha.plugins.action.preflight import ActionModule
 from ansible_collections.codalvs.ha.plugins.module_utils import preflight, schema
+from ansible_collections.codalvs.ha.plugins.plugin_utils.specs import read_specs
 
 ROOT = Path(__file__).resolve().parents[1]
 COLLECTIONS = ROOT / "build/website/collections"

@@ -6,20 +6,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible.errors import AnsibleUndefinedVariable
 from ansible.plugins.action import ActionBase
 from ansible.template import Templar
 
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight import check, render, stops
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import Unevaluated
-
-ROLES = Path(__file__).resolve().parents[2] / "roles"
+from ansible_collections.codalvs.ha.plugins.plugin_utils.specs import plain, read_specs
 
 
 class ActionModule(ActionBase):
@@ -54,17 +51,6 @@ class ActionModule(ActionBase):
         return {str(name): _evaluate(templar, value) for name, value in raw.items() if str(name).startswith(prefixes)}
 
 
-def read_specs(roles: Path = ROLES) -> dict[str, dict[str, Any]]:
-    """Return the options of all roles of this collection."""
-    return dict(_read_specs(roles))
-
-
-def _read_specs(roles: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for path in sorted(roles.glob("*/meta/argument_specs.yml")):
-        entry_points = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
-        yield path.parts[-3], entry_points.get("main", {}).get("options", {})
-
-
 def _evaluate(templar: Templar, value: object) -> object:
     """Evaluate leaf by leaf, so that one bad template hides nothing else, and its finding has the exact path."""
     if isinstance(value, Mapping):
@@ -72,22 +58,9 @@ def _evaluate(templar: Templar, value: object) -> object:
     if isinstance(value, list | tuple):
         return [_evaluate(templar, inner) for inner in value]
     try:
-        return _plain(templar.template(value))
+        return plain(templar.template(value))
     except Exception as error:  # filters and lookups may raise anything
         return _unevaluated(error)
-
-
-def _plain(value: Any) -> object:
-    """Copy to Python's own types: no tags, no lazy containers, no ciphertexts."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, int | float):
-        return value + 0
-    return str(value)  # decrypts a vaulted string
 
 
 def _unevaluated(error: Exception) -> Unevaluated:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.codalvs.ha.plugins.module_utils.cluster import ClusterError
+from ansible_collections.codalvs.ha.plugins.module_utils.model import ClusterError
 from ansible_collections.codalvs.ha.plugins.module_utils.nfs import VARIABLES, members, nfs
 
 

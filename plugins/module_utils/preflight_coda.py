@@ -18,15 +18,10 @@ from ansible_collections.codalvs.ha.plugins.module_utils.coda_cell import (
     rvm_data_size,
     servers_of,
 )
-from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import (
-    Cluster,
-    Complaint,
-    known,
-    rule,
-    to_address,
-)
+from ansible_collections.codalvs.ha.plugins.module_utils.model import Cluster, known, to_address
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_network import INVENTORY
-from ansible_collections.codalvs.ha.plugins.module_utils.schema import HIDDEN, UNUSABLE, conform, show
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import Complaint, rule
+from ansible_collections.codalvs.ha.plugins.module_utils.schema import HIDDEN, UNUSABLE, show
 
 LONGEST_NAME = 63  # MAXHOSTNAMELEN with the closing zero
 LEAST_CACHE, MOST_PRIORITY = 2, 1000  # MiB (venus.conf.ex), hoard(1)
@@ -38,7 +33,7 @@ CELL_WIDE = ("coda_scm_users", "coda_scm_groups", "coda_scm_volumes", "coda_scm_
 
 def own(cluster: Cluster, host: str, name: str) -> Any:
     """Return a host's value of a variable, with the default; None if there is none or if it is reported already."""
-    return known(conform(cluster.options[name], cluster.hosts[host].get(name), name, []))
+    return cluster.value(host, name)
 
 
 def services(cluster: Cluster, host: str) -> list[Any]:

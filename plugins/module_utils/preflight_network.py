@@ -9,17 +9,16 @@ from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Interface, IPv6Interface
 
 from ansible_collections.codalvs.ha.plugins.module_utils.cluster import sync_interface
-from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import (
+from ansible_collections.codalvs.ha.plugins.module_utils.model import (
     STORAGE,
     Address,
     Cluster,
-    Complaint,
     Network,
     Service,
     known,
-    rule,
     to_host_addresses,
 )
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import Complaint, rule
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import closest, did_you_mean, show
 
 GROUPS = ("directors", "real_servers", *STORAGE["coda"], *STORAGE["nfs"], "clients")
@@ -105,7 +104,8 @@ def missing_interfaces(cluster: Cluster) -> Iterator[Complaint]:
 def bad_interface(cluster: Cluster) -> Iterator[Complaint]:
     """Names as in the kernel's dev_valid_name(); the prefix length says which network the address is in."""
     for host, variables in cluster.hosts.items():
-        yield from to_host_addresses(host, variables.get("ha_interfaces"))[1]
+        for each in to_host_addresses(host, variables.get("ha_interfaces"))[1]:
+            yield Complaint(each.path, each.value, each.problem, each.remedy, host)
 
 
 @rule("unusable_address")

@@ -13,15 +13,14 @@ import warnings
 from collections.abc import Callable, Iterator
 
 from ansible_collections.codalvs.ha.plugins.module_utils.ldirectord_config import SERVICE_PORTS
-from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import (
+from ansible_collections.codalvs.ha.plugins.module_utils.model import (
     Cluster,
-    Complaint,
     RealServer,
     Service,
     known,
-    rule,
     to_address,
 )
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import Complaint, rule
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import HIDDEN, did_you_mean, show
 
 CHECK_OF_PORT = {port: service for service, port in SERVICE_PORTS.items()}

@@ -18,8 +18,10 @@ from jinja2 import Template
 from ansible_collections.codalvs.ha.plugins.filter.drained import drained
 from ansible_collections.codalvs.ha.plugins.filter.haresources import haresources
 from ansible_collections.codalvs.ha.plugins.filter.ipvs_lines import ipvs_lines
-from ansible_collections.codalvs.ha.plugins.module_utils.cluster import ClusterError, addresses, cluster
+from ansible_collections.codalvs.ha.plugins.module_utils import cluster as plan
 from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_config import check_haresources
+from ansible_collections.codalvs.ha.plugins.module_utils.model import ClusterError, addresses, parse
+from ansible_collections.codalvs.ha.plugins.plugin_utils.specs import options_of
 
 GROUPS = {"directors": ["dir1", "dir2"], "real_servers": ["real1", "dir2"]}
 OWN = {
@@ -27,6 +29,11 @@ OWN = {
     "dir2": {"eth0": ["192.0.2.12/24", "2001:DB8::12/64"]},
     "real1": {"eth0": "192.0.2.21/24"},
 }
+
+
+def cluster(known: dict[str, dict[str, Any]], groups: dict[str, list[str]]) -> dict[str, Any]:
+    """Return the plan of an inventory."""
+    return plan.cluster(parse(known, groups, options_of(plan.VARIABLES)))
 
 
 def hosts(*services: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight import Finding, check, render, stops
-from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import RULES
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import RULES
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_services import _pattern_fault
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import Unevaluated
 

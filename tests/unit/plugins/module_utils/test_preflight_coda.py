@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.codalvs.ha.plugins.action.preflight import read_specs
 from ansible_collections.codalvs.ha.plugins.module_utils.coda_cell import (
     FILE_SPACE,
     PARTITIONS,
@@ -18,6 +17,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils.coda_cell import (
     rvm_data_size,
 )
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight import check
+from ansible_collections.codalvs.ha.plugins.plugin_utils.specs import read_specs
 
 Hosts = dict[str, dict[str, Any]]
 
