@@ -18,6 +18,9 @@ from ansible_collections.codalvs.ha.plugins.module_utils.preflight import check,
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import Unevaluated
 from ansible_collections.codalvs.ha.plugins.plugin_utils.specs import plain, read_specs
 
+# What is in the inventory, by its id, which is its own as long as it is here, and what it means.
+Seen = dict[int, tuple[object, object]]
+
 
 class ActionModule(ActionBase):
     """Check the whole inventory; fail when anything is wrong with it."""
@@ -35,7 +38,8 @@ class ActionModule(ActionBase):
         groups = {str(name): [str(host) for host in hosts] for name, hosts in variables["groups"].items()}
         specs = read_specs()
         prefixes = ("ha_", "coda_", "ansible_connection", *(f"{role}_" for role in specs))
-        hosts = {host: self._variables(variables["hostvars"], host, prefixes) for host in groups["all"]}
+        seen: Seen = {}
+        hosts = {host: self._variables(variables["hostvars"], host, prefixes, seen) for host in groups["all"]}
         findings = check(hosts, groups, specs)
         result.update(changed=False, failed=stops(findings), msg=render(findings))
         # A failed task prints all of its result: the text alone is what a person should read then.
@@ -43,12 +47,23 @@ class ActionModule(ActionBase):
             result["findings"] = [asdict(finding) for finding in findings]
         return result
 
-    def _variables(self, hostvars: Any, host: str, prefixes: tuple[str, ...]) -> dict[str, object]:
-        """Return one host's variables of this collection as plain data, templates evaluated one by one."""
+    def _variables(self, hostvars: Any, host: str, prefixes: tuple[str, ...], seen: Seen) -> dict[str, object]:
+        """Return one host's variables of this collection as plain data, templates evaluated one by one.
+
+        A value of group_vars is one object for all hosts of the group. One without templates also has one meaning.
+        """
         # Not hostvars[host], which in ansible-core 2.18 passes undefined variables over in silence.
         raw = hostvars.raw_get(host)
         templar = Templar(loader=self._loader, variables={"hostvars": hostvars, **raw})
-        return {str(name): _evaluate(templar, value) for name, value in raw.items() if str(name).startswith(prefixes)}
+        wanted = {str(name): value for name, value in raw.items() if str(name).startswith(prefixes)}
+        for name, value in wanted.items():
+            if id(value) in seen:
+                wanted[name] = seen[id(value)][1]
+                continue
+            wanted[name] = _evaluate(templar, value)
+            if _is_constant(value):
+                seen[id(value)] = value, wanted[name]
+        return wanted
 
 
 def _evaluate(templar: Templar, value: object) -> object:
@@ -58,9 +73,18 @@ def _evaluate(templar: Templar, value: object) -> object:
     if isinstance(value, list | tuple):
         return [_evaluate(templar, inner) for inner in value]
     try:
-        return plain(templar.template(value))
+        return plain(value if _is_constant(value) else templar.template(value))
     except Exception as error:  # filters and lookups may raise anything
         return _unevaluated(error)
+
+
+def _is_constant(value: object) -> bool:
+    """Tell whether a value is the same on every host: it, and whatever is in it, is neither template nor ciphertext."""
+    if isinstance(value, Mapping):
+        return all(map(_is_constant, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_constant, value))
+    return "{" not in value if isinstance(value, str) else value is None or isinstance(value, int | float)
 
 
 def _unevaluated(error: Exception) -> Unevaluated:
