@@ -174,7 +174,8 @@ def _vips(model: Cluster) -> Iterator[dict[str, Any]]:
             continue
         seen.add(vip)
         if holder not in model.directors:
-            raise ClusterError(f"service {service.get('name')}: {holder} is no host of the group directors")
+            place = f"{service.variable}.preferred_director = {holder}"
+            raise ClusterError(f"host {model.view}: {place}: is no host of the group directors")
         # A VIP belongs to the interface whose network holds it; preflight has seen that both directors agree on it.
         own = next(iter(model.interfaces_towards(holder, vip)), None)
         if own is None:
