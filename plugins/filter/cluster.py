@@ -10,14 +10,16 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.codalvs.ha.plugins.module_utils.cluster import VARIABLES, cluster
-from ansible_collections.codalvs.ha.plugins.module_utils.model import ClusterError, parse
+from ansible_collections.codalvs.ha.plugins.module_utils.model import OWN, ClusterError, parse, viewpoint
 from ansible_collections.codalvs.ha.plugins.plugin_utils.specs import Hostvars, options_of
 
 
 def cluster_filter(hostvars: Any, groups: dict[str, list[str]]) -> dict[str, Any]:
     """Return the cluster that the inventory describes; see module_utils/cluster.py for the shape."""
+    view = viewpoint(groups)
+    hosts = Hostvars(hostvars, lambda host: VARIABLES if host == view else OWN)
     try:
-        return cluster(parse(Hostvars(hostvars, groups, VARIABLES), groups, options_of(VARIABLES)))
+        return cluster(parse(hosts, groups, options_of(VARIABLES)))
     except (ClusterError, KeyError, TypeError, ValueError) as error:
         raise AnsibleFilterError(f"The inventory describes no usable cluster: {error}") from error
 

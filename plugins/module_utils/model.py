@@ -124,6 +124,12 @@ class Values:
             self._found[name, id(value)] = found
         return found[1:]
 
+    def usable(self, host: str, name: str) -> Any:
+        """Return what `conform` returns; raise ClusterError, naming host, variable and value, at what is malformed."""
+        value, problems = self(host, name)
+        _refuse(host, problems)
+        return value
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -233,6 +239,15 @@ def to_cluster(view: str, values: Values, groups: Groups, addresses: Mapping[str
     return Cluster(view, settings, services, addresses, groups, values)
 
 
+def viewpoint(groups: Groups) -> str | None:
+    """Return the host of which all variables but OWN are read: the first director, else the first real server."""
+    return next(iter(_balanced(groups)), None)
+
+
+def _balanced(groups: Groups) -> dict[str, None]:
+    return dict.fromkeys(host for name in ("directors", "real_servers") for host in groups.get(name, ()))
+
+
 def parse(hosts: Hosts, groups: Groups, options: Options) -> Cluster:
     """Return the cluster as its first director, else its first real server, sees it.
 
@@ -240,20 +255,20 @@ def parse(hosts: Hosts, groups: Groups, options: Options) -> Cluster:
     all that are to be read. Raises ClusterError, naming host, variable and value, at a value that is malformed.
     """
     values = Values(hosts, options)
-    members = dict.fromkeys(host for name in ("directors", "real_servers") for host in groups.get(name, ()))
-    view = next(iter(members), None)
+    members = _balanced(groups)
+    view = viewpoint(groups)
     if view is None:
         values = Values({"": {}}, options)
         return to_cluster("", values, groups, {})
     for name in options:
-        _refuse(view, values(view, name)[1])
+        values.usable(view, name)
     cluster = to_cluster(view, values, groups, {})
     addresses = {}
     for host in members | {server.host: None for service in cluster.services for server in service.real_servers}:
         if host not in hosts:
             raise ClusterError(f"host {host}: is not in the inventory")
         for name in OWN if host in cluster.directors else OWN[:1]:
-            _refuse(host, values(host, name)[1])
+            values.usable(host, name)
         addresses[host] = usable_addresses(host, hosts[host].get("ha_interfaces"))
     return replace(cluster, addresses=addresses)
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from ansible_collections.codalvs.ha.plugins.module_utils import coda_client, coda_users, coda_volumes
 from ansible_collections.codalvs.ha.plugins.module_utils.coda_cell import (
-    FILE_SPACE,
     RVM_SHARE,
     RVM_SIZES,
     SERVICES,
@@ -192,9 +191,8 @@ def coda_rvm_size(cluster: Cluster) -> Iterator[Complaint]:
         space = own(cluster, host, "coda_server_file_space")
         if space is not None and space <= 0:
             problem = "must be more than 0 GiB"
-            yield Complaint(
-                "coda_server_file_space", show(space), problem, f"write a number such as {FILE_SPACE}", host
-            )
+            remedy = f"write a number such as {cluster.options['coda_server_file_space']['default']}"
+            yield Complaint("coda_server_file_space", show(space), problem, remedy, host)
         elif space and not own(cluster, host, "coda_server_rvm_data_size") and rvm_data_size(space) is None:
             problem = f"needs {space * 1024 * RVM_SHARE:.0f} MiB for RVM's data, and Coda supports {RVM_SIZES[-1]}"
             remedy = "spread the files over more servers or, for few and large ones, set coda_server_rvm_data_size"

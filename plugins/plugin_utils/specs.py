@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-
-from ansible_collections.codalvs.ha.plugins.module_utils.model import OWN, Groups
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 # Ansible templates each task in a process of its own, which reads the files anew: libyaml takes a tenth of the time.
@@ -51,15 +49,14 @@ def plain(value: Any) -> object:
 
 
 class Hostvars(Mapping[str, Mapping[str, object]]):
-    """Ansible's hostvars as the model reads them: these variables of the first host of groups, OWN of the others.
+    """Ansible's hostvars as the model reads them: of a host that is asked for, the variables that are wanted of it.
 
-    Only what is asked for is evaluated, so that no unrelated variable and no unrelated host can fail it.
+    Nothing else is evaluated, so that no unrelated variable and no unrelated host can fail it.
     """
 
-    def __init__(self, hostvars: Any, groups: Groups, names: Iterable[str]) -> None:
+    def __init__(self, hostvars: Any, wanted: Callable[[str], Iterable[str]]) -> None:
         self._hostvars = hostvars
-        self._view = next((host for name in ("directors", "real_servers") for host in groups.get(name, ())), None)
-        self._names = tuple(names)
+        self._wanted = wanted
         self._read: dict[str, Mapping[str, object]] = {}
 
     def __getitem__(self, host: str) -> Mapping[str, object]:
@@ -67,8 +64,7 @@ class Hostvars(Mapping[str, Mapping[str, object]]):
             if host not in self._hostvars:
                 raise KeyError(host)
             given = self._hostvars[host]
-            names = self._names if host == self._view else [name for name in self._names if name in OWN]
-            self._read[host] = {name: plain(given[name]) for name in names if name in given}
+            self._read[host] = {name: plain(given[name]) for name in self._wanted(host) if name in given}
         return self._read[host]
 
     def __iter__(self) -> Iterator[str]:
