@@ -27,8 +27,9 @@ from ansible.vars.manager import VariableManager
 from antsibull_docs_parser.md import to_md
 from antsibull_docs_parser.parser import Context, parse
 
-from ansible_collections.codalvs.ha.plugins.action.preflight import ActionModule, read_specs
+from ansible_collections.codalvs.ha.plugins.action.preflight import ActionModule, Seen
 from ansible_collections.codalvs.ha.plugins.module_utils import preflight, schema
+from ansible_collections.codalvs.ha.plugins.plugin_utils.specs import read_specs
 
 ROOT = Path(__file__).resolve().parents[1]
 COLLECTIONS = ROOT / "build/website/collections"
@@ -156,7 +157,8 @@ def check(path: Path) -> list[preflight.Finding]:
     action._loader = loader
     groups = inventory.get_groups_dict()
     prefixes = ("ha_", "coda_", *(f"{role}_" for role in specs))
-    hosts = {host: action._variables(hostvars, host, prefixes) for host in groups["all"]}
+    seen: Seen = {}
+    hosts = {host: action._variables(hostvars, host, prefixes, seen) for host in groups["all"]}
     return preflight.check(hosts, groups, specs)
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,15 @@ from ansible.template import Templar
 from packaging.specifiers import SpecifierSet
 
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight import check, render, stops, summary
-from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import Complaint
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import Complaint
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import Unevaluated
 from ansible_collections.codalvs.ha.plugins.plugin_utils import inventory_files
+from ansible_collections.codalvs.ha.plugins.plugin_utils.specs import ROLES, plain, read_results, read_specs
 
-ROLES = Path(__file__).resolve().parents[2] / "roles"
 RUNTIME = ROLES.parent / "meta/runtime.yml"
+
+# What is in the inventory, by its id, which is its own as long as it is here, and what it means.
+Seen = dict[int, tuple[object, object]]
 
 
 class ActionModule(ActionBase):
@@ -47,10 +50,9 @@ class ActionModule(ActionBase):
         groups = {str(name): [str(host) for host in hosts] for name, hosts in variables["groups"].items()}
         specs = read_specs()
         prefixes = ("ha_", "coda_", "ansible_connection", *(f"{role}_" for role in specs))
+        seen: Seen = {}
         results = read_results()
-        # What a group or all hosts share is one object; read once, it stays one, which compares at no cost.
-        read: dict[int, tuple[object, object]] = {}
-        hosts = {host: self._variables(variables["hostvars"], host, prefixes, read, results) for host in groups["all"]}
+        hosts = {host: self._variables(variables["hostvars"], host, prefixes, seen, results) for host in groups["all"]}
         findings = check(hosts, groups, specs, _in_files(variables))
         text = render(findings)
         if not stops(findings):
@@ -63,32 +65,26 @@ class ActionModule(ActionBase):
         return result
 
     def _variables(
-        self,
-        hostvars: Any,
-        host: str,
-        prefixes: tuple[str, ...],
-        read: dict[int, tuple[object, object]],
-        results: frozenset[str] = frozenset(),
+        self, hostvars: Any, host: str, prefixes: tuple[str, ...], seen: Seen, results: Collection[str] = ()
     ) -> dict[str, object]:
         """Return one host's variables of this collection as plain data, templates evaluated one by one.
 
-        read: what was made of values without templates, by their identity; filled here.
-        results: names that roles have set in this run, perhaps; they are not the inventory's.
+        seen: filled here. A value of group_vars is one object for all hosts of the group; without templates it also has
+        one meaning. results: names that roles may have set in this run; they are not the inventory's.
         """
         # Not hostvars[host], which in ansible-core 2.18 passes undefined variables over in silence.
         raw = hostvars.raw_get(host)
         templar = Templar(loader=self._loader, variables={"hostvars": hostvars, **raw})
-        found: dict[str, object] = {}
-        for name, value in raw.items():
-            if not str(name).startswith(prefixes) or str(name) in results:
+        wanted = {str(name): value for name, value in raw.items() if str(name).startswith(prefixes)}
+        wanted = {name: value for name, value in wanted.items() if name not in results}
+        for name, value in wanted.items():
+            if id(value) in seen:
+                wanted[name] = seen[id(value)][1]
                 continue
-            if id(value) in read:
-                found[str(name)] = read[id(value)][1]
-                continue
-            found[str(name)] = _evaluate(templar, value)
+            wanted[name] = _evaluate(templar, value)
             if _is_constant(value):
-                read[id(value)] = (value, found[str(name)])  # with the value itself, so that its identity stays taken
-        return found
+                seen[id(value)] = value, wanted[name]
+        return wanted
 
 
 def _in_files(variables: Mapping[str, Any]) -> Iterator[tuple[str, Complaint]]:
@@ -101,31 +97,6 @@ def _in_files(variables: Mapping[str, Any]) -> Iterator[tuple[str, Complaint]]:
             continue
 
 
-def read_specs(roles: Path = ROLES) -> dict[str, dict[str, Any]]:
-    """Return the options of all roles of this collection, which an inventory may set."""
-    return {role: entry_points.get("main", {}).get("options", {}) for role, entry_points in _read_specs(roles)}
-
-
-def read_results(roles: Path = ROLES) -> frozenset[str]:
-    """Return the names of the facts that roles set for others; an earlier play may have left them to its hosts."""
-    found = (entry_points.get("results", {}).get("options", {}) for _role, entry_points in _read_specs(roles))
-    return frozenset(name for options in found for name in options)
-
-
-def _read_specs(roles: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for path in sorted(roles.glob("*/meta/argument_specs.yml")):
-        yield path.parts[-3], yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
-
-
-def _is_constant(value: object) -> bool:
-    """Tell whether a value is the same for every host that has it: plain data without a template."""
-    if isinstance(value, Mapping):
-        return all(map(_is_constant, value.values()))
-    if isinstance(value, list | tuple):
-        return all(map(_is_constant, value))
-    return value is None or isinstance(value, bool | int | float) or (isinstance(value, str) and "{" not in value)
-
-
 def _evaluate(templar: Templar, value: object) -> object:
     """Evaluate leaf by leaf, so that one bad template hides nothing else, and its finding has the exact path."""
     if isinstance(value, Mapping):
@@ -133,22 +104,18 @@ def _evaluate(templar: Templar, value: object) -> object:
     if isinstance(value, list | tuple):
         return [_evaluate(templar, inner) for inner in value]
     try:
-        return _plain(templar.template(value))
+        return plain(value if _is_constant(value) else templar.template(value))
     except Exception as error:  # filters and lookups may raise anything
         return _unevaluated(error)
 
 
-def _plain(value: Any) -> object:
-    """Copy to Python's own types: no tags, no lazy containers, no ciphertexts."""
+def _is_constant(value: object) -> bool:
+    """Tell whether a value is the same on every host: it, and whatever is in it, is neither template nor ciphertext."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
+        return all(map(_is_constant, value.values()))
     if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, int | float):
-        return value + 0
-    return str(value)  # decrypts a vaulted string
+        return all(map(_is_constant, value))
+    return "{" not in value if isinstance(value, str) else value is None or isinstance(value, int | float)
 
 
 def _unevaluated(error: Exception) -> Unevaluated:

@@ -9,24 +9,19 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.codalvs.ha.plugins.module_utils.cluster import VARIABLES, ClusterError, cluster
+from ansible_collections.codalvs.ha.plugins.module_utils.cluster import VARIABLES, cluster
+from ansible_collections.codalvs.ha.plugins.module_utils.model import OWN, ClusterError, parse, viewpoint
+from ansible_collections.codalvs.ha.plugins.plugin_utils.specs import Hostvars, options_of
 
 
 def cluster_filter(hostvars: Any, groups: dict[str, list[str]]) -> dict[str, Any]:
     """Return the cluster that the inventory describes; see module_utils/cluster.py for the shape."""
-    names = {name for group in ("directors", "real_servers") for name in groups.get(group, ())}
+    view = viewpoint(groups)
+    hosts = Hostvars(hostvars, lambda host: VARIABLES if host == view else OWN)
     try:
-        for service in _first_services(hostvars, groups):
-            names.update(server["host"] for server in service.get("real_servers") or ())
-        hosts = {name: {key: hostvars[name][key] for key in VARIABLES if key in hostvars[name]} for name in names}
-        return cluster(hosts, groups)
+        return cluster(parse(hosts, groups, options_of(VARIABLES)))
     except (ClusterError, KeyError, TypeError, ValueError) as error:
         raise AnsibleFilterError(f"The inventory describes no usable cluster: {error}") from error
-
-
-def _first_services(hostvars: Any, groups: dict[str, list[str]]) -> list[dict[str, Any]]:
-    first = next(iter(groups.get("directors") or groups.get("real_servers") or ()), None)
-    return (hostvars[first].get("ha_virtual_services") or []) if first else []
 
 
 class FilterModule:

@@ -9,18 +9,16 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_cell import VARIABLES, cell, servers_of
+from ansible_collections.codalvs.ha.plugins.module_utils.coda_cell import VARIABLES, cell
+from ansible_collections.codalvs.ha.plugins.module_utils.model import ClusterError, Values
+from ansible_collections.codalvs.ha.plugins.plugin_utils.specs import Hostvars, options_of
 
 
 def coda_cell_filter(hostvars: Any, groups: dict[str, list[str]]) -> dict[str, Any]:
     """Return the cell that the inventory describes; see module_utils/coda_cell.py for the shape."""
     try:
-        hosts = {
-            name: {key: hostvars[name][key] for key in VARIABLES if key in hostvars[name]}
-            for name in servers_of(groups)
-        }
-        return cell(hosts, groups)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        return cell(Values(Hostvars(hostvars, lambda _host: VARIABLES), options_of(VARIABLES)), groups)
+    except (ClusterError, KeyError, TypeError, ValueError) as error:
         raise AnsibleFilterError(f"The inventory describes no usable Coda cell: {error}") from error
 
 

@@ -9,18 +9,16 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.codalvs.ha.plugins.module_utils.cluster import ClusterError
-from ansible_collections.codalvs.ha.plugins.module_utils.nfs import VARIABLES, members, nfs
+from ansible_collections.codalvs.ha.plugins.module_utils.model import ClusterError
+from ansible_collections.codalvs.ha.plugins.module_utils.nfs import VARIABLES, nfs
+from ansible_collections.codalvs.ha.plugins.plugin_utils.specs import Hostvars
 
 
 def nfs_filter(hostvars: Any, groups: dict[str, list[str]]) -> dict[str, Any]:
     """Return {clients, servers}; see module_utils/nfs.py."""
     try:
-        hosts = {
-            name: {key: hostvars[name][key] for key in VARIABLES if key in hostvars[name]} for name in members(groups)
-        }
-        return nfs(hosts, groups)
-    except (ClusterError, AttributeError, KeyError, TypeError, ValueError) as error:
+        return nfs(Hostvars(hostvars, lambda _host: VARIABLES), groups)
+    except (ClusterError, KeyError, TypeError, ValueError) as error:
         raise AnsibleFilterError(f"The inventory describes no usable NFS: {error}") from error
 
 

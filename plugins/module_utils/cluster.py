@@ -1,37 +1,37 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From what the operator wrote to what every host needs, without I/O.
+"""The plan: from the model of the inventory to what every host needs, without I/O.
 
 The inventory names each virtual service once. This file works out the rest: which address of which real server the
 directors forward to, which director holds a VIP and on which interface, which VIPs a real server must carry. The roles'
 defaults are the parts of its answer; nothing in the inventory has to be typed a second time.
 
-It expects an inventory that preflight has accepted, and raises ClusterError, naming host and variable, where it can't
-go on.
+It takes the objects that preflight's rules see (module_utils/model.py), with all defaults in them, and raises
+ClusterError, naming host and variable, where it can't go on.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cache
+from ipaddress import ip_address
 from typing import Any
 
 from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_config import LONGEST_LINE, address_resource
-
-Hosts = Mapping[str, Mapping[str, Any]]
-Groups = Mapping[str, Sequence[str]]
-
-# What this file reads of a host; the filter fetches no other variable, so that an unrelated one can't fail it.
-VARIABLES = (
-    "ha_interfaces",
-    "ha_virtual_services",
-    "heartbeat_node_name",
-    "heartbeat_manages_ldirectord",
-    "heartbeat_profile",
+from ansible_collections.codalvs.ha.plugins.module_utils.model import (
+    OWN,
+    Address,
+    Cluster,
+    ClusterError,
+    HostAddress,
+    RealServer,
+    Service,
 )
+
+# What this file reads; the filter fetches no other variable, so that an unrelated one can't fail it.
+VARIABLES = (*OWN, "ha_virtual_services", "heartbeat_manages_ldirectord", "heartbeat_profile")
 
 # Heartbeat's times by heartbeat_profile, and the silence of heartbeat-vips. Realtime priority, which both take where
 # they may, allows the short ones.
@@ -40,23 +40,16 @@ PROFILES = {
     "balanced": {"keepalive": "500ms", "warntime": "1500ms", "deadtime": "3", "initdead": "12", "silence": "150ms"},
     "fast": {"keepalive": "100ms", "warntime": "250ms", "deadtime": "500ms", "initdead": "12", "silence": "75ms"},
 }
-PROFILE = "balanced"
 
 # Where the kernel's sync daemons speak, by the family of the link: what they take by default, and its like for IPv6.
 SYNC_GROUPS = {4: "224.0.0.81", 6: "ff02::81"}
 
 
-class ClusterError(ValueError):
-    """The inventory doesn't say enough; the text names host, variable and what is missing."""
-
-
-def cluster(hosts: Hosts, groups: Groups) -> dict[str, Any]:
-    """Return the whole cluster as the roles need it.
-
-    hosts: variables by host, of which VARIABLES are read; groups: host names by group.
+def cluster(model: Cluster) -> dict[str, Any]:
+    """Return the whole cluster as the roles need it, from a model of at least VARIABLES.
 
     The result is a dict of
-    services: the virtual services, completed and with their real servers' addresses (see resolve_services);
+    services: the virtual services, with their real servers' addresses (see resolve_services);
     table: the same services in the vocabulary of the module ipvs, which knows no checks;
     times: {keepalive, warntime, deadtime, initdead, silence} of the profile, as Heartbeat takes them;
     vips: [{address, prefix, interface, node}], each VIP once;
@@ -72,28 +65,24 @@ def cluster(hosts: Hosts, groups: Groups) -> dict[str, Any]:
     reserved_ports: {director: [port]}, of the TCP services that no program of the director's own may answer;
     nat_families: [4, 6], the address families in which a director has to forward for NAT.
     """
-    services = resolve_services(hosts, groups)
-    directors = list(groups.get("directors", ()))
-    nodes = {name: node_name(hosts, name) for name in directors}
-    vips = list(_vips(services, hosts, directors, nodes))
-    profile = hosts[directors[0]].get("heartbeat_profile") if directors else None
-    links = list(_links(hosts, directors))
-    managed = bool(directors) and _boolean(hosts[directors[0]].get("heartbeat_manages_ldirectord", False))
-    sync = _sync_link(links, vips, hosts, groups)
+    services = resolve_services(model)
+    vips = list(_vips(model))
+    links = list(_links(model))
+    sync = _sync_link(links, vips, model)
     return {
         "services": services,
         "table": [_in_table(service) for service in services],
-        "times": PROFILES.get(str(profile or PROFILE), PROFILES[PROFILE]),
+        "times": PROFILES[model.get("heartbeat_profile")],
         "vips": vips,
-        "nodes": list(nodes.values()),
+        "nodes": list(model.node_names.values()),
         "links": links,
-        "witnesses": dict(_witnesses(hosts, groups, links)),
+        "witnesses": dict(_witnesses(model, links)),
         "sync_interface": sync["interface"] if sync else None,
         "sync_group": SYNC_GROUPS[_family(sync) if sync else 4],
         "sync_id": _sync_id([*(vip["address"] for vip in vips), *(sync["peers"] if sync else ())]),
-        "resource_groups": list(_resource_groups(vips, managed)),
+        "resource_groups": list(_resource_groups(vips, model.get("heartbeat_manages_ldirectord"))),
         "real_server_vips": _real_server_vips(services),
-        "reserved_ports": {name: _reserved_ports(services, name) for name in directors},
+        "reserved_ports": {name: _reserved_ports(services, name) for name in model.directors},
         "nat_families": sorted(
             {
                 service["family"]
@@ -104,95 +93,65 @@ def cluster(hosts: Hosts, groups: Groups) -> dict[str, Any]:
     }
 
 
-def addresses(source: str | Mapping[str, Any]) -> list[str]:
-    """Return addresses as 'eth0: 192.0.2.11/24', from the output of `ip -json address show` or from ha_interfaces.
+def resolve_services(model: Cluster) -> list[dict[str, Any]]:
+    """Return the virtual services as the roles need them.
 
-    They are in the kernel's spelling, so that both can be compared.
+    A service has the keys of ha_virtual_services, of which `check` and `persistence` have what the inventory gives;
+    `family` (4 or 6; fwmark services count as 4) and `endpoint` (what ldirectord calls the service: address:port, or
+    the firewall mark) are added, and `real_servers` is [{host, address, port, endpoint, weight, forwarding}].
     """
-    if isinstance(source, Mapping):
-        return [f"{name}: {address}" for name, address in interfaces({"": {"ha_interfaces": source}}, "")]
-    return [
-        f"{link['ifname']}: {ip_interface((entry['local'], entry['prefixlen']))}"
-        for link in json.loads(source)
-        for entry in link.get("addr_info", ())
-        if "local" in entry
-    ]
+    near = {own.address.network for name in model.directors for own in model.addresses[name]}
+
+    @cache
+    def address_of(name: str, family: int) -> str:
+        """Choose the address that directors forward to: one in a director's network if there is one, else the first."""
+        candidates = [own.address for own in model.addresses[name] if own.address.version == family]
+        if not candidates:
+            problem = f"no IPv{family} address for a service with an IPv{family} VIP"
+            raise ClusterError(f"host {name}: ha_interfaces: {problem}")
+        return str(next((address for address in candidates if address.network in near), candidates[0]).ip)
+
+    return [_resolve(service, model, address_of) for service in model.services]
 
 
-def interfaces(hosts: Hosts, name: str) -> list[tuple[str, IPv4Interface | IPv6Interface]]:
-    """Return a host's addresses as (interface name, address with its network), in the inventory's order."""
-    declared = hosts.get(name, {}).get("ha_interfaces") or {}
-    pairs = []
-    for interface, addresses in declared.items():
-        for text in [addresses] if isinstance(addresses, str) else addresses:
-            try:
-                pairs.append((str(interface), ip_interface(str(text))))
-            except ValueError as error:
-                raise ClusterError(f"host {name}: ha_interfaces.{interface}: {text!r}: {error}") from None
-    return pairs
-
-
-def node_name(hosts: Hosts, name: str) -> str:
-    """Return Heartbeat's name of a director, in lower case as Heartbeat folds it."""
-    return str(hosts.get(name, {}).get("heartbeat_node_name") or name).lower()
-
-
-def resolve_services(hosts: Hosts, groups: Groups) -> list[dict[str, Any]]:
-    """Return the virtual services with every default filled in.
-
-    A service keeps the keys of ha_virtual_services; `family` (4 or 6; fwmark services count as 4) and `endpoint` (what
-    ldirectord calls the service: address:port, or the firewall mark) are added, and `real_servers` becomes
-    [{host, address, port, endpoint, weight, forwarding}].
-    """
-    directors = list(groups.get("directors", ()))
-    first = directors or list(groups.get("real_servers", ()))
-    declared = (hosts[first[0]].get("ha_virtual_services") if first else None) or []
-    return [_resolve(dict(service), hosts, groups) for service in declared]
-
-
-def _resolve(service: dict[str, Any], hosts: Hosts, groups: Groups) -> dict[str, Any]:
-    directors = list(groups.get("directors", ()))
-    vip = service.get("vip")
-    service["vip"] = str(ip_address(str(vip))) if vip else None
-    service["family"] = ip_address(service["vip"]).version if vip else 4
-    service["fwmark"] = int(service["fwmark"]) if service.get("fwmark") else None
-    service["port"] = int(service.get("port") or 0)
-    service["endpoint"] = str(service["fwmark"]) if service["fwmark"] else _endpoint(service["vip"], service["port"])
-    service["protocol"] = service.get("protocol") or "tcp"
-    service["scheduler"] = service.get("scheduler") or "wrr"
-    service["forwarding"] = service.get("forwarding") or "direct"
-    service["persistence"] = dict(service.get("persistence") or {})
-    service["fallback"] = service.get("fallback")
-    service["check"] = dict(service.get("check") or {})
-    service["preferred_director"] = service.get("preferred_director") or (directors[0] if directors else None)
-    entries = service.get("real_servers") or [{"host": name} for name in groups.get("real_servers", ())]
-    service["real_servers"] = [_real_server(dict(entry), service, hosts, directors) for entry in entries]
-    return service
-
-
-def _real_server(
-    entry: dict[str, Any], service: dict[str, Any], hosts: Hosts, directors: Sequence[str]
-) -> dict[str, Any]:
-    forwarding = entry.get("forwarding") or service["forwarding"]
-    address = _real_address(entry["host"], service["family"], hosts, directors)
-    port = int(entry.get("port") or service["port"])
+def _resolve(service: Service, model: Cluster, address_of: Callable[[str, int], str]) -> dict[str, Any]:
+    # What has no port of its own (a firewall mark) goes to every port, as with port 0.
+    vip, port, family = _vip(service, model), service.get("port") or 0, service.family or 4
+    fwmark = service.get("fwmark") or None
+    if not vip and not fwmark:
+        raise ClusterError(f"host {model.view}: {service.variable}: has neither vip nor fwmark")
+    persistence = service.get("persistence") or {}
     return {
-        "host": entry["host"],
-        "address": address,
+        **service.options,
+        "vip": str(vip) if vip else None,
+        "family": family,
+        "fwmark": fwmark,
         "port": port,
-        "endpoint": _endpoint(address, port),
-        "weight": int(entry["weight"]) if entry.get("weight") is not None else 1,
-        "forwarding": forwarding,
+        "endpoint": str(fwmark) if fwmark else _endpoint(str(vip), port),
+        "persistence": {name: value for name, value in persistence.items() if value is not None},
+        "check": service.given_check,
+        "preferred_director": model.holder(service),
+        "real_servers": [_real_server(server, address_of(server.host, family)) for server in service.real_servers],
     }
 
 
-def _real_address(name: str, family: int, hosts: Hosts, directors: Sequence[str]) -> str:
-    """Choose the address that directors forward to: one in a director's network if there is one, else the first."""
-    candidates = [address for _name, address in interfaces(hosts, name) if address.version == family]
-    if not candidates:
-        raise ClusterError(f"host {name}: ha_interfaces: no IPv{family} address for a service with an IPv{family} VIP")
-    near = {address.network for director in directors for _name, address in interfaces(hosts, director)}
-    return str(next((address for address in candidates if address.network in near), candidates[0]).ip)
+def _vip(service: Service, model: Cluster) -> Address | None:
+    """Return a service's VIP, None for one of a firewall mark."""
+    if service.given("vip") and not service.vip:
+        raise ClusterError(f"host {model.view}: {service.variable}.vip = {service.get('vip')}: is no address")
+    return service.vip
+
+
+def _real_server(server: RealServer, address: str) -> dict[str, Any]:
+    port = server.port or 0
+    return {
+        "host": server.host,
+        "address": address,
+        "port": port,
+        "endpoint": _endpoint(address, port),
+        "weight": server.weight,
+        "forwarding": server.forwarding,
+    }
 
 
 def _in_table(service: Mapping[str, Any]) -> dict[str, Any]:
@@ -207,75 +166,73 @@ def _endpoint(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def _vips(
-    services: Sequence[dict[str, Any]], hosts: Hosts, directors: Sequence[str], nodes: Mapping[str, str]
-) -> Iterator[dict[str, Any]]:
-    seen: set[str] = set()
-    for service in services:
-        address = service["vip"]
-        if address is None or address in seen or not directors:
+def _vips(model: Cluster) -> Iterator[dict[str, Any]]:
+    seen: set[Address] = set()
+    for service in model.services:
+        vip, holder = service.vip, model.holder(service)
+        if vip is None or vip in seen or holder is None:
             continue
-        seen.add(address)
-        holder = service["preferred_director"]
+        seen.add(vip)
+        if holder not in model.directors:
+            place = f"{service.variable}.preferred_director = {holder}"
+            raise ClusterError(f"host {model.view}: {place}: is no host of the group directors")
         # A VIP belongs to the interface whose network holds it; preflight has seen that both directors agree on it.
-        for interface, own in interfaces(hosts, holder):
-            if ip_address(address) in own.network:
-                yield {
-                    "address": address,
-                    "prefix": own.network.prefixlen,
-                    "interface": interface,
-                    "node": nodes[holder],
-                }
-                break
-        else:
-            raise ClusterError(f"service {service['name']}: vip {address} is in no network of director {holder}")
+        own = next(iter(model.interfaces_towards(holder, vip)), None)
+        if own is None:
+            raise ClusterError(f"service {service.get('name')}: vip {vip} is in no network of director {holder}")
+        yield {
+            "address": str(vip),
+            "prefix": own.address.network.prefixlen,
+            "interface": own.interface,
+            "node": model.node_names[holder],
+        }
 
 
-def _links(hosts: Hosts, directors: Sequence[str]) -> Iterator[dict[str, Any]]:
-    if len(directors) < 2:
+def _links(model: Cluster) -> Iterator[dict[str, Any]]:
+    if len(model.directors) < 2:
         return
     found: list[dict[str, Any]] = []
-    for interface, address in interfaces(hosts, directors[0]):
+    for first in model.addresses[model.directors[0]]:
         peers = [
-            str(own.ip)
-            for name in directors
-            for other, own in interfaces(hosts, name)
-            if other == interface and own.network == address.network
+            str(own.address.ip) for name in model.directors for own in model.addresses[name] if _linked(own, first)
         ]
-        if len(peers) == len(directors):
-            found.append({"type": "ucast", "interface": interface, "peers": peers})
+        if len(peers) == len(model.directors):
+            found.append({"type": "ucast", "interface": first.interface, "peers": peers})
     # IPv4 where there is any: more can go wrong on the way to an IPv6 address.
     with_ipv4 = {link["interface"] for link in found if _family(link) == 4}
     yield from (link for link in found if _family(link) == 4 or link["interface"] not in with_ipv4)
+
+
+def _linked(one: HostAddress, other: HostAddress) -> bool:
+    return one.interface == other.interface and one.address.network == other.address.network
 
 
 def _family(link: Mapping[str, Any]) -> int:
     return ip_address(link["peers"][0]).version
 
 
-def _witnesses(hosts: Hosts, groups: Groups, links: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, list[str]]]:
-    directors = list(groups.get("directors", ()))
-    third = [name for name in groups.get("real_servers", ()) if name not in directors]
+def _witnesses(model: Cluster, links: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, list[str]]]:
+    third = [name for name in model.groups.get("real_servers", ()) if name not in model.directors]
     for link in links:
-        name = link["interface"]
-        networks = [own.network for other, own in interfaces(hosts, directors[0]) if other == name]
+        name, family = link["interface"], _family(link)
+        networks = {own.address.network for own in model.addresses[model.directors[0]] if own.interface == name}
         found = [
-            str(own.ip)
+            str(own.address.ip)
             for host in third
-            for _name, own in interfaces(hosts, host)
-            if own.version == _family(link) and own.network in networks
+            for own in model.addresses[host]
+            if own.address.version == family and own.address.network in networks
         ]
         if found:
             yield name, found
 
 
 def _sync_link(
-    links: Sequence[Mapping[str, Any]], vips: Sequence[Mapping[str, Any]], hosts: Hosts, groups: Groups
+    links: Sequence[Mapping[str, Any]], vips: Sequence[Mapping[str, Any]], model: Cluster
 ) -> Mapping[str, Any] | None:
-    directors = list(groups.get("directors", ()))
-    others = {*groups.get("real_servers", ()), *groups.get("clients", ())} - {*directors}
-    theirs = {own.network for name in others if name in hosts for _name, own in interfaces(hosts, name)}
-    near = {name for name, own in interfaces(hosts, directors[0]) if own.network in theirs} if directors else set()
+    others = {*model.groups.get("real_servers", ()), *model.groups.get("clients", ())} - {*model.directors}
+    theirs = {own.address.network for name in others for own in model.addresses.get(name, ())}
+    first = model.addresses[model.directors[0]] if model.directors else ()
+    near = {own.interface for own in first if own.address.network in theirs}
     name = sync_interface([str(link["interface"]) for link in links], {vip["interface"] for vip in vips}, near)
     return next((link for link in links if link["interface"] == name), None)
 
@@ -337,7 +294,3 @@ def _reserved_ports(services: Sequence[dict[str, Any]], director: str) -> list[i
     }
     own = {service["port"] for service in services if director in (s["host"] for s in service["real_servers"])}
     return sorted(ports - own)
-
-
-def _boolean(value: object) -> bool:
-    return str(value).lower() in ("true", "yes", "on", "1", "y", "t")

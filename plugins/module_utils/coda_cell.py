@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from ipaddress import ip_interface
 from typing import Any
 
-Hosts = Mapping[str, Mapping[str, Any]]
-Groups = Mapping[str, Sequence[str]]
+from ansible_collections.codalvs.ha.plugins.module_utils.model import Groups, Values, usable_addresses
+from ansible_collections.codalvs.ha.plugins.module_utils.schema import conform
 
 # What this file reads of a host.
 VARIABLES = (
@@ -25,9 +24,7 @@ VARIABLES = (
     "coda_server_services",
 )
 
-SERVICES = ("files", "auth")
-PARTITIONS = ({"path": "/vicepa", "files": "256K"},)
-FILE_SPACE = 6  # GiB
+SERVICES = ("files", "auth")  # all that there are; the SCM needs both
 # How many files a partition can hold, and the shape of its tree of folders (vicetab(5)).
 TREES = {
     "256K": "width=64,depth=3",
@@ -52,44 +49,38 @@ def servers_of(groups: Groups) -> list[str]:
     return list(dict.fromkeys([*groups.get("coda_scm", ()), *groups.get("coda_servers", ())]))
 
 
-def server(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one server as the roles need it: everything that its variables leave out is filled in."""
-    space = variables.get("coda_server_file_space", FILE_SPACE)
-    number = variables.get("coda_server_id")
+def server(host: str, values: Values) -> dict[str, Any]:
+    """Return one server as the roles need it; raises ClusterError at what is malformed."""
+    own = {name: values.usable(host, name) for name in VARIABLES}
     return {
-        "host": name,
-        "name": str(variables.get("coda_server_name") or name),
-        "id": None if number is None else int(number),
-        "address": str(variables.get("coda_server_address") or first_address(variables.get("ha_interfaces")) or ""),
-        "services": list(variables.get("coda_server_services") or SERVICES),
+        "host": host,
+        "name": own["coda_server_name"] or host,
+        "id": own["coda_server_id"],
+        "address": own["coda_server_address"] or first_address(host, own["ha_interfaces"]) or "",
+        "services": own["coda_server_services"],
         "partitions": [
-            {"path": entry["path"], "tree": TREES[entry.get("files") or "256K"]}
-            for entry in variables.get("coda_server_partitions") or PARTITIONS
+            {"path": entry["path"], "tree": TREES[entry["files"]]} for entry in own["coda_server_partitions"]
         ],
-        "rvm_data_size": int(variables.get("coda_server_rvm_data_size") or rvm_data_size(float(space)) or 0),
+        "rvm_data_size": own["coda_server_rvm_data_size"] or rvm_data_size(own["coda_server_file_space"]) or 0,
     }
 
 
-def first_address(interfaces: Any) -> str | None:
+def first_address(host: str, interfaces: Any) -> str | None:
     """Return the first IPv4 address of ha_interfaces: Coda's servers know no other family."""
-    for value in (interfaces or {}).values():
-        for text in value if isinstance(value, list | tuple) else [value]:
-            address = ip_interface(text)
-            if address.version == 4:
-                return str(address.ip)
-    return None
+    own = (entry.address for entry in usable_addresses(host, interfaces))
+    return next((str(address.ip) for address in own if address.version == 4), None)
 
 
 def tree(volumes: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """Return {mounts, folders}: what is mounted where, and the access list of each volume's folder.
 
     mounts: {path, volume} or {path, state: absent}; folders: {path, rights, denied}. Paths are below the
-    realm's folder, whose own is ''.
+    realm's folder, whose own is ''. The volumes have all options of coda_scm_volumes.
     """
-    there = [volume for volume in volumes if volume.get("state") in (None, "present")]
-    mounted = [volume for volume in there if volume.get("mount")]
+    there = [volume for volume in volumes if volume["state"] == "present"]
+    mounted = [volume for volume in there if volume["mount"]]
     taken = {volume["mount"] for volume in mounted}
-    gone = [volume for volume in volumes if volume not in there and volume.get("mount") not in (None, "", *taken)]
+    gone = [volume for volume in volumes if volume not in there and volume["mount"] not in (None, "", *taken)]
     root = [volume for volume in there if volume["name"] == "/"]
     return {
         "mounts": [
@@ -98,33 +89,33 @@ def tree(volumes: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]
         ],
         "folders": [
             {
-                "path": volume.get("mount") or "",
-                "rights": volume.get("rights") or RIGHTS,
-                "denied": volume.get("denied") or {},
+                "path": volume["mount"] or "",
+                "rights": volume["rights"] or RIGHTS,
+                "denied": volume["denied"] or {},
             }
             for volume in root + mounted
         ],
     }
 
 
-def cell(hosts: Hosts, groups: Groups) -> dict[str, Any]:
+def cell(values: Values, groups: Groups) -> dict[str, Any]:
     """Return the cell: {realm, scm, servers, file_servers, volumes, mounts, folders, files}.
 
     realm: the domain of the SCM's name; scm, servers: as `server` has them; mounts, folders: see `tree`.
-    volumes: coda_scm_volumes of the SCM, with its default.
+    volumes: coda_scm_volumes of the SCM as it is written, with its default.
     files: the text of each file of /vice/db that follows from the inventory and is the same on all servers.
     """
-    servers = [server(name, hosts[name]) for name in servers_of(groups)]
+    servers = [server(name, values) for name in servers_of(groups)]
     file_servers = [entry for entry in servers if "files" in entry["services"]]
     scm = servers[0] if groups.get("coda_scm") else None
     names = "auth2.pw auth2.tk auth2.tk.BAK auth2.lock files prot_users.cdb servers scm update.tk volutil.tk VLDB VRDB"
     replicated = [*names.split(), "VRList", "maxgroupid", "vicetab"]
     root = {"name": "/", "replicas": [{"server": scm["name"]}]} if scm else None
-    volumes = (hosts[scm["host"]].get("coda_scm_volumes") if scm else None) or ([root] if root else [])
+    volumes: Any = (values.hosts[scm["host"]].get("coda_scm_volumes") if scm else None) or ([root] if root else [])
     return {
         "realm": (scm["name"].partition(".")[2] or scm["name"]) if scm else "",
         "volumes": volumes,
-        **tree(volumes),
+        **tree(conform(values.options["coda_scm_volumes"], volumes, "coda_scm_volumes", [])),
         "scm": scm,
         "servers": {entry["host"]: entry for entry in servers},
         "file_servers": [entry["name"] for entry in file_servers],

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
-from ansible_collections.codalvs.ha.plugins.module_utils.cluster import addresses
+from ansible_collections.codalvs.ha.plugins.module_utils.model import addresses
 
 Vips = Sequence[Mapping[str, Any]]
 

@@ -5,15 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.codalvs.ha.plugins.module_utils.cluster import ClusterError, interfaces
+from ansible_collections.codalvs.ha.plugins.module_utils.model import ClusterError, Groups, Hosts, usable_addresses
 
 VARIABLES = ("ha_interfaces",)  # what this file reads of a host
-
-Hosts = Mapping[str, Mapping[str, Any]]
-Groups = Mapping[str, Sequence[str]]
 
 
 def members(groups: Groups) -> list[str]:
@@ -40,7 +36,8 @@ def nfs(hosts: Hosts, groups: Groups) -> dict[str, Any]:
 
 def usable(hosts: Hosts, name: str) -> list[Any]:
     """Return a host's addresses; those of a link alone are none without the interface's name."""
-    return [entry for _name, entry in interfaces(hosts, name) if not entry.ip.is_link_local]
+    own = usable_addresses(name, hosts[name].get("ha_interfaces"))
+    return [entry.address for entry in own if not entry.address.is_link_local]
 
 
 def server_address(hosts: Hosts, client: str, server: str) -> Any:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 from ansible_collections.codalvs.ha.plugins.module_utils import (
@@ -26,16 +27,18 @@ from ansible_collections.codalvs.ha.plugins.module_utils import (
     preflight_settings,
     schema,
 )
-from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import (
-    RULES,
+from ansible_collections.codalvs.ha.plugins.module_utils.model import (
+    OWN,
     Cluster,
-    Complaint,
-    rule,
+    Groups,
+    Hosts,
+    Values,
+    to_cluster,
     to_host_addresses,
-    to_services,
 )
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_network import INVENTORY
-from ansible_collections.codalvs.ha.plugins.module_utils.preflight_settings import LAST_RESORT, OWN
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import RULES, Complaint, rule
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_settings import LAST_RESORT
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import UNUSABLE, closest, did_you_mean, show
 
 RULE_FILES = (
@@ -62,8 +65,6 @@ NOUNS = {
 FILE_RULES = {"duplicate_key": "warning", "group_cycle": "error"}
 # What a role may find on the hosts later, accepted in the same way as the warnings here.
 FOUND_LATER = ("late_heartbeats",)
-Hosts = Mapping[str, Mapping[str, object]]
-Groups = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -94,17 +95,19 @@ def check(
     members = dict.fromkeys(host for names in groups.values() for host in names)
     hosts = {**{host: {} for host in members}, **hosts}
     options = {name: option for role in specs.values() for name, option in role.items()}
+    values = Values(hosts or {INVENTORY: {}}, options)
     found: dict[tuple[str, str, Complaint], set[str]] = {}
-    for name, host, complaint in _host_complaints(hosts, specs, options):
+    for name, host, complaint in _host_complaints(hosts, specs, values):
         found.setdefault((name, "error", complaint), set()).add(host)
     for name, complaint in in_files:
         found.setdefault((name, FILE_RULES[name], complaint), set()).add(INVENTORY)
     acknowledged: set[str] = set()
-    for cluster in _views(hosts, groups, options):
+    for cluster in _views(hosts, groups, values):
         acknowledged |= {name for name in cluster.get("ha_acknowledged") or () if name is not UNUSABLE}
+        same_value = cache(partial(_same_value, cluster))
         for each in RULES:
             for complaint in each.find(cluster):
-                place = {complaint.host} if complaint.host else _same_value(cluster, complaint.variable)
+                place = {complaint.host} if complaint.host else same_value(_variable(complaint.variable))
                 plain = Complaint(complaint.variable, complaint.value, complaint.problem, complaint.remedy)
                 found.setdefault((each.name, each.severity, plain), set()).update(place)
     known_places = {complaint.variable for name, _severity, complaint in found if name != LAST_RESORT}
@@ -175,14 +178,14 @@ def unknown_acknowledgement(cluster: Cluster) -> Iterator[Complaint]:
 
 
 def _host_complaints(
-    hosts: Hosts, specs: Mapping[str, schema.Options], options: schema.Options
+    hosts: Hosts, specs: Mapping[str, schema.Options], values: Values
 ) -> Iterator[tuple[str, str, Complaint]]:
     """Check each host's variables one by one against the schema."""
     seen: dict[str, list[tuple[object, list[schema.Problem]]]] = {}
     for host, variables in hosts.items():
         for name, value in variables.items():
-            if name not in options:
-                remedy = _unknown(name, specs, options)
+            if name not in values.options:
+                remedy = _unknown(name, specs, values.options)
                 if remedy:
                     yield "unknown_variable", host, Complaint(name, "", "no role knows this variable", remedy)
                 continue
@@ -190,8 +193,7 @@ def _host_complaints(
             checked = seen.setdefault(name, [])
             problems = next((problems for other, problems in checked if other is value or other == value), None)
             if problems is None:
-                problems = []
-                schema.conform(options[name], value, name, problems)
+                problems = values(host, name)[1]
                 checked.append((value, problems))
             for each in problems:
                 yield each.rule, host, Complaint(each.path, each.value, each.problem, each.remedy)
@@ -208,31 +210,28 @@ def _unknown(name: str, specs: Mapping[str, schema.Options], options: schema.Opt
     return None
 
 
-def _views(hosts: Hosts, groups: Groups, options: schema.Options) -> list[Cluster]:
+def _views(hosts: Hosts, groups: Groups, values: Values) -> list[Cluster]:
     """Return the cluster as each director sees it; as one only where they see the same."""
     addresses = {host: to_host_addresses(host, variables.get("ha_interfaces"))[0] for host, variables in hosts.items()}
     candidates = list(groups.get("directors", ())) or [*groups.get("real_servers", ()), *hosts][:1] or [INVENTORY]
-    hosts = hosts or {INVENTORY: {}}
     views: list[Cluster] = []
     for host in candidates:
-        given = {name: value for name, value in hosts[host].items() if name in options and name not in OWN}
-        if any(given == _shared_part(view, options) for view in views):
-            continue
-        settings: dict[str, Any] = {
-            name: schema.conform(option, given.get(name), name, []) for name, option in options.items()
-        }
-        services = to_services(settings.get("ha_virtual_services"), groups.get("real_servers", ()))
-        views.append(Cluster(host, settings, services, addresses, hosts, groups, options))
+        given = _shared_part(host, values)
+        if not any(given == _shared_part(view.view, values) for view in views):
+            views.append(to_cluster(host, values, groups, addresses))
     return views
 
 
-def _shared_part(view: Cluster, options: schema.Options) -> dict[str, object]:
-    return {name: value for name, value in view.hosts[view.view].items() if name in options and name not in OWN}
+def _shared_part(host: str, values: Values) -> dict[str, object]:
+    return {name: value for name, value in values.hosts[host].items() if name in values.options and name not in OWN}
 
 
-def _same_value(cluster: Cluster, variable: str) -> set[str]:
-    """Return the hosts that see the value which the cluster's view sees."""
-    name = re.split(r"[.\[]", variable, maxsplit=1)[0]
+def _variable(place: str) -> str:
+    return re.split(r"[.\[]", place, maxsplit=1)[0]
+
+
+def _same_value(cluster: Cluster, name: str) -> set[str]:
+    """Return the hosts that see the value of a variable which the cluster's view sees."""
     value = cluster.hosts[cluster.view].get(name)
     return {host for host, variables in cluster.hosts.items() if variables.get(name) == value} | {cluster.view}
 

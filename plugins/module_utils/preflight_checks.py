@@ -13,13 +13,8 @@ import warnings
 from collections.abc import Iterator, Mapping
 
 from ansible_collections.codalvs.ha.plugins.module_utils.ldirectord_config import SERVICE_PORTS
-from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import (
-    Cluster,
-    Complaint,
-    Service,
-    known,
-    rule,
-)
+from ansible_collections.codalvs.ha.plugins.module_utils.model import Cluster, Service, known
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import Complaint, rule
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import HIDDEN, show
 
 CHECK_OF_PORT = {port: service for service, port in SERVICE_PORTS.items()}

@@ -11,22 +11,16 @@ from typing import Any
 
 from ansible_collections.codalvs.ha.plugins.module_utils import coda_client, coda_users, coda_volumes
 from ansible_collections.codalvs.ha.plugins.module_utils.coda_cell import (
-    FILE_SPACE,
     RVM_SHARE,
     RVM_SIZES,
     SERVICES,
     rvm_data_size,
     servers_of,
 )
-from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import (
-    Cluster,
-    Complaint,
-    known,
-    rule,
-    to_address,
-)
+from ansible_collections.codalvs.ha.plugins.module_utils.model import Cluster, known, to_address
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_network import INVENTORY
-from ansible_collections.codalvs.ha.plugins.module_utils.schema import HIDDEN, UNUSABLE, conform, show
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import Complaint, rule
+from ansible_collections.codalvs.ha.plugins.module_utils.schema import HIDDEN, UNUSABLE, show
 
 LONGEST_NAME = 63  # MAXHOSTNAMELEN with the closing zero
 LEAST_CACHE, MOST_PRIORITY = 2, 1000  # MiB (venus.conf.ex), hoard(1)
@@ -38,7 +32,7 @@ CELL_WIDE = ("coda_scm_users", "coda_scm_groups", "coda_scm_volumes", "coda_scm_
 
 def own(cluster: Cluster, host: str, name: str) -> Any:
     """Return a host's value of a variable, with the default; None if there is none or if it is reported already."""
-    return known(conform(cluster.options[name], cluster.hosts[host].get(name), name, []))
+    return cluster.value(host, name)
 
 
 def services(cluster: Cluster, host: str) -> list[Any]:
@@ -197,9 +191,8 @@ def coda_rvm_size(cluster: Cluster) -> Iterator[Complaint]:
         space = own(cluster, host, "coda_server_file_space")
         if space is not None and space <= 0:
             problem = "must be more than 0 GiB"
-            yield Complaint(
-                "coda_server_file_space", show(space), problem, f"write a number such as {FILE_SPACE}", host
-            )
+            remedy = f"write a number such as {cluster.options['coda_server_file_space']['default']}"
+            yield Complaint("coda_server_file_space", show(space), problem, remedy, host)
         elif space and not own(cluster, host, "coda_server_rvm_data_size") and rvm_data_size(space) is None:
             problem = f"needs {space * 1024 * RVM_SHARE:.0f} MiB for RVM's data, and Coda supports {RVM_SIZES[-1]}"
             remedy = "spread the files over more servers or, for few and large ones, set coda_server_rvm_data_size"

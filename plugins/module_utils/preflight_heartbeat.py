@@ -26,14 +26,8 @@ from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_config import
     moved_address,
     parse_resource,
 )
-from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import (
-    Address,
-    Cluster,
-    Complaint,
-    known,
-    rule,
-    to_address,
-)
+from ansible_collections.codalvs.ha.plugins.module_utils.model import Address, Cluster, known, to_address
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import Complaint, rule
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import HIDDEN, UNUSABLE, Unevaluated, did_you_mean, show
 
 # Types of libstonith that fence nobody, or not when it matters: a director without power answers nobody.

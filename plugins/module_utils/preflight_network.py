@@ -7,23 +7,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from ipaddress import IPv4Interface, IPv6Interface
 
 from ansible_collections.codalvs.ha.plugins.module_utils.cluster import sync_interface
-from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import (
+from ansible_collections.codalvs.ha.plugins.module_utils.model import (
     STORAGE,
     Address,
     Cluster,
-    Complaint,
     Network,
     Service,
     is_interface_name,
     known,
-    rule,
     to_address,
     to_host_addresses,
     unusable,
 )
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import Complaint, rule
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import UNUSABLE, closest, did_you_mean, show
 
 GROUPS = ("directors", "real_servers", *STORAGE["coda"], *STORAGE["nfs"], "clients")
@@ -109,7 +109,8 @@ def missing_interfaces(cluster: Cluster) -> Iterator[Complaint]:
 def bad_interface(cluster: Cluster) -> Iterator[Complaint]:
     """Names as in the kernel's dev_valid_name(); the prefix length says which network the address is in."""
     for host, variables in cluster.hosts.items():
-        yield from to_host_addresses(host, variables.get("ha_interfaces"))[1]
+        for each in to_host_addresses(host, variables.get("ha_interfaces"))[1]:
+            yield Complaint(each.path, each.value, each.problem, each.remedy, host)
 
 
 @rule("unusable_address")
@@ -165,7 +166,7 @@ _TAKEN_DEVICES = re.compile(
 def bad_device(cluster: Cluster) -> Iterator[Complaint]:
     """On a device that neighbours hear, all real servers answer ARP for the VIP. dev_valid_name() and IFNAMSIZ."""
     for host in cluster.groups.get("real_servers", ()):
-        device = cluster.own(host, "real_server_device")
+        device = cluster.value(host, "real_server_device")
         if device is None or device == "lo":
             continue
         remedy = "leave it out, or choose a name for a dummy device, such as lvs0"
@@ -184,7 +185,7 @@ def bad_device(cluster: Cluster) -> Iterator[Complaint]:
 def bad_real_server_vips(cluster: Cluster) -> Iterator[Complaint]:
     """A real server answers for each address that it carries, whoever else has it."""
     for host in cluster.groups.get("real_servers", ()):
-        for index, entry in enumerate(cluster.own(host, "real_server_vips") or ()):
+        for index, entry in enumerate(cluster.value(host, "real_server_vips") or ()):
             text = None if entry is UNUSABLE else known(entry["address"])
             address = to_address(text)
             fault = None
@@ -207,7 +208,7 @@ def vip_not_carried(cluster: Cluster) -> Iterator[Complaint]:
             if service.vip and server.forwarding in ("direct", "tunnel"):
                 needed.setdefault(server.host, {})[service.vip] = None
     for host in cluster.groups.get("real_servers", ()):
-        given = cluster.own(host, "real_server_vips")
+        given = cluster.value(host, "real_server_vips")
         addresses = [None if entry is UNUSABLE else to_address(known(entry["address"])) for entry in given or ()]
         lacking = [vip for vip in needed.get(host, ()) if vip not in addresses]
         if given is not None and lacking and None not in addresses:
@@ -252,14 +253,20 @@ def vip_interfaces_differ(cluster: Cluster) -> Iterator[Complaint]:
 @rule("vip_off_link", "warning")
 def vip_off_link(cluster: Cluster) -> Iterator[Complaint]:
     """Under direct forwarding the real server itself answers the client, from the VIP, past the director."""
+
+    @cache
+    def outside(homes: frozenset[Network], family: int) -> set[str]:
+        networks = {host: cluster.networks(host, family) for host in cluster.addresses}
+        return {host for host, near in networks.items() if near and not homes & near}
+
     seen = set()
     for service in cluster.services:
         if not service.vip:
             continue
-        homes = _homes(cluster, service.vip)
+        homes = frozenset(_homes(cluster, service.vip))
+        lost = outside(homes, service.vip.version)
         hosts = {server.host: None for server in service.real_servers if server.forwarding == "direct"}
-        near = {host: cluster.networks(host, service.vip.version) for host in hosts}
-        far = tuple(host for host, networks in near.items() if networks and not homes & networks)
+        far = tuple(host for host in hosts if host in lost)
         if homes and far and (service.vip, far) not in seen:
             seen.add((service.vip, far))  # several services of one VIP: say it once
             home = " or ".join(sorted(map(str, homes)))
@@ -270,14 +277,17 @@ def vip_off_link(cluster: Cluster) -> Iterator[Complaint]:
 @rule("unreachable_real_server")
 def unreachable_real_server(cluster: Cluster) -> Iterator[Complaint]:
     """Direct forwarding only rewrites the MAC address, so no router may be between director and real server."""
+
+    @cache
+    def far_from(host: str, family: int) -> list[str]:
+        near = cluster.networks(host, family)
+        directors = [name for name in cluster.directors if near and cluster.addresses.get(name)]
+        return [name for name in directors if not near & cluster.networks(name, family)]
+
     for service in cluster.services:
+        family = service.family or 0
         for server in service.real_servers:
-            near = cluster.networks(server.host, service.family or 0)
-            if server.forwarding != "direct" or not near:
-                continue
-            far = [host for host in cluster.directors if not near & cluster.networks(host, service.family or 0)]
-            far = [host for host in far if cluster.addresses.get(host)]
-            if far:
+            if server.forwarding == "direct" and (far := far_from(server.host, family)):
                 problem = f"real server {server.host} shares no network with {' and '.join(far)}"
                 remedy = "use forwarding: tunnel, or put both on one network"
                 yield Complaint(server.variable, server.host, problem, remedy)
@@ -286,11 +296,17 @@ def unreachable_real_server(cluster: Cluster) -> Iterator[Complaint]:
 @rule("wrong_family")
 def wrong_family(cluster: Cluster) -> Iterator[Complaint]:
     """ip_vs mixes IPv4 and IPv6 only in tunnels, and ldirectord not at all."""
+
+    @cache
+    def lacking(family: int) -> set[str]:
+        return {host for host, own in cluster.addresses.items() if own and not cluster.networks(host, family)}
+
     for service in cluster.services:
+        family = service.family
+        without = lacking(family) if family else set()
         for server in service.real_servers:
-            own = cluster.addresses.get(server.host)
-            if own and service.family and not cluster.networks(server.host, service.family):
-                problem = f"real server {server.host} has no IPv{service.family} address, as the service needs it"
+            if server.host in without:
+                problem = f"real server {server.host} has no IPv{family} address, as the service needs it"
                 yield Complaint(server.variable, server.host, problem, "add one to its ha_interfaces")
 
 

@@ -8,17 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ansible_collections.codalvs.ha.plugins.module_utils.model import STORAGE, Cluster, to_address
 from ansible_collections.codalvs.ha.plugins.module_utils.nfs import members
-from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import (
-    STORAGE,
-    Cluster,
-    Complaint,
-    known,
-    rule,
-    to_address,
-)
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_network import INVENTORY
-from ansible_collections.codalvs.ha.plugins.module_utils.schema import UNUSABLE, conform, show
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import Complaint, rule
+from ansible_collections.codalvs.ha.plugins.module_utils.schema import UNUSABLE, show
 
 PATH = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")  # a word in exports(5) and fstab(5)
 OPTION = re.compile(r"[a-z0-9_]+(=[A-Za-z0-9_.:/@-]+)?")
@@ -81,7 +75,7 @@ def nfs_settings(cluster: Cluster) -> Iterator[Complaint]:
         for name in dict.fromkeys(
             name for group, names in mine.items() if host in cluster.groups.get(group, ()) for name in names
         ):
-            value = known(conform(cluster.options[name], cluster.hosts[host].get(name), name, []))
+            value = cluster.value(host, name)
             if name == "nfs_server_clients" and value == []:
                 problem = "exportfs takes a folder without clients as one for everybody"
                 yield Complaint(name, "", problem, "list addresses, or leave it out", host)

@@ -9,19 +9,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import LONGEST, LONGEST_IDLE, is_netmask, read
-from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import (
+from ansible_collections.codalvs.ha.plugins.module_utils.model import (
     Cluster,
-    Complaint,
     RealServer,
     Service,
     known,
-    rule,
     to_address,
     unusable,
 )
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import Complaint, rule
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import did_you_mean, show
 
 CHECK_RANGES = {
@@ -173,9 +172,10 @@ def unknown_director(cluster: Cluster) -> Iterator[Complaint]:
 def unknown_real_server(cluster: Cluster) -> Iterator[Complaint]:
     """Only hosts of real_servers get the VIP and its ARP settings."""
     group = cluster.groups.get("real_servers", ())
+    members = set(group)
     for service in cluster.services:
         for server in _listed(service):
-            if server.host not in group:
+            if server.host not in members:
                 state = (
                     "is not in the group real_servers" if server.host in cluster.hosts else "is not in the inventory"
                 )
@@ -321,9 +321,9 @@ def _duplicates(
             yield Complaint(variable, show(service.get("name") or ""), f"has {what} of {_label(other)}", remedy)
 
 
-def _listed(service: Service) -> Iterator[RealServer]:
-    """Yield the real servers that the inventory lists one by one, not the default."""
-    return (server for server in service.real_servers if server.variable.endswith("]"))
+def _listed(service: Service) -> Sequence[RealServer]:
+    """Return the real servers that the inventory lists one by one, not the default."""
+    return service.real_servers if service.options["real_servers"] else ()
 
 
 def _range(variable: str, value: object, low: int, high: int) -> Iterator[Complaint]:

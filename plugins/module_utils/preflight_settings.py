@@ -8,13 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import (
-    Cluster,
-    Complaint,
-    known,
-    rule,
-)
+from ansible_collections.codalvs.ha.plugins.module_utils.model import OWN, Cluster, known
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_network import GROUPS
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import Complaint, rule
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import (
     HIDDEN,
     UNUSABLE,
@@ -26,8 +22,6 @@ from ansible_collections.codalvs.ha.plugins.module_utils.schema import (
 
 # Read from the cluster's first director; another value elsewhere would be ignored, or be fatal.
 SHARED = ("ha_virtual_services", "ha_acknowledged", "ha_absent")
-# Of one host by nature.
-OWN = ("ha_interfaces", "heartbeat_node_name")
 # What both directors must do alike, or the one that takes over serves otherwise.
 ALIKE = re.compile(
     r"heartbeat_(?!authkeys$).*|lvs_director_(static|table|sync|sync_id|sync_group|timeouts)"
@@ -128,7 +122,7 @@ def bad_path(cluster: Cluster) -> Iterator[Complaint]:
     """What the daemons and systemd would take as relative to a folder of their own, or as several words."""
     for name in PATHS:
         for host, variables in cluster.hosts.items():
-            path = cluster.own(host, name) if name in variables else None
+            path = cluster.value(host, name) if name in variables else None
             if path is not None and not re.fullmatch(r"/[^\s\"#%\\]+", path):
                 problem = "must be an absolute path without blanks, quotes, '#', '%' and backslashes"
                 yield Complaint(name, show(path), problem, "write it from / on", host)
@@ -174,10 +168,10 @@ def bad_word(cluster: Cluster) -> Iterator[Complaint]:
     """Names that a command of the roles gets as arguments, or that become names of files."""
     for host, variables in cluster.hosts.items():
         for name, (pattern, problem, example) in WORDS.items():
-            for index, word in enumerate((cluster.own(host, name) if name in variables else None) or ()):
+            for index, word in enumerate((cluster.value(host, name) if name in variables else None) or ()):
                 if word is not UNUSABLE and not pattern.fullmatch(word):
                     yield Complaint(f"{name}[{index}]", show(word), problem, f"write it like {example}", host)
-        sysctls = cluster.own(host, "lvs_director_sysctls") if "lvs_director_sysctls" in variables else None
+        sysctls = cluster.value(host, "lvs_director_sysctls") if "lvs_director_sysctls" in variables else None
         for key, value in (sysctls or {}).items():
             variable = f"lvs_director_sysctls.{show(key)}"
             if not isinstance(key, str) or not SYSCTL.fullmatch(key):

@@ -13,10 +13,13 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 Option = Mapping[str, Any]
 Options = Mapping[str, Option]
+# Where a value is: the variable, or the place around it with a name or an index. A text is made of it when something is
+# wrong; a large inventory has millions of places.
+Place: TypeAlias = "str | tuple[Place, str | int]"
 
 HIDDEN = "(hidden)"
 TYPES = {
@@ -63,6 +66,7 @@ class Problem:
     remedy: str
 
 
+_SCALARS = (str, int, float)  # nothing is inside of them
 RULES = ("cannot_evaluate", "missing_option", "unknown_option", "wrong_choice", "wrong_type")
 
 
@@ -71,29 +75,34 @@ def conform(option: Option, value: object, path: str, problems: list[Problem]) -
 
     None means 'not given' (as in Ansible), UNUSABLE 'given, but wrong'.
     """
+    return _conform(option, value, path, problems)
+
+
+def _conform(option: Option, value: object, place: Place, problems: list[Problem]) -> Any:
     if value is None:
         value = option.get("default")
-    if value is None:
-        return None
+        if value is None:
+            return None
     if isinstance(value, Unevaluated):
-        problems.append(_unevaluated(option, value, path))
+        problems.append(_unevaluated(option, value, place))
         return UNUSABLE
     kind = option.get("type", "str")
-    result = _CONVERTERS.get(kind, lambda given: given)(value)
+    result: Any = _CONVERTERS[kind](value) if kind in _CONVERTERS else value
     if result is UNUSABLE:
-        problems.append(_wrong_type(option, value, path))
+        problems.append(_wrong_type(option, value, place))
         return UNUSABLE
     if kind == "list":
         element = {key: entry for key, entry in option.items() if key != "default"} | {
             "type": option.get("elements", "raw")
         }
-        return [_element(element, entry, f"{path}[{index}]", problems) for index, entry in enumerate(result)]
+        return [_element(element, entry, (place, index), problems) for index, entry in enumerate(result)]
     if kind == "dict" and "options" in option:
-        return _conform_options(option["options"], result, path, problems)
-    _report_unevaluated(option, result, path, problems)
+        return _conform_options(option["options"], result, place, problems)
+    if not isinstance(result, _SCALARS):
+        _report_unevaluated(option, result, place, problems)
     choices = option.get("choices")
     if choices and result not in choices:
-        problems.append(_wrong_choice(option, result, path))
+        problems.append(_wrong_choice(option, result, place))
         return UNUSABLE
     return result
 
@@ -134,8 +143,23 @@ def did_you_mean(word: object, known: Iterable[str], otherwise: str) -> str:
     return f"did you mean {match!r}?" if match else otherwise
 
 
-def _conform_options(options: Options, given: Mapping[Any, object], path: str, problems: list[Problem]) -> Any:
+def _conform_options(options: Options, given: Mapping[Any, object], place: Place, problems: list[Problem]) -> Any:
     missing = [name for name, option in options.items() if option.get("required") and given.get(name) is None]
+    if missing or not options.keys() >= given.keys():
+        _report_names(options, given, missing, _text(place), problems)
+    return {
+        name: UNUSABLE
+        if name in missing
+        else None
+        if (value := given.get(name)) is None and "default" not in option
+        else _conform(option, value, (place, name), problems)
+        for name, option in options.items()
+    }
+
+
+def _report_names(
+    options: Options, given: Mapping[Any, object], missing: list[str], path: str, problems: list[Problem]
+) -> None:
     misspelt = set()
     for name in map(str, given):
         if name not in options:
@@ -149,10 +173,6 @@ def _conform_options(options: Options, given: Mapping[Any, object], path: str, p
         if name not in misspelt:
             remedy = f"add it: {_about(options[name])}"
             problems.append(Problem("missing_option", _join(path, name), "", "is required, but not given", remedy))
-    return {
-        name: UNUSABLE if name in missing else conform(option, given.get(name), _join(path, name), problems)
-        for name, option in options.items()
-    }
 
 
 def _about(option: Option) -> str:
@@ -162,36 +182,43 @@ def _about(option: Option) -> str:
     return text.split(". ")[0].rstrip(".")
 
 
-def _report_unevaluated(option: Option, value: object, path: str, problems: list[Problem]) -> None:
+def _report_unevaluated(option: Option, value: object, place: Place, problems: list[Problem]) -> None:
     """Look into a value whose inside the options say nothing about."""
     if isinstance(value, Unevaluated):
-        problems.append(_unevaluated(option, value, path))
+        problems.append(_unevaluated(option, value, place))
     elif isinstance(value, Mapping):
         for name, inner in value.items():
-            _report_unevaluated(option, inner, _join(path, str(name)), problems)
+            _report_unevaluated(option, inner, (place, str(name)), problems)
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
-            _report_unevaluated(option, inner, f"{path}[{index}]", problems)
+            _report_unevaluated(option, inner, (place, index), problems)
 
 
-def _element(option: Option, value: object, path: str, problems: list[Problem]) -> Any:
+def _element(option: Option, value: object, place: Place, problems: list[Problem]) -> Any:
     if value is None:
-        problems.append(_wrong_type(option, value, path))
+        problems.append(_wrong_type(option, value, place))
         return UNUSABLE
-    return conform(option, value, path, problems)
+    return _conform(option, value, place, problems)
+
+
+def _text(place: Place) -> str:
+    if isinstance(place, str):
+        return place
+    around, part = place
+    return f"{_text(around)}[{part}]" if isinstance(part, int) else _join(_text(around), part)
 
 
 def _join(path: str, name: str) -> str:
     return f"{path}.{show(name)}" if path else show(name)
 
 
-def _unevaluated(option: Option, value: Unevaluated, path: str) -> Problem:
+def _unevaluated(option: Option, value: Unevaluated, place: Place) -> Problem:
     detail = f" ({value.detail})" if value.detail and not holds_secret(option) else ""
     remedy = "define what it uses, or correct the template"
-    return Problem("cannot_evaluate", path, "", f"its template has no value: {value.reason}{detail}", remedy)
+    return Problem("cannot_evaluate", _text(place), "", f"its template has no value: {value.reason}{detail}", remedy)
 
 
-def _wrong_type(option: Option, value: object, path: str) -> Problem:
+def _wrong_type(option: Option, value: object, place: Place) -> Problem:
     kind = option.get("type", "str")
     shown = HIDDEN if holds_secret(option) else show(value)
     remedy = f"write {TYPES.get(kind, kind)}{_example(option, value)}"
@@ -199,7 +226,7 @@ def _wrong_type(option: Option, value: object, path: str) -> Problem:
         remedy = "put it in quotes: YAML reads a bare on, off, yes or no as true or false"
     elif kind == "list":
         remedy = "write a list: one '- item' a line, or [item, item]"
-    return Problem("wrong_type", path, shown, f"must be {TYPES.get(kind, kind)}", remedy)
+    return Problem("wrong_type", _text(place), shown, f"must be {TYPES.get(kind, kind)}", remedy)
 
 
 def _example(option: Option, value: object) -> str:
@@ -214,11 +241,11 @@ def _example(option: Option, value: object) -> str:
     return f", such as {documented[1]}" if documented else ""
 
 
-def _wrong_choice(option: Option, value: object, path: str) -> Problem:
+def _wrong_choice(option: Option, value: object, place: Place) -> Problem:
     choices = [str(choice) for choice in option["choices"]]
     shown = HIDDEN if holds_secret(option) else show(value)
     remedy = "choose one of them" if holds_secret(option) else did_you_mean(value, choices, "choose one of them")
-    return Problem("wrong_choice", path, shown, f"must be one of {', '.join(choices)}", remedy)
+    return Problem("wrong_choice", _text(place), shown, f"must be one of {', '.join(choices)}", remedy)
 
 
 def _to_bool(value: object) -> Any:
@@ -254,7 +281,7 @@ def _to_list(value: object) -> Any:
 
 
 def _to_dict(value: object) -> Any:
-    return value if isinstance(value, Mapping) else UNUSABLE
+    return value if isinstance(value, (dict, Mapping)) else UNUSABLE  # of a plain dict, that is quick to tell
 
 
 _CONVERTERS: dict[str, Any] = {

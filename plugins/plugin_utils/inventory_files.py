@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import Complaint
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import Complaint
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import show
 
 YAML = (".yml", ".yaml", ".json")

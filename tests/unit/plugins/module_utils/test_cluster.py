@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from ipaddress import ip_address, ip_interface
 from pathlib import Path
@@ -15,11 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import Template
 
+from ansible_collections.codalvs.ha.plugins.filter.cluster import cluster_filter
 from ansible_collections.codalvs.ha.plugins.filter.drained import drained
 from ansible_collections.codalvs.ha.plugins.filter.haresources import haresources
 from ansible_collections.codalvs.ha.plugins.filter.ipvs_lines import ipvs_lines
-from ansible_collections.codalvs.ha.plugins.module_utils.cluster import ClusterError, addresses, cluster
+from ansible_collections.codalvs.ha.plugins.module_utils import cluster as plan
 from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_config import check_haresources
+from ansible_collections.codalvs.ha.plugins.module_utils.model import ClusterError, addresses, parse
+from ansible_collections.codalvs.ha.plugins.plugin_utils.specs import options_of
 
 GROUPS = {"directors": ["dir1", "dir2"], "real_servers": ["real1", "dir2"]}
 OWN = {
@@ -27,6 +31,11 @@ OWN = {
     "dir2": {"eth0": ["192.0.2.12/24", "2001:DB8::12/64"]},
     "real1": {"eth0": "192.0.2.21/24"},
 }
+
+
+def cluster(known: dict[str, dict[str, Any]], groups: dict[str, list[str]]) -> dict[str, Any]:
+    """Return the plan of an inventory."""
+    return plan.cluster(parse(known, groups, options_of(plan.VARIABLES)))
 
 
 def hosts(*services: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -219,3 +228,119 @@ def test_clusters_of_one_network_have_different_sync_ids(network: str, one: int,
     first, second = (sync_id(str(ip_address(network) + number)) for number in (one, other))
     assert 1 <= first <= 255
     assert (first == second) == (one == other)
+
+
+def with_all(known: dict[str, dict[str, Any]], **shared: Any) -> dict[str, dict[str, Any]]:
+    """Return the hosts with further variables, the same on all."""
+    return {name: {**variables, **shared} for name, variables in known.items()}
+
+
+WEB = {"port": 80}
+ON_REAL1 = {**WEB, "real_servers": [{"host": "real1"}]}
+
+
+@pytest.mark.parametrize(
+    ("null", "absent"),
+    [
+        ({**WEB, "check": None}, WEB),
+        ({**WEB, "check": {"request": None, "type": None}}, WEB),
+        ({**WEB, "check": {"request": "/", "receive": None}}, {**WEB, "check": {"request": "/"}}),
+        ({**WEB, "persistence": None}, WEB),
+        ({**WEB, "persistence": {"timeout": 300, "netmask": None}}, {**WEB, "persistence": {"timeout": 300}}),
+        ({**WEB, "real_servers": None}, WEB),
+        ({**WEB, "real_servers": [{"host": "real1", "port": None, "weight": None, "forwarding": None}]}, ON_REAL1),
+        ({**WEB, "fallback": None}, WEB),
+        ({**WEB, "fwmark": None, "protocol": None, "scheduler": None, "forwarding": None}, WEB),
+        ({**WEB, "preferred_director": None}, WEB),
+        ({"vip": None, "port": None, "fwmark": 7}, {"vip": None, "fwmark": 7}),
+    ],
+)
+def test_null_is_not_given(null: dict[str, Any], absent: dict[str, Any]) -> None:
+    assert cluster(hosts(null), GROUPS) == cluster(hosts(absent), GROUPS)
+
+
+@pytest.mark.parametrize("name", ["heartbeat_profile", "heartbeat_node_name", "heartbeat_manages_ldirectord"])
+def test_a_variable_that_is_null_is_not_given(name: str) -> None:
+    assert cluster(with_all(hosts(WEB), **{name: None}), GROUPS) == cluster(hosts(WEB), GROUPS)
+
+
+def test_templates_see_of_a_check_and_of_persistence_only_what_is_written() -> None:
+    """They write each option that is defined: a default in ldirectord.cf would change it on every cluster."""
+    check = {"service": "http", "request": None, "port": "8080", "password": None}
+    services = cluster(hosts({**WEB, "check": check, "persistence": {"timeout": "60", "netmask": None}}), GROUPS)[
+        "services"
+    ]
+    assert services[0]["check"] == {"service": "http", "port": 8080}
+    assert services[0]["persistence"] == {"timeout": 60}
+    assert cluster(hosts({**WEB, "check": {"type": "negotiate"}}), GROUPS)["services"][0]["check"] == {
+        "type": "negotiate"
+    }
+
+
+def test_defaults_are_those_of_argument_specs() -> None:
+    options = copy.deepcopy(options_of(plan.VARIABLES))
+    service = options["ha_virtual_services"]["options"]
+    service["scheduler"]["default"], service["protocol"]["default"] = "rr", "udp"
+    service["forwarding"]["default"], service["real_servers"]["options"]["weight"]["default"] = "tunnel", 3
+    options["heartbeat_profile"]["default"] = "fast"
+    made = plan.cluster(parse(hosts(WEB, ON_REAL1), GROUPS, options))
+    assert [(each["scheduler"], each["protocol"], each["forwarding"]) for each in made["services"]] == [
+        ("rr", "udp", "tunnel")
+    ] * 2
+    servers = [server for each in made["services"] for server in each["real_servers"]]
+    assert {(server["weight"], server["forwarding"]) for server in servers} == {(3, "tunnel")}
+    assert made["times"] == plan.PROFILES["fast"]
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        (hosts({"port": "http"}), "host dir1: ha_virtual_services[0].port = http: must be a whole number"),
+        (
+            hosts(WEB, {**WEB, "real_servers": [{"host": "real1", "weight": True}]}),
+            "host dir1: ha_virtual_services[1].real_servers[0].weight = true: must be a whole number",
+        ),
+        (hosts({**WEB, "check": {"interval": "5s"}}), "host dir1: ha_virtual_services[0].check.interval = 5s: "),
+        (hosts({**WEB, "check": {"password": ["a"]}}), "host dir1: ha_virtual_services[0].check.password = (hidden): "),
+        (hosts({**WEB, "chek": {}}), "host dir1: ha_virtual_services[0].chek: there is no such option"),
+        (hosts({**WEB, "vip": "192.0.2.300"}), "host dir1: ha_virtual_services[0].vip = 192.0.2.300: is no address"),
+        (hosts({**WEB, "vip": None}), "host dir1: ha_virtual_services[0]: has neither vip nor fwmark"),
+        (hosts({**WEB, "real_servers": [{"host": "real9"}]}), "host real9: is not in the inventory"),
+        (
+            hosts({**WEB, "preferred_director": "real1"}),
+            "host dir1: ha_virtual_services[0].preferred_director = real1: is no",
+        ),
+        (with_all(hosts(WEB), ha_virtual_services="web"), "host dir1: ha_virtual_services = (hidden): must be a list"),
+        (with_all(hosts(WEB), heartbeat_profile="fats"), "host dir1: heartbeat_profile = fats: must be one of thesis"),
+        (with_all(hosts(WEB), heartbeat_manages_ldirectord=5), "host dir1: heartbeat_manages_ldirectord = 5: must be"),
+        (with_all(hosts(WEB), ha_interfaces={"eth0": None}), "host dir1: ha_interfaces.eth0 = empty: must be an addr"),
+        (with_all(hosts(WEB), ha_interfaces=["x"]), "host dir1: ha_interfaces = a list: must be a dictionary"),
+    ],
+)
+def test_what_is_malformed_is_named(known: dict[str, dict[str, Any]], said: str) -> None:
+    with pytest.raises(ClusterError) as error:
+        cluster(known, GROUPS)
+    assert str(error.value).startswith(said)
+
+
+class Watched(dict[str, Any]):
+    """A host's variables that note which of them are looked up."""
+
+    def __init__(self, variables: dict[str, Any]) -> None:
+        super().__init__(variables)
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.asked.add(name)
+        return super().__getitem__(name)
+
+
+def test_the_filter_evaluates_what_it_needs_and_nothing_else() -> None:
+    known = with_all(hosts(ON_REAL1), heartbeat_node_name=None, heartbeat_profile="fast", coda_realm="{{ nowhere }}")
+    hostvars = {name: Watched(variables) for name, variables in {**known, "client1": known["real1"]}.items()}
+    groups = {**GROUPS, "clients": ["client1"]}
+    assert cluster_filter(hostvars, groups) == cluster(known, groups)
+    own = {"ha_interfaces", "heartbeat_node_name"}
+    assert hostvars["dir1"].asked == own | {"ha_virtual_services", "heartbeat_profile"}
+    assert hostvars["dir2"].asked | hostvars["real1"].asked == own
+    assert hostvars["client1"].asked == set()

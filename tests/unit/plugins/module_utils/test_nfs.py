@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.codalvs.ha.plugins.action.preflight import read_specs
-from ansible_collections.codalvs.ha.plugins.module_utils.cluster import ClusterError
+from ansible_collections.codalvs.ha.plugins.module_utils.model import ClusterError
 from ansible_collections.codalvs.ha.plugins.module_utils.nfs import nfs
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight import check
+from ansible_collections.codalvs.ha.plugins.plugin_utils.specs import read_specs
 
 SPECS = read_specs()
 GROUPS = {"nfs_server": ["files"], "nfs_clients": ["one", "two"]}

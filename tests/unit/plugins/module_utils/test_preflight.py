@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight import Finding, check, render, stops, summary
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_checks import _never_matches, _pattern_fault
-from ansible_collections.codalvs.ha.plugins.module_utils.preflight_model import RULES
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import RULES
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import Unevaluated
 
 ROOT = Path(__file__).parents[4]

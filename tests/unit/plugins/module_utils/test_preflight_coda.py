@@ -7,17 +7,18 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.codalvs.ha.plugins.action.preflight import read_specs
+from ansible_collections.codalvs.ha.plugins.module_utils import coda_cell
 from ansible_collections.codalvs.ha.plugins.module_utils.coda_cell import (
-    FILE_SPACE,
-    PARTITIONS,
     RIGHTS,
+    RVM_SIZES,
     SERVICES,
     TREES,
-    cell,
+    VARIABLES,
     rvm_data_size,
 )
+from ansible_collections.codalvs.ha.plugins.module_utils.model import ClusterError, Values
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight import check
+from ansible_collections.codalvs.ha.plugins.plugin_utils.specs import options_of, read_specs
 
 Hosts = dict[str, dict[str, Any]]
 
@@ -36,6 +37,11 @@ def coda(changes: dict[str, dict[str, Any]] | None = None, **shared: Any) -> Hos
         mixed = {"coda_packages": ["coda-server"], **own, **shared, **(changes or {}).get(name, {})}
         hosts[name] = {key: copy.deepcopy(value) for key, value in mixed.items() if value is not None}
     return hosts
+
+
+def cell(hosts: Hosts, groups: dict[str, list[str]]) -> dict[str, Any]:
+    """Return the plan of an inventory's cell."""
+    return coda_cell.cell(Values(hosts, options_of(VARIABLES)), groups)
 
 
 def found(hosts: Hosts, groups: Any = None) -> set[tuple[str, str, str]]:
@@ -257,11 +263,10 @@ def test_no_client_in_a_container(connection: str) -> None:
     assert found({**hosts, "desk": {**hosts["desk"], "ansible_connection": "ssh"}}, groups) == set()
 
 
-def test_defaults_are_those_of_the_roles() -> None:
+def test_choices_are_those_of_the_roles() -> None:
     options = SPECS["coda_server"]
-    assert options["coda_server_file_space"]["default"] == FILE_SPACE
-    assert options["coda_server_partitions"]["default"] == list(PARTITIONS)
-    assert options["coda_server_services"]["default"] == list(SERVICES)
+    assert options["coda_server_services"]["choices"] == list(SERVICES)
+    assert options["coda_server_rvm_data_size"]["choices"] == list(RVM_SIZES)
     assert options["coda_server_partitions"]["options"]["files"]["choices"] == list(TREES)
 
 
@@ -281,3 +286,36 @@ def test_files_of_the_cell() -> None:
 @pytest.mark.parametrize(("space", "size"), [(0.5, 32), (1, 64), (6, 256), (25, 1024), (25.1, None)])
 def test_rvm_is_four_percent(space: float, size: int | None) -> None:
     assert rvm_data_size(space) == size
+
+
+@pytest.mark.parametrize("name", [name for name in VARIABLES if name.startswith("coda_")])
+def test_null_is_not_given_to_the_plan(name: str) -> None:
+    absent = coda({TWO: {name: None}})
+    null = {**absent, TWO: {**absent[TWO], name: None}}
+    assert cell(null, CELL) == cell(absent, CELL)
+
+
+def test_defaults_are_those_of_argument_specs() -> None:
+    options = copy.deepcopy(options_of(VARIABLES))
+    options["coda_server_file_space"]["default"] = 25
+    options["coda_server_services"]["default"] = ["auth"]
+    options["coda_server_partitions"]["options"]["files"]["default"] = "1M"
+    hosts = coda({ONE: {"coda_server_services": ["files"], "coda_server_partitions": [{"path": "/b", "files": None}]}})
+    made = coda_cell.cell(Values(hosts, options), CELL)
+    assert [entry["rvm_data_size"] for entry in made["servers"].values()] == [1024] * 3
+    assert made["file_servers"] == [ONE]
+    assert made["files"]["vicetab"] == f"{ONE} /b ftree width=32,depth=4\n"
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ({"coda_server_id": "one"}, "coda_server_id = one: must be a whole number"),
+        ({"coda_server_services": ["mail"]}, "coda_server_services[0] = mail: must be one of files, auth"),
+        ({"ha_interfaces": {"eth0": "10.98.20.12"}}, "ha_interfaces.eth0 = 10.98.20.12: must be an address with its"),
+    ],
+)
+def test_what_is_malformed_is_named(own: dict[str, Any], said: str) -> None:
+    with pytest.raises(ClusterError) as error:
+        cell(coda({TWO: own}), CELL)
+    assert str(error.value).startswith(f"host {TWO}: {said}")

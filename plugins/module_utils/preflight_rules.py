@@ -1,0 +1,45 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a rule of preflight is: a name, a severity, and a function from the model to complaints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.codalvs.ha.plugins.module_utils.model import Cluster
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """What a rule yields: one thing wrong at one place."""
+
+    variable: str
+    value: str
+    problem: str
+    remedy: str
+    host: str | None = None  # None: every host that sees the same value
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A named rule: `find` yields what breaks it."""
+
+    name: str
+    severity: str
+    find: Callable[[Cluster], Iterator[Complaint]]
+
+
+RULES: list[Rule] = []
+
+
+def rule(name: str, severity: str = "error") -> Callable[[Callable[[Cluster], Iterator[Complaint]]], Any]:
+    """Register a rule; several functions may share one name."""
+
+    def register(find: Callable[[Cluster], Iterator[Complaint]]) -> Callable[[Cluster], Iterator[Complaint]]:
+        RULES.append(Rule(name, severity, find))
+        return find
+
+    return register
