@@ -1,0 +1,47 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter codalvs.ha.check_packages: what ldirectord's checks need, and its package does not depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ansible_collections.codalvs.ha.plugins.module_utils.ldirectord_config import SERVICE_PORTS
+
+HTTP_OVER_IPV6 = "libnet-inet6glue-perl"  # check_http() of 4.12 requires it
+PACKAGES = {
+    "https": "liblwp-protocol-https-perl",
+    "mysql": "libdbd-mysql-perl",
+    "pgsql": "libdbd-pg-perl",
+}  # by the protocol of a negotiate check; ldirectord ends where a driver is missing
+_ASKED = {port: name for name, port in SERVICE_PORTS.items()}
+
+
+def check_packages(services: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return Debian's names of the packages that the checks of these services need, sorted.
+
+    services: resolved virtual services, as the filter cluster returns them.
+    """
+    return sorted(set(_packages(services)))
+
+
+def _packages(services: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for service in services:
+        check = service.get("check") or {}
+        asked = check.get("service") or _ASKED.get(int(service.get("port") or 0), "none")
+        if (check.get("type") or "negotiate") != "negotiate":
+            continue
+        if asked in PACKAGES:
+            yield PACKAGES[asked]
+        if asked in ("http", "https") and service.get("family") == 6:
+            yield HTTP_OVER_IPV6
+
+
+class FilterModule:
+    """Ansible's entry point."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters of this file by name."""
+        return {"check_packages": check_packages}
