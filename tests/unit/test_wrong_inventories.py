@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-WRONG = sorted((ROOT / "tests/inventories_wrong").glob("*.yml"))
+ALL_WRONG = sorted((ROOT / "tests/inventories_wrong").glob("*.yml"))
+# A whole run of Ansible each; where another Python has tried all, every fifth shows what differs here.
+WRONG = ALL_WRONG[::5] if os.environ.get("EXAMPLES") == "few" else ALL_WRONG
 GOOD = ROOT / "inventories/quickstart/hosts.yml"
 EXPECTED = re.compile(r"^# expect: (?P<rule>\w+) on (?P<host>.+?): (?P<variable>\S+)$", re.MULTILINE)
 PRINTED = re.compile(
@@ -69,8 +71,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Run]:
         return dict(zip(WRONG, pool.map(run, WRONG), strict=True))
 
 
-def test_there_are_at_least_twenty() -> None:
-    assert len(WRONG) >= 20
+def test_none_gets_lost() -> None:
+    assert len(ALL_WRONG) >= 52
 
 
 @pytest.mark.parametrize("inventory", WRONG, ids=lambda path: path.stem)
@@ -88,7 +90,7 @@ def test_wrong_inventory(inventory: Path, runs: dict[Path, Run]) -> None:
 
 
 def test_one_inventory_has_many_mistakes() -> None:
-    counts = [len(EXPECTED.findall(inventory.read_text(encoding="utf-8"))) for inventory in WRONG]
+    counts = [len(EXPECTED.findall(inventory.read_text(encoding="utf-8"))) for inventory in ALL_WRONG]
     assert max(counts) >= 20
 
 
