@@ -23,6 +23,7 @@ TOP = ("README", "CONTRIBUTING", "CODE_OF_CONDUCT", "SECURITY", "lab/README")
 RECORDS = sorted(ROOT.glob("docs/decisions/[0-9]*.md"))  # linked from their list, where the site's menu has them, too
 PAGES = [*(ROOT / f"{name}.md" for name in TOP), *sorted(ROOT.glob("docs/**/*.md"))]
 README_LINES = 150  # what a system administrator reads in ten minutes
+MAP_LINES = 120
 RECORD_LINES = 30
 HEAD = re.compile(r"# (?P<number>\d{4}): (?P<title>\S.*)\n\n- Date: (?P<date>\S+)\n- Status: \S.*\n\n")
 PART = re.compile(r"^\*\*(\w+)\.\*\*", re.MULTILINE)
@@ -125,6 +126,10 @@ def test_every_page_is_in_the_menu_of_the_site() -> None:
     menu = set(re.findall(r'"([\w/-]+)"', (ROOT / "website/pages.py").read_text()))
     names = {name.removesuffix(".md") for name, path in NAMES.items() if path not in RECORDS}
     assert names <= menu | {"README"}
+
+
+def test_the_map_fits_on_two_screens() -> None:
+    assert len((ROOT / "docs/architecture.md").read_text().splitlines()) <= MAP_LINES
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda path: path.stem)
