@@ -34,6 +34,7 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils.specs import read_specs
 ROOT = Path(__file__).resolve().parents[1]
 COLLECTIONS = ROOT / "build/website/collections"
 WRONG = ROOT / "tests/inventories_wrong"
+RECORDS = sorted(ROOT.glob("docs/decisions/[0-9]*.md"))  # in the menu below the page that lists them
 CONTENTS = re.compile(r"^\.\. contents::\n(?:   .*\n)+", re.MULTILINE)
 LINK = re.compile(r"(?<=\]\()([^)#\s]+)")
 RULE = re.compile(r"^\| `(\w+)` \| (.*) \|$", re.MULTILINE)  # a row of docs/preflight.md
@@ -44,7 +45,14 @@ MENU = {
     "Share files": ("docs/coda-cell", "docs/nfs", "docs/coda"),
     "Understand": ("docs/takeover", "docs/modules", "docs/benchmarks", "docs/limits", "docs/glossary"),
     "Reference": ("variables", "findings", "Modules, filters and roles <reference/index>"),
-    "Change it": ("docs/architecture", "docs/testing", "docs/releases", "lab/README", "CONTRIBUTING"),
+    "Change it": (
+        "docs/architecture",
+        "docs/decisions/README",
+        "docs/testing",
+        "docs/releases",
+        "lab/README",
+        "CONTRIBUTING",
+    ),
     "Project": ("SECURITY", "CODE_OF_CONDUCT"),
 }
 # What antsibull-docs' pages refer to in Ansible's documentation: label, page, title.
@@ -59,8 +67,9 @@ def main(target: Path) -> None:
     """Write all pages below the target."""
     init_plugin_loader([str(COLLECTIONS)])
     pages = [ROOT / f"{name}.md" for names in MENU.values() for name in names if (ROOT / f"{name}.md").exists()]
-    for page in pages:
-        write(target / page.relative_to(ROOT), with_index(page))
+    below = {ROOT / "docs/decisions/README.md": toctree("Records", tuple(record.stem for record in RECORDS))}
+    for page in (*pages, *RECORDS):
+        write(target / page.relative_to(ROOT), f"{with_index(page)}\n{below.get(page, '')}")
     menu = "\n".join(toctree(name, names) for name, names in MENU.items())
     write(target / "index.md", f"{with_index(ROOT / 'README.md')}\n{menu}")
     write(target / "variables.md", "\n".join(variables()))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,15 @@ from ansible_collections.codalvs.ha.plugins.module_utils import preflight, schem
 from ansible_collections.codalvs.ha.plugins.module_utils.cluster import PROFILES
 
 ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("Problem", "Decision", "Reason", "Rejected", "Consequences")
 TOP = ("README", "CONTRIBUTING", "CODE_OF_CONDUCT", "SECURITY", "lab/README")
-PAGES = [*(ROOT / f"{name}.md" for name in TOP), *sorted(ROOT.glob("docs/*.md"))]
+RECORDS = sorted(ROOT.glob("docs/decisions/[0-9]*.md"))  # linked from their list, where the site's menu has them, too
+PAGES = [*(ROOT / f"{name}.md" for name in TOP), *sorted(ROOT.glob("docs/**/*.md"))]
 README_LINES = 150  # what a system administrator reads in ten minutes
+MAP_LINES = 120
+RECORD_LINES = 30
+HEAD = re.compile(r"# (?P<number>\d{4}): (?P<title>\S.*)\n\n- Date: (?P<date>\S+)\n- Status: \S.*\n\n")
+PART = re.compile(r"^\*\*(\w+)\.\*\*", re.MULTILINE)
 COLUMNS = 160
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -53,6 +60,20 @@ def broken(page: Path) -> Iterator[str]:
         file = (page.parent / name).resolve() if name else page
         if not file.is_relative_to(ROOT) or not file.exists() or (fragment and fragment not in anchors(file)):
             yield target
+
+
+def head(record: str) -> dict[str, str]:
+    """Return number, title and date of a record of a decision, or nothing if its first lines have another form."""
+    found = HEAD.match(record)
+    return found.groupdict() if found else {}
+
+
+def lacking(record: str) -> list[str]:
+    """Return what a record of a decision lacks."""
+    _head, *parts = PART.split(record)
+    told = {name for name, words in zip(parts[::2], parts[1::2], strict=True) if words.strip()}
+    missing = [part for part in PARTS if part not in told]
+    return missing if head(record) else ["number, title, date, status", *missing]
 
 
 def rows(page: Path, heading: str) -> list[list[str]]:
@@ -98,12 +119,51 @@ def test_a_broken_link_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_every_page_is_linked_from_the_readme() -> None:
     linked = {target.partition("#")[0] for target in LINK.findall((ROOT / "README.md").read_text())}
-    assert {path.relative_to(ROOT).as_posix() for path in PAGES} <= linked | {"README.md"}
+    assert {path.relative_to(ROOT).as_posix() for path in PAGES if path not in RECORDS} <= linked | {"README.md"}
 
 
 def test_every_page_is_in_the_menu_of_the_site() -> None:
     menu = set(re.findall(r'"([\w/-]+)"', (ROOT / "website/pages.py").read_text()))
-    assert {name.removesuffix(".md") for name in NAMES} <= menu | {"README"}
+    names = {name.removesuffix(".md") for name, path in NAMES.items() if path not in RECORDS}
+    assert names <= menu | {"README"}
+
+
+def test_the_map_fits_on_two_screens() -> None:
+    assert len((ROOT / "docs/architecture.md").read_text().splitlines()) <= MAP_LINES
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda path: path.stem)
+def test_a_record_says_when_why_and_what_was_rejected(record: Path) -> None:
+    text = record.read_text()
+    assert lacking(text) == []
+    assert record.name.startswith(f"{head(text)['number']}-")
+    assert date.fromisoformat(head(text)["date"]) >= date(2026, 11, 23)  # the first commit's day
+    assert len(text.splitlines()) <= RECORD_LINES
+
+
+def test_what_a_record_lacks_is_found() -> None:
+    whole = "# 0001: Title\n\n- Date: 2026-11-23\n- Status: in force\n" + "".join(
+        f"\n**{part}.** x.\n" for part in PARTS
+    )
+    assert lacking(whole) == []
+    for part in PARTS:
+        assert lacking(whole.replace(f"\n**{part}.** x.\n", "")) == [part]
+        assert lacking(whole.replace(f"**{part}.** x.", f"**{part}.**")) == [part]
+    assert lacking(whole.replace("- Date: 2026-11-23\n", "")) == ["number, title, date, status"]
+
+
+def test_records_are_numbered_in_order_of_their_dates() -> None:
+    heads = [head(path.read_text()) for path in RECORDS]
+    assert [int(found["number"]) for found in heads] == list(range(1, len(RECORDS) + 1))
+    dates = [found["date"] for found in heads]
+    assert dates == sorted(dates)
+
+
+def test_the_list_of_records_has_each_once_under_its_title() -> None:
+    listed = re.findall(
+        r"^- \[(\d{4})\]\((\S+)\): (.+)$", (ROOT / "docs/decisions/README.md").read_text(), re.MULTILINE
+    )
+    assert sorted(listed) == [(path.name[:4], path.name, head(path.read_text())["title"]) for path in RECORDS]
 
 
 def test_lines_fit_on_a_screen(page: Path) -> None:
