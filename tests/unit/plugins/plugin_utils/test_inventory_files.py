@@ -30,6 +30,14 @@ def found(name: str, text: str) -> list[tuple[str, str]]:
         ("hosts", "[a:children]\nb\n# c\n[b]\nhost1\n[b:vars]\nx=1", []),
         ("hosts.ini", "[a:children]\nb\n[b:children]\na\n", [("group_cycle", "groups.a")]),
         ("notes.txt", "[a:children]\na\n", []),
+        ("group_vars/all.yml", "x: &x {a: 1}\ny: &y {b: 1}\nz:\n  <<: *x\n  <<: *y\n", []),
+        ("group_vars/all.yml", "1: a\n'1': b\n", []),
+        ("group_vars/all.yml", "a: &a {b: 1, b: 2}\nc: *a\n", [("duplicate_key", "a.b")]),
+        ("group_vars/all.yml", "a: &a [*a]\nb: &b {b: *b}\n", []),
+        ("hosts.yml", "a: &a {children: {b: *a}}\n", [("group_cycle", "groups.b")]),
+        ("hosts", "a: {children: {b: }}\nb: {children: {a: }}\n", [("group_cycle", "groups.a")]),
+        ("hosts", "all:\n  hosts:\n    x:\n    x:\n", [("duplicate_key", "all.hosts.x")]),
+        ("hosts", "host1 a=1\nhost2\n[a:children]\na\n", [("group_cycle", "groups.a")]),
     ],
 )
 def test_files(name: str, text: str, expected: list[tuple[str, str]]) -> None:
