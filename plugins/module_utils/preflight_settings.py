@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import LONGEST_IDLE
 from ansible_collections.codalvs.ha.plugins.module_utils.model import OWN, Cluster, known
@@ -159,27 +160,32 @@ def bad_path(cluster: Cluster) -> Iterator[Complaint]:
 @rule(LAST_RESORT)
 def control_character(cluster: Cluster) -> Iterator[Complaint]:
     """A line break in a value becomes a line of its own in a file. Only where no other rule says what is wrong."""
+    # A value of group_vars is one object for many hosts, and may be large: look at it once.
+    found: dict[tuple[str, int], list[Complaint]] = {}
     for host, variables in cluster.hosts.items():
         for name, value in variables.items():
             if name in cluster.options:
-                yield from _control_characters(cluster.options[name], value, name, host)
+                key = name, id(value)
+                if key not in found:
+                    found[key] = list(_control_characters(cluster.options[name], value, name))
+                yield from (replace(complaint, host=host) for complaint in found[key])
 
 
-def _control_characters(option: Option, value: object, path: str, host: str) -> Iterator[Complaint]:
+def _control_characters(option: Option, value: object, path: str) -> Iterator[Complaint]:
     if isinstance(value, str):
         if any(character < " " or character == "\x7f" for character in value):
             shown = HIDDEN if holds_secret(option) else show(value)
             problem = "contains a line break, tab or other control character"
-            yield Complaint(path, shown, problem, "write one line of plain text", host)
+            yield Complaint(path, shown, problem, "write one line of plain text")
     elif isinstance(value, Mapping):
         inner = option.get("options", {})
         for name, each in value.items():
             # What is not known may be a misspelt secret.
-            hidden = {"no_log": holds_secret(option) or (bool(inner) and name not in inner)}
-            yield from _control_characters(inner.get(name, hidden), each, f"{path}.{show(name)}", host)
+            known_or_hidden = inner[name] if name in inner else {"no_log": bool(inner) or holds_secret(option)}
+            yield from _control_characters(known_or_hidden, each, f"{path}.{show(name)}")
     elif isinstance(value, list | tuple):
         for index, each in enumerate(value):
-            yield from _control_characters(option, each, f"{path}[{index}]", host)
+            yield from _control_characters(option, each, f"{path}[{index}]")
 
 
 @rule("bad_email")
@@ -210,7 +216,9 @@ def bad_word(cluster: Cluster) -> Iterator[Complaint]:
                 remedy = "write it like net.ipv4.vs.conntrack"
                 yield Complaint(variable, "", "must be the full name of a sysctl", remedy, host)
             elif isinstance(value, bool):
-                yield Complaint(variable, show(value), "must be a number or text", f"write {int(value)}", host)
+                yield Complaint(
+                    variable, show(value), "must be a number or text, not true or false", f"write {int(value)}", host
+                )
             elif not isinstance(value, Unevaluated | int | float) and not _is_line(value):
                 yield Complaint(
                     variable, show(value), "must be a number, or one line of text", "write such a value", host

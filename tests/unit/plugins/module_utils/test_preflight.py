@@ -6,7 +6,7 @@ import copy
 import random
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from ipaddress import ip_address, ip_interface
 from pathlib import Path
 from typing import Any
@@ -936,6 +936,8 @@ def test_a_director_in_another_network_is_not_all_that_it_lacks() -> None:
         (changed("dir1", ha_interfaces=["198.18.20.11/24"]), "write a dictionary, such as {eth0: 192.0.2.11/24}"),
         (inventory(heartbeat_keepalive="200"), "must be longer than heartbeat_keepalive (200 s)"),
         (inventory(heartbeat_authkeys=SECRET), "must be a dictionary"),
+        (held("IPaddr2::198.18.20.30/24/eth0::x"), "must be written IPaddr2::ADDRESS/PREFIX/INTERFACE[:LABEL]"),
+        (inventory(web(vip="0.0.0.0")), "is the unspecified address, which no host has"),
     ],
 )
 def test_messages_tell_what_to_write(hosts: Hosts, words: str) -> None:
@@ -1219,6 +1221,26 @@ def test_patterns_that_match_something_in_perl_are_never_taken_for_others() -> N
     wrong = [p for p, matched in zip(patterns, answer.stdout, strict=True) if matched == "1" and _never_matches(p)]
     assert len(hopeless) > 500
     assert wrong == []
+
+
+class Counted(list[Any]):
+    """A list that knows how often somebody went through it."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        self.times += 1
+        return super().__iter__()
+
+
+def test_a_value_of_many_hosts_is_not_looked_at_once_more_for_each() -> None:
+    services = Counted([WEB])
+    hosts = inventory()
+    hosts.update({f"x{number}": {} for number in range(500)})
+    for own in hosts.values():
+        own["ha_virtual_services"] = services
+    check(hosts, GROUPS, SPECS)
+    assert services.times < 50
 
 
 def test_success_says_what_was_checked() -> None:
