@@ -239,13 +239,13 @@ def unusable(address: Address) -> str | None:
     if address.is_multicast:
         return "a multicast address"
     if address.is_loopback or address.is_unspecified:
-        return "a loopback address" if address.is_loopback else "no address"
+        return "a loopback address" if address.is_loopback else "the unspecified address, which no host has"
     if address.is_link_local:
         return "a link-local address, which no router forwards"
     if isinstance(address, IPv4Address):
         # RFC 1122, 3.2.1.3, and RFC 1112, 4: Linux takes neither.
-        return "of a reserved range" if address.is_reserved or int(address) >> 24 == 0 else None
-    return "an IPv4 address in IPv6's clothes" if address.ipv4_mapped else None
+        return "in a reserved range" if address.is_reserved or int(address) >> 24 == 0 else None
+    return "an IPv4 address written as IPv6" if address.ipv4_mapped else None
 
 
 def to_cluster(

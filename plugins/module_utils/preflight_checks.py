@@ -257,11 +257,8 @@ def _never_passes(service: Service) -> Iterator[tuple[str, str, str]]:
             problem = "is compared with the IPv4 address that the name has, and matches none"
             yield "receive", problem, "write that address, or a part of it"
         if asked in READS_ANSWER and _never_matches(pattern):
-            yield (
-                "receive",
-                "no text can match it",
-                "use ^ at the beginning and $ at the end, or a backslash before them",
-            )
+            remedy = "use ^ at the beginning and $ at the end, or a backslash before them; in {1,2} the smaller number is the first"
+            yield "receive", "no text can match it", remedy
     command = known(check.get("command"))
     host = known(check.get("virtualhost"))
     if asked in ("http", "https") and host is not None and not re.fullmatch(r"[^\s/?#@\"]+", host):

@@ -188,7 +188,7 @@ def bad_device(cluster: Cluster) -> Iterator[Complaint]:
             problem = "is one of its interfaces, where neighbours would hear of the VIPs"
             yield Complaint("real_server_device", show(device), problem, remedy, host)
         elif _TAKEN_DEVICES.fullmatch(device):
-            problem = "is a name of network cards or of the kernel's tunnels, and none of a dummy device"
+            problem = "is what network cards, bridges or tunnels are called, where neighbours would hear of the VIPs"
             yield Complaint("real_server_device", show(device), problem, remedy, host)
 
 
