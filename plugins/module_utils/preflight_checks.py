@@ -257,7 +257,7 @@ def _never_passes(service: Service) -> Iterator[tuple[str, str, str]]:
             problem = "is compared with the IPv4 address that the name has, and matches none"
             yield "receive", problem, "write that address, or a part of it"
         if asked in READS_ANSWER and _never_matches(pattern):
-            remedy = "use ^ at the beginning and $ at the end, or a backslash before them; in {1,2} the smaller number is the first"
+            remedy = "use ^ at the beginning and $ at the end, or a backslash before them; in {1,2}, the smaller first"
             yield "receive", "no text can match it", remedy
     command = known(check.get("command"))
     host = known(check.get("virtualhost"))

@@ -10,7 +10,7 @@ comes before.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -41,8 +41,31 @@ def files_of(sources: Iterable[Path], playbooks: Path) -> list[Path]:
     return list(found)
 
 
-def problems(path: Path, text: str) -> Iterator[tuple[str, Complaint]]:
-    """Yield (rule, complaint) for a file; nothing for one that is no YAML or INI, which is Ansible's to say."""
+def all_problems(texts: Iterable[tuple[Path, str]]) -> Iterator[tuple[str, Complaint]]:
+    """Yield (rule, complaint) for the files of an inventory: what is in each, and cycles that lead through several."""
+    together: dict[str, list[str]] = {}
+    cycles = False
+    for path, text in texts:
+        edges: dict[str, list[str]] = {}
+        for rule, complaint in problems(path, text, edges):
+            cycles = cycles or rule == "group_cycle"
+            yield rule, complaint
+        together = _merged([together, edges])
+    cycle = [] if cycles else find_cycle(together)
+    if cycle:
+        yield "group_cycle", _cycle(cycle, "the file that it reads later")
+
+
+def _cycle(groups: Sequence[str], where: str) -> Complaint:
+    problem = f"is its own descendant ({' > '.join(groups)}): Ansible leaves out what follows in {where}"
+    return Complaint(f"groups.{show(groups[0])}", "", problem, "take one out of the other's children")
+
+
+def problems(path: Path, text: str, found: dict[str, list[str]] | None = None) -> Iterator[tuple[str, Complaint]]:
+    """Yield (rule, complaint) for a file; nothing for one that is no YAML or INI, which is Ansible's to say.
+
+    found: is filled with the children of its groups.
+    """
     variables = any(name in path.parts for name in VARIABLES)
     if text.startswith(VAULT) or (path.suffix not in YAML and path.suffix not in ("", ".ini", ".cfg")):
         return
@@ -60,9 +83,10 @@ def problems(path: Path, text: str) -> Iterator[tuple[str, Complaint]]:
     else:
         edges = _ini_children(text)
     cycle = find_cycle(edges)
+    if found is not None:
+        found.update(edges)
     if cycle:
-        problem = f"is its own descendant ({' > '.join(cycle)}): Ansible leaves out what follows in {path.name}"
-        yield "group_cycle", Complaint(f"groups.{show(cycle[0])}", "", problem, "take one out of the other's children")
+        yield "group_cycle", _cycle(cycle, path.name)
 
 
 def find_cycle(edges: Mapping[str, Iterable[str]]) -> list[str]:

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.codalvs.ha.plugins.plugin_utils.inventory_files import files_of, find_cycle, problems
+from ansible_collections.codalvs.ha.plugins.plugin_utils.inventory_files import (
+    all_problems,
+    files_of,
+    find_cycle,
+    problems,
+)
 
 
 def found(name: str, text: str) -> list[tuple[str, str]]:
@@ -42,6 +47,16 @@ def found(name: str, text: str) -> list[tuple[str, str]]:
 )
 def test_files(name: str, text: str, expected: list[tuple[str, str]]) -> None:
     assert found(name, text) == expected
+
+
+def test_a_cycle_may_lead_through_several_files() -> None:
+    files = [(Path("1.yml"), "a: {children: {b: }}"), (Path("2.ini"), "[b:children]\na\n"), (Path("all.yml"), "x: 1")]
+    ((rule, complaint),) = all_problems(files)
+    assert (rule, complaint.variable) == ("group_cycle", "groups.a")
+    assert list(all_problems(files[1:])) == []
+    # One that is in a file is named once.
+    own = (Path("0.yml"), "a: {children: {a: }}")
+    assert [rule for rule, _complaint in all_problems([own, *files])] == ["group_cycle"]
 
 
 def test_lines_are_named_and_values_are_not() -> None:
