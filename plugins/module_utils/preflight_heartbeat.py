@@ -432,10 +432,11 @@ def unknown_node(cluster: Cluster) -> Iterator[Complaint]:
         if node is not UNUSABLE and node.lower() not in names:
             yield _unknown_node(f"heartbeat_nodes[{index}]", node, names)
     if nodes and UNUSABLE not in nodes:
-        for name in names:
-            if name not in [node.lower() for node in nodes]:
-                problem, remedy = f"director {show(name)} is missing", f"add {show(name)}, or leave the list out"
-                yield Complaint("heartbeat_nodes", "", problem, remedy)
+        given = {node.lower() for node in nodes}
+        # Each unknown one stands for one that seems to be missing.
+        for name in [name for name in names if name not in given][len(given - {*names}) :]:
+            problem, remedy = f"director {show(name)} is missing", f"add {show(name)}, or leave the list out"
+            yield Complaint("heartbeat_nodes", "", problem, remedy)
     for index, group in enumerate(_groups(cluster)):
         if group and known(group["node"]) is not None and group["node"].lower() not in names:
             yield _unknown_node(f"heartbeat_resource_groups[{index}].node", group["node"], names)

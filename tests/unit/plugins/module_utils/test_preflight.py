@@ -667,6 +667,7 @@ def changed_networks(vip: str) -> Hosts:
         ("bad_link", "heartbeat_links[0].device", link(type="serial", device="ttyS0")),
         ("unknown_node", "heartbeat_nodes[1]", inventory(heartbeat_nodes=["dir1", "dir3", "dir2"])),
         ("unknown_node", "heartbeat_nodes", inventory(heartbeat_nodes=["dir1"])),
+        ("unknown_node", "heartbeat_nodes[1]", inventory(heartbeat_nodes=["dir1", "dri2"])),
         ("unknown_node", "heartbeat_resource_groups[0].node", resources("MailTo::root", node="x")),
         (
             "duplicate_resource_group",
