@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -90,9 +90,14 @@ class ActionModule(ActionBase):
 def _in_files(variables: Mapping[str, Any]) -> Iterator[tuple[str, Complaint]]:
     """Yield what is wrong with the inventory's files as such; one that can't be read is Ansible's to say."""
     sources = [Path(str(source)) for source in variables.get("ansible_inventory_sources") or ()]
-    for path in inventory_files.files_of(sources, Path(str(variables.get("playbook_dir", ".")))):
+    paths = inventory_files.files_of(sources, Path(str(variables.get("playbook_dir", "."))))
+    return inventory_files.all_problems(_texts(paths))
+
+
+def _texts(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+    for path in paths:
         try:
-            yield from inventory_files.problems(path, path.read_text(encoding="utf-8"))
+            yield path, path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             continue
 

@@ -20,6 +20,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_config import LONGEST_LINE, address_resource
+from ansible_collections.codalvs.ha.plugins.module_utils.ldirectord_config import SERVICE_PORTS
 from ansible_collections.codalvs.ha.plugins.module_utils.model import (
     OWN,
     Address,
@@ -129,10 +130,16 @@ def _resolve(service: Service, model: Cluster, address_of: Callable[[str, int], 
         "port": port,
         "endpoint": str(fwmark) if fwmark else _endpoint(str(vip), port),
         "persistence": {name: value for name, value in persistence.items() if value is not None},
-        "check": service.given_check,
+        "check": _check(service),
         "preferred_director": model.holder(service),
         "real_servers": [_real_server(server, address_of(server.host, family)) for server in service.real_servers],
     }
+
+
+def _check(service: Service) -> dict[str, Any]:
+    """Return the check as it is given. ldirectord has a user for sip only where the file names that protocol."""
+    guessed = service.check.get("type") == "negotiate" and service.get("port") == SERVICE_PORTS["sip"]
+    return {**({"service": "sip"} if guessed else {}), **service.given_check}
 
 
 def _vip(service: Service, model: Cluster) -> Address | None:

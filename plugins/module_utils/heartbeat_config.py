@@ -864,12 +864,12 @@ def _check_address_resource(resource: Resource, interfaces: Collection[str] | No
     except ValueError:
         yield f"{syntax}; {address!r} is no address"
         return
-    if version != own or len(resource.arguments) != 1:
+    if version != own or (version == 6 and len(resource.arguments) != 1):
         better = address_resource(address, 0, "").removesuffix("0/")
         why = "IPaddr2 refuses IPv6 addresses, and '::' separates arguments" if version == 6 else "it is for IPv6"
         yield f"write {better}{prefix or 'PREFIX'}/{device or 'INTERFACE'}: {why}"
         return
-    if any(rest) or (own == 6 and broadcast):
+    if any(rest) or (own == 6 and broadcast) or len(resource.arguments) != 1:
         yield syntax
         return
     longest = 32 if own == 4 else 128

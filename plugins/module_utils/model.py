@@ -138,9 +138,10 @@ class Cluster:
     view: str  # the host whose variables `settings` are
     settings: Mapping[str, Any]  # conformed, with defaults
     services: Sequence[Service]
-    addresses: Mapping[str, Sequence[HostAddress]]  # by host, every host
+    addresses: Mapping[str, Sequence[HostAddress]]  # by host, every host; none of one that has malformed ones
     groups: Groups
     values: Values
+    readable: Mapping[str, Sequence[HostAddress]] | None = None  # what could be read, by host; None: the same
 
     @property
     def hosts(self) -> Hosts:
@@ -177,8 +178,8 @@ class Cluster:
 
     def directors_differ(self, name: str) -> bool:
         """Tell whether the directors have different effective values of a variable, written as they may be."""
-        first, *others = (self.values(host, name)[0] for host in self.directors)
-        return any(value is not first and value != first for value in others)
+        values = [self.values(host, name)[0] for host in self.directors]
+        return any(value is not values[0] and value != values[0] for value in values)
 
     def holder(self, service: Service) -> str | None:
         """Return the director that a service prefers, by default the first one; None without directors."""
@@ -188,10 +189,15 @@ class Cluster:
     def all_addresses(self) -> dict[Address, HostAddress]:
         """Every host's addresses; of duplicates, the first."""
         found: dict[Address, HostAddress] = {}
-        for own in self.addresses.values():
+        for own in self.all_readable.values():
             for entry in own:
                 found.setdefault(entry.address.ip, entry)
         return found
+
+    @property
+    def all_readable(self) -> Mapping[str, Sequence[HostAddress]]:
+        """Every well-formed address, also those beside malformed ones. What a host lacks does not follow from them."""
+        return self.addresses if self.readable is None else self.readable
 
     @cached_property
     def node_names(self) -> dict[str, str]:
@@ -233,16 +239,22 @@ def unusable(address: Address) -> str | None:
     if address.is_multicast:
         return "a multicast address"
     if address.is_loopback or address.is_unspecified:
-        return "a loopback address" if address.is_loopback else "no address"
+        return "a loopback address" if address.is_loopback else "the unspecified address, which no host has"
     if address.is_link_local:
         return "a link-local address, which no router forwards"
     if isinstance(address, IPv4Address):
         # RFC 1122, 3.2.1.3, and RFC 1112, 4: Linux takes neither.
-        return "of a reserved range" if address.is_reserved or int(address) >> 24 == 0 else None
-    return "an IPv4 address in IPv6's clothes" if address.ipv4_mapped else None
+        return "in a reserved range" if address.is_reserved or int(address) >> 24 == 0 else None
+    return "an IPv4 address written as IPv6" if address.ipv4_mapped else None
 
 
-def to_cluster(view: str, values: Values, groups: Groups, addresses: Mapping[str, Sequence[HostAddress]]) -> Cluster:
+def to_cluster(
+    view: str,
+    values: Values,
+    groups: Groups,
+    addresses: Mapping[str, Sequence[HostAddress]],
+    readable: Mapping[str, Sequence[HostAddress]] | None = None,
+) -> Cluster:
     """Return the cluster as a host sees it, leaving out what is malformed."""
     settings = {
         name: conform(option, None, name, []) if name in OWN else values(view, name)[0]
@@ -250,7 +262,7 @@ def to_cluster(view: str, values: Values, groups: Groups, addresses: Mapping[str
     }
     written = values.hosts[view].get("ha_virtual_services")
     services = _services(values.options["ha_virtual_services"], settings["ha_virtual_services"], written, groups)
-    return Cluster(view, settings, services, addresses, groups, values)
+    return Cluster(view, settings, services, addresses, groups, values, readable)
 
 
 def viewpoint(groups: Groups) -> str | None:
@@ -374,6 +386,12 @@ def to_host_addresses(host: str, declared: object) -> tuple[list[HostAddress], l
                     pass
                 problems.append(Problem("bad_interface", place, show(text), problem, "write it like 192.0.2.11/24"))
     return addresses, problems
+
+
+def is_complete(declared: object, found: Sequence[HostAddress]) -> bool:
+    """Tell whether each address of ha_interfaces has been found, by to_host_addresses."""
+    given = declared.values() if isinstance(declared, Mapping) else ()
+    return len(found) == sum(len(each) if isinstance(each, list | tuple) else 1 for each in given)
 
 
 def _to_interface(text: object) -> IPv4Interface | IPv6Interface:

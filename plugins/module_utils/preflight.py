@@ -33,6 +33,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils.model import (
     Groups,
     Hosts,
     Values,
+    is_complete,
     to_cluster,
     to_host_addresses,
 )
@@ -212,13 +213,17 @@ def _unknown(name: str, specs: Mapping[str, schema.Options], options: schema.Opt
 
 def _views(hosts: Hosts, groups: Groups, values: Values) -> list[Cluster]:
     """Return the cluster as each director sees it; as one only where they see the same."""
-    addresses = {host: to_host_addresses(host, variables.get("ha_interfaces"))[0] for host, variables in hosts.items()}
+    readable = {host: to_host_addresses(host, variables.get("ha_interfaces"))[0] for host, variables in hosts.items()}
+    # Where one address can't be read, nobody knows what the host lacks: that is one finding, and not many.
+    addresses = {
+        host: own if is_complete(hosts[host].get("ha_interfaces"), own) else [] for host, own in readable.items()
+    }
     candidates = list(groups.get("directors", ())) or [*groups.get("real_servers", ()), *hosts][:1] or [INVENTORY]
     views: list[Cluster] = []
     for host in candidates:
         given = _shared_part(host, values)
         if not any(given == _shared_part(view.view, values) for view in views):
-            views.append(to_cluster(host, values, groups, addresses))
+            views.append(to_cluster(host, values, groups, addresses, readable))
     return views
 
 

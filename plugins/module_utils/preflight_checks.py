@@ -13,8 +13,8 @@ import warnings
 from collections.abc import Iterator, Mapping
 
 from ansible_collections.codalvs.ha.plugins.module_utils.ldirectord_config import SERVICE_PORTS
-from ansible_collections.codalvs.ha.plugins.module_utils.model import Cluster, Service, known
-from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import Complaint, rule
+from ansible_collections.codalvs.ha.plugins.module_utils.model import Cluster, Service, known, to_address
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import Complaint, is_watched, rule
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import HIDDEN, show
 
 CHECK_OF_PORT = {port: service for service, port in SERVICE_PORTS.items()}
@@ -37,7 +37,7 @@ CHECKS_OF_IPV6 = ("dns", "http", "https", "nntp", "none", "simpletcp", "sip")
 @rule("missing_check_port")
 def missing_check_port(cluster: Cluster) -> Iterator[Complaint]:
     """ldirectord's ld_checkport(): check port, else the real server's, else the usual one of the protocol."""
-    for service in cluster.services:
+    for service in cluster.services if is_watched(cluster) else ():
         if _lacks_port(service):
             what = "a fwmark service" if service.given("fwmark") else "a service on every port"
             problem = f"ldirectord can't know which port of {what} to check"
@@ -50,7 +50,7 @@ def missing_check_port(cluster: Cluster) -> Iterator[Complaint]:
 @rule("check_checks_nothing", "warning")
 def check_checks_nothing(cluster: Cluster) -> Iterator[Complaint]:
     """check_none(), check_pop(), check_imap(), check_ftp(): without these, dead and living real servers look alike."""
-    for service in cluster.services:
+    for service in cluster.services if is_watched(cluster) else ():
         found = _proves_nothing(service)
         if found:
             name, problem, remedy = found
@@ -61,7 +61,7 @@ def check_checks_nothing(cluster: Cluster) -> Iterator[Complaint]:
 @rule("missing_check_command")
 def missing_check_command(cluster: Cluster) -> Iterator[Complaint]:
     """ldirectord's default command is /bin/true, which finds every real server up."""
-    for service in cluster.services:
+    for service in cluster.services if is_watched(cluster) else ():
         command = service.check.get("command")
         path = known(command)
         variable = f"{service.variable}.check.command"
@@ -74,7 +74,7 @@ def missing_check_command(cluster: Cluster) -> Iterator[Complaint]:
 @rule("check_never_passes")
 def check_never_passes(cluster: Cluster) -> Iterator[Complaint]:
     """A check that finds every real server down, whatever it answers, is an outage that lasts."""
-    for service in cluster.services:
+    for service in cluster.services if is_watched(cluster) else ():
         for name, problem, remedy in _never_passes(service):
             value = known(service.check.get(name))
             shown = "" if value is None else HIDDEN if name in SECRETS else show(value)
@@ -84,7 +84,7 @@ def check_never_passes(cluster: Cluster) -> Iterator[Complaint]:
 @rule("check_without_ipv6", "warning")
 def check_without_ipv6(cluster: Cluster) -> Iterator[Complaint]:
     """ldirectord(8) names the checks that it has for IPv6."""
-    for service in cluster.services:
+    for service in cluster.services if is_watched(cluster) else ():
         asked = _asked(service)
         if service.family == 6 and asked and asked not in CHECKS_OF_IPV6:
             problem = f"ldirectord's manual names no check of {asked} for IPv6: it may find every real server down"
@@ -95,7 +95,7 @@ def check_without_ipv6(cluster: Cluster) -> Iterator[Complaint]:
 @rule("check_needs_driver", "warning")
 def check_needs_driver(cluster: Cluster) -> Iterator[Complaint]:
     """check_sql() loads a driver, and ldirectord ends where that is missing; Debian packages none for Oracle."""
-    for service in cluster.services:
+    for service in cluster.services if is_watched(cluster) else ():
         if _asked(service) == "oracle":
             problem = "needs Perl's DBD::Oracle, which is in no package of Debian; without it ldirectord ends"
             remedy = "install it on both directors, or use check.type connect or external"
@@ -190,11 +190,16 @@ def _pattern_fault(pattern: str) -> str | None:
             warnings.simplefilter("ignore")
             re.compile(pattern)
     except re.error as error:
-        common = ("missing )", "unbalanced parenthesis", "unterminated character set", "bad escape (end of pattern)")
+        common = (
+            *("missing )", "unbalanced parenthesis", "unterminated character set", "bad escape (end of pattern)"),
+            "missing >, unterminated name",
+        )
         # Perl takes {,n} and {} as they are written, so what follows them repeats a brace.
         repeats = error.msg == "multiple repeat" and "{" not in pattern
         wrong_range = re.fullmatch(r"bad character range \w-\w", error.msg)
-        return error.msg if error.msg.startswith(common) or repeats or wrong_range else None
+        # Of more digits it may be a character by its octal number.
+        no_group = re.fullmatch(r"invalid group reference [1-9]", error.msg)
+        return error.msg if error.msg.startswith(common) or repeats or wrong_range or no_group else None
     except (OverflowError, RecursionError, ValueError):
         return None
     return None
@@ -218,6 +223,11 @@ def _proves_nothing(service: Service) -> tuple[str, str, str] | None:
     if asked in ("pop", "pops", "imap", "imaps") and check.get("login") is None:
         problem = f"without a login, the check of {asked} asks nothing: a server that refuses every user is up"
         return "login", problem, "add login and password of a mailbox that is there for it"
+    if asked == "http_proxy" and (known(check.get("request")) or "").lstrip("/").startswith("https:"):
+        problem = "ldirectord asks an https address without the proxy, whose state makes no difference"
+        return "request", problem, "write it like http://www.example.com/"
+    if str(kind).startswith("external") and known(check.get("command")) in ("/bin/true", "/usr/bin/true"):
+        return "command", "finds every real server up, dead or alive", "name a program that looks at the real server"
     if asked == "ftp" and check.get("receive") is None:
         problem = "without a pattern, the check of ftp finds every real server up, dead or alive"
         return "receive", problem, "add request, a file's name, and receive, a word in it"
@@ -243,18 +253,34 @@ def _never_passes(service: Service) -> Iterator[tuple[str, str, str]]:
             yield "request", "without a file to fetch there is no text that could match", "add it: a file's name"
         if asked == "dns" and re.fullmatch(r"[0-9A-Fa-f:]*:[0-9A-Fa-f:]*", pattern):
             yield "receive", "ldirectord looks at records of IPv4 addresses and names only", "write such a pattern"
+        elif asked == "dns" and _is_name(pattern) and request and to_address(request.removeprefix("/")) is None:
+            problem = "is compared with the IPv4 address that the name has, and matches none"
+            yield "receive", problem, "write that address, or a part of it"
         if asked in READS_ANSWER and _never_matches(pattern):
-            yield (
-                "receive",
-                "no text can match it",
-                "use ^ at the beginning and $ at the end, or a backslash before them",
-            )
+            remedy = "use ^ at the beginning and $ at the end, or a backslash before them; in {1,2}, the smaller first"
+            yield "receive", "no text can match it", remedy
     command = known(check.get("command"))
-    if command and str(kind).startswith("external") and re.search(r"\s", command):
+    host = known(check.get("virtualhost"))
+    if asked in ("http", "https") and host is not None and not re.fullmatch(r"[^\s/?#@\"]+", host):
+        problem = "is no host name, and web servers refuse such a request"
+        if not _text_fault("virtualhost", host):
+            yield "virtualhost", problem, "write the name alone, like www.example.com; a path belongs in request"
+    if command and str(kind).startswith("external") and _has_arguments(command) and not _text_fault("command", command):
         problem = "is run as it stands, without a shell: what follows the blank is no argument"
         yield "command", problem, "name a program that needs no arguments"
     if service.family == 6 and (kind == "ping" or (kind == "connect" and service.get("protocol") == "udp")):
         yield "type", "ldirectord pings by IPv4 alone", "use check.type external, or a check of the service itself"
+
+
+def _is_name(pattern: str) -> bool:
+    """Tell whether a pattern can match a name only, and no number: it has letters, and nothing that means others."""
+    return re.fullmatch(r"[A-Za-z0-9.^$-]*[A-Za-z][A-Za-z0-9.^$-]*", pattern) is not None
+
+
+def _has_arguments(command: str) -> bool:
+    """Tell whether there are arguments behind a program's path; a folder's name may have a blank, too."""
+    folder, _slash, name = command.rpartition("/")
+    return " " in name or re.search(r" [-/\"']", folder) is not None
 
 
 def _matches_nothing(pattern: str) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -20,13 +20,15 @@ from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_config import
     LONGEST_LINE,
     MOST_MEDIA,
     Group,
+    Resource,
     check_addresses,
     check_keys,
     check_resources,
     moved_address,
     parse_resource,
 )
-from ansible_collections.codalvs.ha.plugins.module_utils.model import Address, Cluster, known, to_address
+from ansible_collections.codalvs.ha.plugins.module_utils.model import Address, Cluster, Service, known, to_address
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_network import fault_in
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import Complaint, rule
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import HIDDEN, UNUSABLE, Unevaluated, did_you_mean, show
 
@@ -39,6 +41,7 @@ UNSAFE_STONITH = {
     "ssh": _NEEDS_ITS_VICTIM,
     "suicide": "can only reset its own machine, never the other director",
 }
+DEVICE = re.compile(r"/dev/[^\s,#]*[^\s,#/]")  # ha.cf separates words by blanks and commas
 TIMES = ("heartbeat_keepalive", "heartbeat_warntime", "heartbeat_deadtime", "heartbeat_initdead")
 LONGEST_TIME = 3_600_000  # ms; whoever waits longer for a dead director waits for a person
 LINK_FIELDS = {  # required, possible
@@ -101,8 +104,13 @@ def time_order(cluster: Cluster) -> Iterator[Complaint]:
         ("heartbeat_deadtime", deadtime, 2, "heartbeat_keepalive", keepalive, ">"),
         ("heartbeat_initdead", initdead, 1, "heartbeat_deadtime", deadtime, ">="),
     )
+    twice = 2 * (keepalive or 0)
     for name, longer, factor, than, shorter, relation in orders:
         if not longer or not shorter:
+            continue
+        # One mistake: of two limits of deadtime the stricter one counts, and for a long keepalive that of warntime.
+        elsewhere = warntime and keepalive and (warntime <= keepalive or factor * shorter < max(twice, warntime))
+        if elsewhere and name == "heartbeat_deadtime":
             continue
         if longer < factor * shorter or (relation == ">" and longer == factor * shorter):
             wanted = "longer than" if relation == ">" else "at least"
@@ -135,7 +143,9 @@ def bad_authkeys(cluster: Cluster) -> Iterator[Complaint]:
     ids = [key["id"] for _variable, key in keys]
     active = authkeys["active"]
     complete = UNUSABLE not in ids and authkeys["keys"] is not UNUSABLE and len(ids) == len(authkeys["keys"] or ())
-    if complete and known(active) is not None and active not in ids:
+    written = cluster.hosts[cluster.view]["heartbeat_authkeys"]
+    misspelt = isinstance(written, Mapping) and not written.keys() <= {"active", "keys"}
+    if complete and known(active) is not None and active not in ids and not (misspelt and not ids):
         numbers = ", ".join(map(show, ids)) or "none"
         problem = f"there is no key of this id; given are: {numbers}"
         yield Complaint("heartbeat_authkeys.active", show(active), problem, "name the id of a key, or add the key")
@@ -200,21 +210,29 @@ def ping_own_address(cluster: Cluster) -> Iterator[Complaint]:
         if owner and owner.host in cluster.directors:
             problem = f"is an address of director {owner.host}, which always reaches itself"
             yield Complaint(variable, show(text), problem, "name a router or another third party")
+        elif address and address.is_loopback:
+            problem = "is each director itself, which always answers"
+            yield Complaint(variable, show(text), problem, "name a router or another third party")
 
 
 @rule("bad_ping")
 def bad_ping(cluster: Cluster) -> Iterator[Complaint]:
     """ha.cf's ping nodes are addresses; each, or each group of them, counts as one node, so none twice."""
-    seen: set[str] = set()
+    seen: set[Address] = set()
     for variable, text in _pings(cluster):
         address = to_address(text)
         # Heartbeat has ping6 for IPv6, and no groups of it.
         if address is None or (address.version != 4 and "group" in variable):
             kind = "IPv4 address" if "group" in variable else "address"
             yield Complaint(variable, show(text), f"must be an {kind}", "write the address of a router")
-        elif text in seen:
+            continue
+        near = [own.address for host in cluster.directors for own in cluster.interfaces_towards(host, address)]
+        fault = None if address.is_loopback else fault_in(address, near)
+        if fault:
+            yield Complaint(variable, show(text), f"is {fault}", "write the address of a router")
+        elif address in seen:
             yield Complaint(variable, show(text), "is named already", "keep one")
-        seen.add(text)
+        seen.add(address)
 
 
 @rule("bad_ping_group")
@@ -334,7 +352,7 @@ def many_media(cluster: Cluster) -> Iterator[Complaint]:
 def bad_watchdog(cluster: Cluster) -> Iterator[Complaint]:
     """The driver's device; softdog is a driver like the others, and makes /dev/watchdog."""
     device = cluster.get("heartbeat_watchdog")
-    if device and not device.startswith("/dev/"):
+    if device and not DEVICE.fullmatch(device):
         yield Complaint("heartbeat_watchdog", show(device), "must be a device file", "write it like /dev/watchdog")
     if device == "" and cluster.get("heartbeat_watchdog_softdog"):
         problem = "heartbeat_watchdog names no device, so nobody would use it"
@@ -367,12 +385,23 @@ def single_link(cluster: Cluster) -> Iterator[Complaint]:
     """Where all heartbeats go one way, its failure makes both directors active. One interface is one way."""
     if len(cluster.directors) != 2:
         return
-    links = [link for link in cluster.get("heartbeat_links") or () if link is not UNUSABLE]
-    ways = {known(link["interface"]) or known(link["device"]) for link in links} or _shared_interfaces(cluster)
+    links = cluster.get("heartbeat_links") or ()
+    if any(link is UNUSABLE or link["type"] is UNUSABLE for link in links):
+        return  # what the others are is unknown as well
+    lost = {host for host in cluster.directors for service in cluster.services if _is_lost(cluster, host, service)}
+    if len(lost) == 1 and not links:
+        return  # its addresses are wrong: vip_in_no_network
+    names = {"serial": "device"}
+    ways = {known(link[names.get(link["type"], "interface")]) for link in links} or _shared_interfaces(cluster)
     if len(ways) == 1 and None not in ways:
         problem = f"all heartbeats go over {show(ways.pop())}: if it fails, both directors hold the addresses"
         remedy = "give both directors a second network that shares no switch with it, or a serial link"
         yield Complaint("heartbeat_links", "", problem, remedy)
+
+
+def _is_lost(cluster: Cluster, host: str, service: Service) -> bool:
+    """Tell whether a director that has addresses has none in the network of a service's VIP."""
+    return bool(service.vip and cluster.addresses.get(host) and not cluster.interfaces_towards(host, service.vip))
 
 
 @rule("bad_node_name")
@@ -403,10 +432,11 @@ def unknown_node(cluster: Cluster) -> Iterator[Complaint]:
         if node is not UNUSABLE and node.lower() not in names:
             yield _unknown_node(f"heartbeat_nodes[{index}]", node, names)
     if nodes and UNUSABLE not in nodes:
-        for name in names:
-            if name not in [node.lower() for node in nodes]:
-                problem, remedy = f"director {show(name)} is missing", f"add {show(name)}, or leave the list out"
-                yield Complaint("heartbeat_nodes", "", problem, remedy)
+        given = {node.lower() for node in nodes}
+        # Each unknown one stands for one that seems to be missing.
+        for name in [name for name in names if name not in given][len(given - {*names}) :]:
+            problem, remedy = f"director {show(name)} is missing", f"add {show(name)}, or leave the list out"
+            yield Complaint("heartbeat_nodes", "", problem, remedy)
     for index, group in enumerate(_groups(cluster)):
         if group and known(group["node"]) is not None and group["node"].lower() not in names:
             yield _unknown_node(f"heartbeat_resource_groups[{index}].node", group["node"], names)
@@ -447,12 +477,35 @@ def bad_resource(cluster: Cluster) -> Iterator[Complaint]:
                 yield Complaint(f"{variable}[{position}]", show(resource), problem, "write ldirectord alone")
     groups, vips = _parsed_groups(cluster), {service.vip for service in cluster.services}
     twice = [problem for problem in check_addresses(groups) if _address(problem.value) not in vips]
+    for line in groups:
+        for resource in line.resources:
+            problem, remedy_there = _wrong_place(cluster, resource, vips)
+            if problem:
+                position = list(cluster.get("heartbeat_resource_groups")[line.line]["resources"]).index(resource.text)
+                variable = f"heartbeat_resource_groups[{line.line}].resources[{position}]"
+                yield Complaint(variable, show(resource.text), problem, remedy_there)
     for fault in [*check_resources(groups, interfaces=_common_interfaces(cluster)), *twice]:
         resources = cluster.get("heartbeat_resource_groups")[fault.line]["resources"]
         variable = f"heartbeat_resource_groups[{fault.line}].resources[{list(resources).index(fault.value)}]"
         text = re.sub(r"by line (\d+)", r"by heartbeat_resource_groups[\1]", fault.problem)
         text = text.replace("on this host, which has", "on both directors: in ha_interfaces, both have")
         yield Complaint(variable, show(fault.value), text, remedy)
+
+
+def _wrong_place(cluster: Cluster, resource: Resource, vips: Collection[Address | None]) -> tuple[str, str]:
+    """Return problem and remedy of an address that would move away from its host, or to another network; or ''."""
+    address = moved_address(resource)
+    owner = cluster.all_addresses.get(address) if address else None
+    if owner and address not in vips:
+        return f"would move the address of {owner.host} ({owner.variable})", "name an address that no host has"
+    device = "::".join(resource.arguments).split("/")[2:3]
+    name = device[0].partition(":")[0] if device else ""
+    if address in vips and address:
+        near = [{own.interface for own in cluster.interfaces_towards(host, address)} for host in cluster.directors]
+        if near and all(near) and name in (_common_interfaces(cluster) or ()) and not any(name in own for own in near):
+            home = " or ".join(sorted(set.union(*near)))
+            return f"is on {name}, and the network of this VIP is on {home}", f"write {home} there"
+    return "", ""
 
 
 @rule("vip_without_holder")
@@ -595,9 +648,10 @@ def _bad_link(
         yield from _bad_link_interface(cluster, variable, link, interface)
     if kind == "ucast":
         directors = {str(own.address.ip) for host in cluster.directors for own in cluster.addresses.get(host, ())}
+        all_known = all(cluster.addresses.get(host) for host in cluster.directors)
         for index, text in enumerate(known(link["peers"]) or ()):
             address = None if text is UNUSABLE else to_address(text)
-            if text is not UNUSABLE and directors and str(address) not in directors:
+            if text is not UNUSABLE and all_known and str(address) not in directors:
                 problem = "is no address of a director in ha_interfaces" if address else "must be an address"
                 yield Complaint(
                     f"{variable}.peers[{index}]", show(text), problem, "name both directors' addresses there"
@@ -615,7 +669,7 @@ def _bad_link(
                 problem = f"must be a whole number from 1 to {high}"
                 yield Complaint(f"{variable}.{name}", show(link[name]), problem, "write such a value")
     device = known(link["device"])
-    if kind == "serial" and device is not None and not device.startswith("/dev/"):
+    if kind == "serial" and device is not None and not DEVICE.fullmatch(device):
         yield Complaint(f"{variable}.device", show(device), "must be a device file", "write it like /dev/ttyS0")
 
 

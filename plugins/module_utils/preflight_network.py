@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from ipaddress import IPv4Interface, IPv6Interface
 
@@ -23,7 +23,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils.model import (
     to_host_addresses,
     unusable,
 )
-from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import Complaint, rule
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import Complaint, fallback_address, rule
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import UNUSABLE, closest, did_you_mean, show
 
 GROUPS = ("directors", "real_servers", *STORAGE["coda"], *STORAGE["nfs"], "clients")
@@ -35,8 +35,9 @@ def missing_group(cluster: Cluster) -> Iterator[Complaint]:
     """Without directors and real servers there is no cluster, unless it is shared storage alone."""
     if cluster.is_storage_alone:
         return
+    misspelt = {_meant(cluster, name) for name in cluster.groups}
     for name, what in (("directors", "the two directors"), ("real_servers", "the real servers")):
-        if not cluster.groups.get(name):
+        if not cluster.groups.get(name) and name not in misspelt:
             state = "has no hosts" if name in cluster.groups else "does not exist"
             yield Complaint(f"groups.{name}", "", f"the group {state}", f"add {what} to the group {name}", INVENTORY)
 
@@ -44,14 +45,23 @@ def missing_group(cluster: Cluster) -> Iterator[Complaint]:
 @rule("unknown_group")
 def unknown_group(cluster: Cluster) -> Iterator[Complaint]:
     """A misspelt group leaves its hosts out without a word; any other group is the operator's own."""
-    for name, hosts in cluster.groups.items():
-        meant = None if name in GROUPS else closest(name, GROUPS, 0.8)
-        # A child group such as real_servers_web is close as well, but its hosts are members of the known one.
-        if meant and not set(hosts) <= set(cluster.groups.get(meant, ())):
+    for name in cluster.groups:
+        meant = _meant(cluster, name)
+        if meant:
             problem = f"is no group of this collection, but close to {meant}"
             yield Complaint(
                 f"groups.{name}", "", problem, f"did you mean {meant!r}? Else choose another name", INVENTORY
             )
+
+
+def _meant(cluster: Cluster, name: str) -> str | None:
+    """Return the group that a misspelt name stands for, None for a group of ours or of the operator's own."""
+    meant = None if name in GROUPS else closest(name, GROUPS, 0.8)
+    there = cluster.groups.get(meant, ()) if meant else ()
+    # Names such as real_servers_web or old_directors are close as well, but meant to be different; so is a group that
+    # has no other hosts than the known one.
+    longer = there and re.fullmatch(rf"{meant}[_-].+|.+[_-]{meant}", name)
+    return None if longer or set(cluster.groups[name]) <= set(there) else meant
 
 
 @rule("director_count")
@@ -116,9 +126,9 @@ def bad_interface(cluster: Cluster) -> Iterator[Complaint]:
 @rule("unusable_address")
 def unusable_address(cluster: Cluster) -> Iterator[Complaint]:
     """An address that no packet from another host can reach."""
-    for own in cluster.addresses.values():
+    for own in cluster.all_readable.values():
         for entry in own:
-            fault = _fault(entry.address.ip, [entry.address])
+            fault = fault_in(entry.address.ip, [entry.address])
             if fault:
                 remedy = "write the host's own address, leave out loopback"
                 yield Complaint(entry.variable, str(entry.address), f"is {fault}", remedy, entry.host)
@@ -127,7 +137,7 @@ def unusable_address(cluster: Cluster) -> Iterator[Complaint]:
 @rule("duplicate_address")
 def duplicate_address(cluster: Cluster) -> Iterator[Complaint]:
     """Two hosts with one address answer each other's packets."""
-    for own in cluster.addresses.values():
+    for own in cluster.all_readable.values():
         for entry in own:
             first = cluster.all_addresses[entry.address.ip]
             if first is not entry and not entry.address.is_loopback:
@@ -151,14 +161,15 @@ def unusable_vip(cluster: Cluster) -> Iterator[Complaint]:
     for service in cluster.services:
         if service.vip:
             near = [own.address for host in cluster.directors for own in cluster.interfaces_towards(host, service.vip)]
-            fault = unusable(service.vip) or _fault(service.vip, near)
+            fault = unusable(service.vip) or fault_in(service.vip, near)
             if fault:
                 yield _vip_complaint(service, f"is {fault}", "choose a free host address in a network of the directors")
 
 
 # Names that kernel and udev give to network cards, and the kernel to its own tunnels.
 _TAKEN_DEVICES = re.compile(
-    r"(eth|bond|br|team|veth|wlan|tun|tap|ppp)\d.*|(en|wl|ww)[opsxb].*|(tunl|ip6tnl|sit|gre|gretap|erspan)0"
+    r"(eth|em|ib|usb|wlan|ppp|bond|team|br|vlan|docker|virbr|vmbr|veth|vnet|macvlan|ipvlan|vxlan|tun|tap|wg)-?\d.*"
+    r"|br-.*|p\d+p\d+.*|(en|wl|ww)[opsxb].*|(tunl|ip6tnl|sit|gre|ip6gre|gretap|erspan|ip_vti|ip6_vti)0"
 )
 
 
@@ -173,11 +184,11 @@ def bad_device(cluster: Cluster) -> Iterator[Complaint]:
         if not is_interface_name(device):
             problem = "is no name of a device: 1 to 15 characters without blanks, '/' and ':'"
             yield Complaint("real_server_device", show(device), problem, remedy, host)
-        elif device in {entry.interface for entry in cluster.addresses.get(host, ())}:
+        elif device in {entry.interface for entry in cluster.all_readable.get(host, ())}:
             problem = "is one of its interfaces, where neighbours would hear of the VIPs"
             yield Complaint("real_server_device", show(device), problem, remedy, host)
         elif _TAKEN_DEVICES.fullmatch(device):
-            problem = "is a name of network cards or of the kernel's tunnels, and none of a dummy device"
+            problem = "is what network cards, bridges or tunnels are called, where neighbours would hear of the VIPs"
             yield Complaint("real_server_device", show(device), problem, remedy, host)
 
 
@@ -201,19 +212,50 @@ def bad_real_server_vips(cluster: Cluster) -> Iterator[Complaint]:
 
 @rule("vip_not_carried", "warning")
 def vip_not_carried(cluster: Cluster) -> Iterator[Complaint]:
-    """A real server drops the packets to a VIP that it does not carry."""
-    needed: dict[str, dict[Address, None]] = {}
+    """A real server drops the packets to a VIP that it does not carry, or not on the device that they come by."""
+    needed: dict[str, dict[Address, str]] = {}
     for service in cluster.services:
         for server in service.real_servers:
             if service.vip and server.forwarding in ("direct", "tunnel"):
-                needed.setdefault(server.host, {})[service.vip] = None
+                needed.setdefault(server.host, {})[service.vip] = server.forwarding
     for host in cluster.groups.get("real_servers", ()):
         given = cluster.value(host, "real_server_vips")
-        addresses = [None if entry is UNUSABLE else to_address(known(entry["address"])) for entry in given or ()]
-        lacking = [vip for vip in needed.get(host, ()) if vip not in addresses]
-        if given is not None and lacking and None not in addresses:
+        entries = [None if entry is UNUSABLE else entry for entry in given or ()]
+        carried = {to_address(known(entry["address"])): known(entry["forwarding"]) for entry in entries if entry}
+        if given is None or None in entries or None in carried:
+            continue
+        wanted = needed.get(host, {})
+        lacking = [vip for vip in wanted if vip not in carried]
+        if lacking:
             problem = f"lacks {', '.join(map(str, lacking))}, to which directors forward packets: they are dropped"
             yield Complaint("real_server_vips", "", problem, "add it, or leave the list out", host)
+        for vip, forwarding in wanted.items():
+            if carried.get(vip) not in (None, forwarding):
+                problem = f"has {vip} for {carried[vip]} forwarding, and directors use {forwarding} forwarding"
+                remedy = f"write forwarding: {forwarding} there, or leave the list out"
+                yield Complaint("real_server_vips", "", problem, remedy, host)
+
+
+@rule("vip_not_carried", "warning")
+def fallback_without_vip(cluster: Cluster) -> Iterator[Complaint]:
+    """What is sent to a fallback keeps its address, and the role gives a real server the VIPs of its services alone."""
+    served: set[tuple[str, Address | None]] | None = None
+    for service in cluster.services:
+        address = fallback_address(service)
+        owner = cluster.all_addresses.get(address) if address else None
+        if owner is None or service.vip is None or owner.host not in cluster.groups.get("real_servers", ()):
+            continue
+        if served is None:
+            served = {
+                (server.host, other.vip)
+                for other in cluster.services
+                for server in other.real_servers
+                if server.forwarding != "nat"
+            }
+        if (owner.host, service.vip) not in served and cluster.value(owner.host, "real_server_vips") is None:
+            problem = f"{owner.host} does not carry the VIP {service.vip}, and drops the packets that it gets"
+            remedy = f"set real_server_vips for {owner.host}, or name the director itself (127.0.0.1 or [::1])"
+            yield Complaint(f"{service.variable}.fallback", show(service.get("fallback")), problem, remedy)
 
 
 @rule("vip_is_host_address")
@@ -259,14 +301,15 @@ def vip_off_link(cluster: Cluster) -> Iterator[Complaint]:
         networks = {host: cluster.networks(host, family) for host in cluster.addresses}
         return {host for host, near in networks.items() if near and not homes & near}
 
-    seen = set()
+    seen, far_from = set(), _distance(cluster)
     for service in cluster.services:
         if not service.vip:
             continue
         homes = frozenset(_homes(cluster, service.vip))
         lost = outside(homes, service.vip.version)
         hosts = {server.host: None for server in service.real_servers if server.forwarding == "direct"}
-        far = tuple(host for host in hosts if host in lost)
+        # Who can't be reached at all: unreachable_real_server.
+        far = tuple(host for host in hosts if host in lost and not far_from(host, service))
         if homes and far and (service.vip, far) not in seen:
             seen.add((service.vip, far))  # several services of one VIP: say it once
             home = " or ".join(sorted(map(str, homes)))
@@ -278,19 +321,20 @@ def vip_off_link(cluster: Cluster) -> Iterator[Complaint]:
 def unreachable_real_server(cluster: Cluster) -> Iterator[Complaint]:
     """Direct forwarding only rewrites the MAC address, so no router may be between director and real server."""
 
-    @cache
-    def far_from(host: str, family: int) -> list[str]:
-        near = cluster.networks(host, family)
-        directors = [name for name in cluster.directors if near and cluster.addresses.get(name)]
-        return [name for name in directors if not near & cluster.networks(name, family)]
-
+    far_from = _distance(cluster)
     for service in cluster.services:
-        family = service.family or 0
+        found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         for server in service.real_servers:
-            if server.forwarding == "direct" and (far := far_from(server.host, family)):
-                problem = f"real server {server.host} shares no network with {' and '.join(far)}"
-                remedy = "use forwarding: tunnel, or put both on one network"
-                yield Complaint(server.variable, server.host, problem, remedy)
+            if server.forwarding == "direct" and (far := far_from(server.host, service)):
+                # Those that the service does not list have one place, and one mistake of a director.
+                found.setdefault((server.variable, tuple(far)), []).append(server.host)
+        for (variable, directors), hosts in found.items():
+            names, verb = ", ".join(hosts), "share" if len(hosts) > 1 else "shares"
+            problem = (
+                f"real server{'s' * (len(hosts) > 1)} {show(names)} {verb} no network with {' and '.join(directors)}"
+            )
+            remedy = "correct ha_interfaces, put both on one network, or use forwarding: tunnel"
+            yield Complaint(variable, show(names), problem, remedy)
 
 
 @rule("wrong_family")
@@ -310,6 +354,25 @@ def wrong_family(cluster: Cluster) -> Iterator[Complaint]:
                 yield Complaint(server.variable, server.host, problem, "add one to its ha_interfaces")
 
 
+def _distance(cluster: Cluster) -> Callable[[str, Service], Sequence[str]]:
+    """Return what names the directors that share no network with a real server; but not those without one for the VIP.
+
+    There may be hundreds of thousands of real servers of services, and few hosts.
+    """
+
+    @cache
+    def far(host: str, family: int) -> Sequence[str]:
+        near = cluster.networks(host, family)
+        directors = [name for name in cluster.directors if near and cluster.addresses.get(name)]
+        return [name for name in directors if not near & cluster.networks(name, family)]
+
+    def far_from(host: str, service: Service) -> Sequence[str]:
+        vip, names = service.vip, far(host, service.family or 0)
+        return [name for name in names if vip is None or cluster.interfaces_towards(name, vip)]
+
+    return far_from
+
+
 def _vips(cluster: Cluster) -> Iterator[tuple[Service, Address]]:
     """Yield each VIP once, with the first service that has it."""
     seen: set[Address] = set()
@@ -327,7 +390,7 @@ def _vip_complaint(service: Service, problem: str, remedy: str) -> Complaint:
     return Complaint(f"{service.variable}.vip", show(service.get("vip")), problem, remedy)
 
 
-def _fault(ip: Address, near: list[IPv4Interface | IPv6Interface]) -> str | None:
+def fault_in(ip: Address, near: list[IPv4Interface | IPv6Interface]) -> str | None:
     """Tell why an address can't be a host's, seen from the networks it is in."""
     if ip.is_multicast or ip.is_loopback or ip.is_unspecified:
         return unusable(ip)

@@ -15,7 +15,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import 
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import UNUSABLE, show
 
 PATH = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")  # a word in exports(5) and fstab(5)
-OPTION = re.compile(r"[a-z0-9_]+(=[A-Za-z0-9_.:/@-]+)?")
+OPTION = re.compile(r"[a-z0-9_][a-z0-9_.-]*(=[A-Za-z0-9_.:/@-]+)?")
 
 
 @rule("shared_storage")

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.codalvs.ha.plugins.module_utils.model import Cluster
+from ansible_collections.codalvs.ha.plugins.module_utils.model import Address, Cluster, Service, to_address
 
 
 @dataclass(frozen=True)
@@ -43,3 +44,19 @@ def rule(name: str, severity: str = "error") -> Callable[[Callable[[Cluster], It
         return find
 
     return register
+
+
+FALLBACK = re.compile(r"(?:\[(?P<six>[^]]*)\]|(?P<four>[0-9.]+))(?::(?P<port>[0-9]{1,5}))?")
+
+
+def fallback_address(service: Service) -> Address | None:
+    """Return the address of a service's fallback, None if there is none or if it is none of the service's family."""
+    match = FALLBACK.fullmatch(service.get("fallback") or "")
+    address = to_address(match["six"] or match["four"]) if match else None
+    written = 6 if match and match["six"] else 4
+    return address if address and address.version == service.family == written else None
+
+
+def is_watched(cluster: Cluster) -> bool:
+    """Tell whether ldirectord runs, so that checks mean something."""
+    return bool(cluster.get("heartbeat_manages_ldirectord")) or not cluster.get("lvs_director_static")

@@ -17,10 +17,16 @@ from ansible_collections.codalvs.ha.plugins.module_utils.model import (
     RealServer,
     Service,
     known,
-    to_address,
     unusable,
 )
-from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import Complaint, rule
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_network import fault_in
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import (
+    FALLBACK,
+    Complaint,
+    fallback_address,
+    is_watched,
+    rule,
+)
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import did_you_mean, show
 
 CHECK_RANGES = {
@@ -137,10 +143,13 @@ def duplicate_service(cluster: Cluster) -> Iterator[Complaint]:
 
 @rule("unsupported_protocol")
 def unsupported_protocol(cluster: Cluster) -> Iterator[Complaint]:
-    """ldirectord: 'protocol must be tcp or udp if the virtual service is an address and port'."""
-    for service in cluster.services:
-        if service.get("protocol") == "sctp":
-            yield _complaint(service, "protocol", "ldirectord knows no sctp", "use tcp, udp or a fwmark")
+    """ldirectord: 'protocol must be tcp or udp if the virtual service is an address and port'. ip_vs knows sctp."""
+    for service in cluster.services if is_watched(cluster) else ():
+        if service.get("protocol") == "sctp" and service.given("vip"):
+            remedy = (
+                "use tcp or udp, select the packets by a fwmark, or balance without ldirectord (lvs_director_static)"
+            )
+            yield _complaint(service, "protocol", "ldirectord knows no sctp", remedy)
 
 
 @rule("vip_on_two_directors")
@@ -295,7 +304,8 @@ def bad_table(cluster: Cluster) -> Iterator[Complaint]:
 @rule("unwatched_table", severity="warning")
 def unwatched_table(cluster: Cluster) -> Iterator[Complaint]:
     """Without ldirectord, checks and fallbacks mean nothing."""
-    if cluster.get("lvs_director_static") and not cluster.get("heartbeat_manages_ldirectord"):
+    agreed = not cluster.directors_differ("lvs_director_static")  # else one of them is a mistake
+    if agreed and cluster.get("lvs_director_static") and not cluster.get("heartbeat_manages_ldirectord"):
         problem = "nobody checks the real servers: a failed one goes on getting connections, and fallbacks get none"
         yield Complaint("lvs_director_static", "true", problem, "let ldirectord keep the table (false)")
 
@@ -336,11 +346,11 @@ def _range(variable: str, value: object, low: int, high: int) -> Iterator[Compla
 def _fallback_fault(cluster: Cluster, service: Service, text: str) -> tuple[str, str] | None:
     """Return problem and remedy of a fallback, None for a usable one."""
     example = "127.0.0.1:80" if service.family == 4 else "[::1]:80"
-    match = re.fullmatch(r"(?:\[([^]]*)\]|([0-9.]+))(?::([0-9]{1,5}))?", text)
-    address = to_address(match[1] or match[2]) if match else None
-    if match is None or address is None or address.version != service.family:
+    match, address = FALLBACK.fullmatch(text), fallback_address(service)
+    if match is None or address is None:
         return f"must be an IPv{service.family} address, or address:port", f"write it like {example}"
-    fault = None if address.is_loopback else unusable(address)
+    near = [own.address for host in cluster.directors for own in cluster.interfaces_towards(host, address)]
+    fault = None if address.is_loopback else unusable(address) or fault_in(address, near)
     if fault:
         return f"is {fault}", f"name a server, or the director itself: {example}"
     if address in {other.vip for other in cluster.services}:
@@ -348,7 +358,11 @@ def _fallback_fault(cluster: Cluster, service: Service, text: str) -> tuple[str,
             "is a VIP: a connection would come back to the directors",
             f"name a server, or the director itself: {example}",
         )
-    port, wanted = int(match[3]) if match[3] else None, service.get("port")
+    owner = cluster.all_addresses.get(address)
+    if owner and owner.host in cluster.directors and owner.host not in {s.host for s in service.real_servers}:
+        # Its packets keep their address, the VIP, which only the director has that sends them.
+        return f"is the address of {owner.host}, which drops what the other director sends it", f"write {example}"
+    port, wanted = int(match["port"]) if match["port"] else None, service.get("port")
     if port is not None and (port != wanted if wanted and service.given("vip") else not 1 <= port <= 65535):
         allowed = f"{wanted}, the service's: the port of a packet stays as it is" if wanted else "from 1 to 65535"
         return f"its port must be {allowed}", "leave the port out"

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
+from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import LONGEST_IDLE
 from ansible_collections.codalvs.ha.plugins.module_utils.model import OWN, Cluster, known
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_network import GROUPS
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import Complaint, rule
@@ -22,9 +24,10 @@ from ansible_collections.codalvs.ha.plugins.module_utils.schema import (
 
 # Read from the cluster's first director; another value elsewhere would be ignored, or be fatal.
 SHARED = ("ha_virtual_services", "ha_acknowledged", "ha_absent")
-# What both directors must do alike, or the one that takes over serves otherwise.
+# What both directors must do alike, or the one that takes over serves otherwise. Their hardware and logs may differ.
 ALIKE = re.compile(
-    r"heartbeat_(?!authkeys$).*|lvs_director_(static|table|sync|sync_id|sync_group|timeouts)"
+    r"heartbeat_(?!(authkeys|stonith|watchdog|watchdog_softdog|log|debug_log|log_facility|peer_returned)$).*"
+    r"|lvs_director_(static|table|sync|sync_id|sync_group|timeouts)"
     r"|ldirectord_(?!log$|email_alert$).*"
 )
 # The groups whose hosts read the variables of a role, by the beginning of their names.
@@ -41,10 +44,14 @@ FACILITY = re.compile(rf"{'|'.join(FACILITIES)}|local[0-7]")
 ADDRESSEE = re.compile(r"[A-Za-z0-9._%+-]+(@[A-Za-z0-9.-]+)?")
 # Variables and what each of their words has to look like: they reach command lines and names of files.
 WORDS = {
-    "lvs_director_modules": (re.compile(r"[A-Za-z0-9_-]+"), "must be the name of a kernel module", "ip_vs_wrr"),
+    "lvs_director_modules": (
+        re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*"),
+        "must be the name of a kernel module",
+        "ip_vs_wrr",
+    ),
     "lvs_director_disabled_units": (
-        re.compile(r"[A-Za-z0-9:_.@\\-]+"),
-        "must be the name of a systemd unit",
+        re.compile(r"(?!heartbeat(\.service)?$)[A-Za-z0-9:_.@\\][A-Za-z0-9:_.@\\-]*"),
+        "must be the name of a systemd unit, and not of Heartbeat's",
         "nginx.service",
     ),
 }
@@ -85,12 +92,34 @@ def not_read(cluster: Cluster) -> Iterator[Complaint]:
                 same.append(host)
         for value, hosts in distinct:
             # What most of the others have is set for all, and the readers have a value of their own in its place.
-            if not readers or value in read or (read and len(hosts) > 1 and len(hosts) > len(others) / 2):
+            most = len(hosts) > len(others) / 2 and (len(hosts) > 1 or len(others) == 1)
+            if not readers or value in read or (read and most):
                 continue
             for host in hosts:
                 where = f"hosts of the group {' or '.join(groups)}"
                 remedy = "move it there, or to the variables of the group all, or remove it"
                 yield Complaint(name, "", f"is read on {where}, and has no effect here", remedy, host)
+
+
+@rule("not_read", "warning")
+def not_read_in_this_mode(cluster: Cluster) -> Iterator[Complaint]:
+    """What lvs_director_static or another type of check would read, and nobody else."""
+    timeouts = [seconds for seconds in (cluster.get("lvs_director_timeouts") or {}).values() if seconds is not None]
+    given = {
+        "lvs_director_table": bool(cluster.get("lvs_director_table")),
+        "lvs_director_timeouts": bool(timeouts) and all(known(each) and 0 < each <= LONGEST_IDLE for each in timeouts),
+    }
+    for name, is_given in given.items():
+        # What is wrong with them otherwise comes first.
+        if is_given and not cluster.get("lvs_director_static") and not cluster.directors_differ(name):
+            problem = "is read only where lvs_director_static is true, and has no effect here"
+            yield Complaint(name, "", problem, "remove it, or set lvs_director_static: true")
+    for service in cluster.services:
+        kind, pattern = known(service.check.get("type")), known(service.check.get("receive"))
+        if pattern and kind in ("connect", "ping"):
+            problem = f"a check of type {kind} asks nothing, so no answer is compared with this"
+            remedy = "remove it, or use check.type negotiate with check.service"
+            yield Complaint(f"{service.variable}.check.receive", show(pattern), problem, remedy)
 
 
 def _prefix(name: str) -> str:
@@ -112,7 +141,7 @@ def empty_value(cluster: Cluster) -> Iterator[Complaint]:
 def bad_log(cluster: Cluster) -> Iterator[Complaint]:
     """ldirectord takes what does not begin with '/' for a facility of syslog(3), and logs nowhere if it is none."""
     log = known(cluster.get("ldirectord_log"))
-    if log is not None and not re.fullmatch(r"/[^\s\"#]+", log) and not FACILITY.fullmatch(log):
+    if log is not None and not re.fullmatch(r"/[^\s\"#]*[^\s\"#/]", log) and not FACILITY.fullmatch(log):
         problem = "must be the absolute path of a file, without blanks, quotes and '#', or a facility of syslog"
         yield Complaint("ldirectord_log", show(log), problem, "write it like /var/log/ldirectord.log or local0")
 
@@ -131,27 +160,32 @@ def bad_path(cluster: Cluster) -> Iterator[Complaint]:
 @rule(LAST_RESORT)
 def control_character(cluster: Cluster) -> Iterator[Complaint]:
     """A line break in a value becomes a line of its own in a file. Only where no other rule says what is wrong."""
+    # A value of group_vars is one object for many hosts, and may be large: look at it once.
+    found: dict[tuple[str, int], list[Complaint]] = {}
     for host, variables in cluster.hosts.items():
         for name, value in variables.items():
             if name in cluster.options:
-                yield from _control_characters(cluster.options[name], value, name, host)
+                key = name, id(value)
+                if key not in found:
+                    found[key] = list(_control_characters(cluster.options[name], value, name))
+                yield from (replace(complaint, host=host) for complaint in found[key])
 
 
-def _control_characters(option: Option, value: object, path: str, host: str) -> Iterator[Complaint]:
+def _control_characters(option: Option, value: object, path: str) -> Iterator[Complaint]:
     if isinstance(value, str):
         if any(character < " " or character == "\x7f" for character in value):
             shown = HIDDEN if holds_secret(option) else show(value)
             problem = "contains a line break, tab or other control character"
-            yield Complaint(path, shown, problem, "write one line of plain text", host)
+            yield Complaint(path, shown, problem, "write one line of plain text")
     elif isinstance(value, Mapping):
         inner = option.get("options", {})
         for name, each in value.items():
             # What is not known may be a misspelt secret.
-            hidden = {"no_log": holds_secret(option) or (bool(inner) and name not in inner)}
-            yield from _control_characters(inner.get(name, hidden), each, f"{path}.{show(name)}", host)
+            known_or_hidden = inner[name] if name in inner else {"no_log": bool(inner) or holds_secret(option)}
+            yield from _control_characters(known_or_hidden, each, f"{path}.{show(name)}")
     elif isinstance(value, list | tuple):
         for index, each in enumerate(value):
-            yield from _control_characters(option, each, f"{path}[{index}]", host)
+            yield from _control_characters(option, each, f"{path}[{index}]")
 
 
 @rule("bad_email")
@@ -161,6 +195,10 @@ def bad_email(cluster: Cluster) -> Iterator[Complaint]:
     if given and not all(ADDRESSEE.fullmatch(part.strip(" ")) for part in given.split(",")):
         problem = "must be one address, or several with commas between them"
         yield Complaint("ldirectord_email_alert", show(given), problem, "write it like root@example.com")
+
+
+def _is_line(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[ -~]+", value) is not None
 
 
 @rule("bad_word")
@@ -177,9 +215,13 @@ def bad_word(cluster: Cluster) -> Iterator[Complaint]:
             if not isinstance(key, str) or not SYSCTL.fullmatch(key):
                 remedy = "write it like net.ipv4.vs.conntrack"
                 yield Complaint(variable, "", "must be the full name of a sysctl", remedy, host)
-            elif not isinstance(value, Unevaluated) and not re.fullmatch(r"[ -~]+", str(value)):
+            elif isinstance(value, bool):
                 yield Complaint(
-                    variable, show(value), "must be one line of text, or a number", "write such a value", host
+                    variable, show(value), "must be a number or text, not true or false", f"write {int(value)}", host
+                )
+            elif not isinstance(value, Unevaluated | int | float) and not _is_line(value):
+                yield Complaint(
+                    variable, show(value), "must be a number, or one line of text", "write such a value", host
                 )
     command = known(cluster.get("heartbeat_peer_returned"))
     if command and command[0] is not UNUSABLE and not command[0].startswith("/"):

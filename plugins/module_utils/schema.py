@@ -164,7 +164,7 @@ def _report_names(
     for name in map(str, given):
         if name not in options:
             # A misspelt required option is one mistake, not two.
-            meant = closest(name, missing)
+            meant = closest(name, missing) or (missing[0] if len(given) == len(missing) == 1 else None)
             misspelt.add(meant)
             # The value stays unseen: a misspelt 'password' is not known to be secret.
             remedy = did_you_mean(name, [meant] if meant else options, f"remove it; known are {', '.join(options)}")

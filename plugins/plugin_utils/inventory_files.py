@@ -10,7 +10,7 @@ comes before.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -20,6 +20,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils.schema import show
 
 YAML = (".yml", ".yaml", ".json")
 VARIABLES = ("group_vars", "host_vars")
+MERGE = "tag:yaml.org,2002:merge"  # '<<': of several, all are taken
 VAULT = "$ANSIBLE_VAULT"
 LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first is of C, and not everywhere
 
@@ -40,25 +41,52 @@ def files_of(sources: Iterable[Path], playbooks: Path) -> list[Path]:
     return list(found)
 
 
-def problems(path: Path, text: str) -> Iterator[tuple[str, Complaint]]:
-    """Yield (rule, complaint) for a file; nothing for one that is no YAML or INI, which is Ansible's to say."""
+def all_problems(texts: Iterable[tuple[Path, str]]) -> Iterator[tuple[str, Complaint]]:
+    """Yield (rule, complaint) for the files of an inventory: what is in each, and cycles that lead through several."""
+    together: dict[str, list[str]] = {}
+    cycles = False
+    for path, text in texts:
+        edges: dict[str, list[str]] = {}
+        for rule, complaint in problems(path, text, edges):
+            cycles = cycles or rule == "group_cycle"
+            yield rule, complaint
+        together = _merged([together, edges])
+    cycle = [] if cycles else find_cycle(together)
+    if cycle:
+        yield "group_cycle", _cycle(cycle, "the file that it reads later")
+
+
+def _cycle(groups: Sequence[str], where: str) -> Complaint:
+    problem = f"is its own descendant ({' > '.join(groups)}): Ansible leaves out what follows in {where}"
+    return Complaint(f"groups.{show(groups[0])}", "", problem, "take one out of the other's children")
+
+
+def problems(path: Path, text: str, found: dict[str, list[str]] | None = None) -> Iterator[tuple[str, Complaint]]:
+    """Yield (rule, complaint) for a file; nothing for one that is no YAML or INI, which is Ansible's to say.
+
+    found: is filled with the children of its groups.
+    """
     variables = any(name in path.parts for name in VARIABLES)
     if text.startswith(VAULT) or (path.suffix not in YAML and path.suffix not in ("", ".ini", ".cfg")):
         return
-    if path.suffix in YAML or variables:
-        try:
-            documents = [node for node in yaml.compose_all(text, Loader=LOADER) if node]
-        except yaml.YAMLError:
-            return
+    # Without a suffix it may be either; YAML inventories begin with a mapping, and INI never reads as one.
+    try:
+        documents = (
+            [node for node in yaml.compose_all(text, Loader=LOADER) if node] if path.suffix in ("", *YAML) else []
+        )
+    except (yaml.YAMLError, RecursionError):
+        documents = []
+    if path.suffix in YAML or variables or any(isinstance(node, yaml.MappingNode) for node in documents):
         for node in documents:
-            yield from _duplicates(node, path, "")
+            yield from _duplicates(node, path, "", set())
         edges = {} if variables else _merged(_children(node) for node in documents)
     else:
         edges = _ini_children(text)
     cycle = find_cycle(edges)
+    if found is not None:
+        found.update(edges)
     if cycle:
-        problem = f"is its own descendant ({' > '.join(cycle)}): Ansible leaves out what follows in {path.name}"
-        yield "group_cycle", Complaint(f"groups.{show(cycle[0])}", "", problem, "take one out of the other's children")
+        yield "group_cycle", _cycle(cycle, path.name)
 
 
 def find_cycle(edges: Mapping[str, Iterable[str]]) -> list[str]:
@@ -82,22 +110,29 @@ def find_cycle(edges: Mapping[str, Iterable[str]]) -> list[str]:
     return []
 
 
-def _duplicates(node: yaml.Node, path: Path, place: str) -> Iterator[tuple[str, Complaint]]:
-    """Walk through nodes, not values: what they construct, and the secrets in it, is not looked at."""
+def _duplicates(node: yaml.Node, path: Path, place: str, seen: set[int]) -> Iterator[tuple[str, Complaint]]:
+    """Walk through nodes, not values: what they construct, and the secrets in it, is not looked at.
+
+    seen: nodes that were visited; an alias (*name) is the node of its anchor once more, or even the one around it.
+    """
+    if id(node) in seen:
+        return
+    seen.add(id(node))
     if isinstance(node, yaml.MappingNode):
-        first: dict[str, yaml.Node] = {}
+        first: dict[tuple[str, str], yaml.Node] = {}
         for key, value in node.value:
             name = str(key.value) if isinstance(key, yaml.ScalarNode) else ""
+            mark = (key.tag, name)  # 1 and '1' are two keys
             inner = f"{place}.{show(name)}" if place else show(name)
-            if name and name in first:
-                where = f"lines {first[name].start_mark.line + 1} and {key.start_mark.line + 1} of {path.name}"
+            if name and mark in first and key.tag != MERGE:
+                where = f"lines {first[mark].start_mark.line + 1} and {key.start_mark.line + 1} of {path.name}"
                 problem = f"is written twice, in {where}: the first one is ignored"
                 yield "duplicate_key", Complaint(inner, "", problem, "keep one, or make one of both")
-            first.setdefault(name, key)
-            yield from _duplicates(value, path, inner)
+            first.setdefault(mark, key)
+            yield from _duplicates(value, path, inner, seen)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
-            yield from _duplicates(value, path, f"{place}[{index}]")
+            yield from _duplicates(value, path, f"{place}[{index}]", seen)
 
 
 def _pairs(node: yaml.Node | None) -> list[tuple[str, yaml.Node]]:
@@ -108,9 +143,12 @@ def _pairs(node: yaml.Node | None) -> list[tuple[str, yaml.Node]]:
 def _children(node: yaml.Node) -> dict[str, list[str]]:
     """Return a YAML inventory's groups with their children."""
     edges: dict[str, list[str]] = {}
-    stack = _pairs(node)
+    stack, seen = _pairs(node), set[tuple[str, int]]()
     while stack:
         name, group = stack.pop()
+        if (name, id(group)) in seen:  # by an alias, which may lead to what is around it
+            continue
+        seen.add((name, id(group)))
         for key, value in _pairs(group):
             if key == "children":
                 edges.setdefault(name, []).extend(child for child, _group in _pairs(value))

@@ -277,6 +277,21 @@ def test_templates_see_of_a_check_and_of_persistence_only_what_is_written() -> N
     }
 
 
+def test_a_check_of_sip_names_its_protocol() -> None:
+    """ldirectord takes a user of its own for it, but only at the line `service = sip`."""
+    wanted = {"port": 5060, "protocol": "udp"}
+    checks = [{}, {"service": None}, {"service": "none"}, {"type": "ping"}]
+    made = cluster(
+        hosts(*({**WEB, **wanted, "vip": f"192.0.2.{30 + n}", "check": c} for n, c in enumerate(checks))), GROUPS
+    )
+    assert [service["check"] for service in made["services"]] == [
+        {"service": "sip"},
+        {"service": "sip"},
+        {"service": "none"},
+        {"type": "ping"},
+    ]
+
+
 def test_defaults_are_those_of_argument_specs() -> None:
     options = copy.deepcopy(options_of(plan.VARIABLES))
     service = options["ha_virtual_services"]["options"]

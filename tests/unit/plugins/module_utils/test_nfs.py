@@ -85,6 +85,7 @@ def test_kind_and_hosts_have_to_agree(kind: str | None, groups: dict[str, list[s
         ("one", "nfs_client_server", "2001:db8::10", False),
         ("one", "ha_shared_folder", "shared", True),
         ("one", "nfs_client_options", ["hard,ro"], True),
+        ("one", "nfs_client_options", ["hard", "x-systemd.automount", "x-systemd.idle-timeout=60"], False),
     ],
 )
 def test_settings(host: str, name: str, value: object, wrong: bool) -> None:

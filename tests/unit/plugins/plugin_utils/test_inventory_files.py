@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.codalvs.ha.plugins.plugin_utils.inventory_files import files_of, find_cycle, problems
+from ansible_collections.codalvs.ha.plugins.plugin_utils.inventory_files import (
+    all_problems,
+    files_of,
+    find_cycle,
+    problems,
+)
 
 
 def found(name: str, text: str) -> list[tuple[str, str]]:
@@ -30,10 +35,28 @@ def found(name: str, text: str) -> list[tuple[str, str]]:
         ("hosts", "[a:children]\nb\n# c\n[b]\nhost1\n[b:vars]\nx=1", []),
         ("hosts.ini", "[a:children]\nb\n[b:children]\na\n", [("group_cycle", "groups.a")]),
         ("notes.txt", "[a:children]\na\n", []),
+        ("group_vars/all.yml", "x: &x {a: 1}\ny: &y {b: 1}\nz:\n  <<: *x\n  <<: *y\n", []),
+        ("group_vars/all.yml", "1: a\n'1': b\n", []),
+        ("group_vars/all.yml", "a: &a {b: 1, b: 2}\nc: *a\n", [("duplicate_key", "a.b")]),
+        ("group_vars/all.yml", "a: &a [*a]\nb: &b {b: *b}\n", []),
+        ("hosts.yml", "a: &a {children: {b: *a}}\n", [("group_cycle", "groups.b")]),
+        ("hosts", "a: {children: {b: }}\nb: {children: {a: }}\n", [("group_cycle", "groups.a")]),
+        ("hosts", "all:\n  hosts:\n    x:\n    x:\n", [("duplicate_key", "all.hosts.x")]),
+        ("hosts", "host1 a=1\nhost2\n[a:children]\na\n", [("group_cycle", "groups.a")]),
     ],
 )
 def test_files(name: str, text: str, expected: list[tuple[str, str]]) -> None:
     assert found(name, text) == expected
+
+
+def test_a_cycle_may_lead_through_several_files() -> None:
+    files = [(Path("1.yml"), "a: {children: {b: }}"), (Path("2.ini"), "[b:children]\na\n"), (Path("all.yml"), "x: 1")]
+    ((rule, complaint),) = all_problems(files)
+    assert (rule, complaint.variable) == ("group_cycle", "groups.a")
+    assert list(all_problems(files[1:])) == []
+    # One that is in a file is named once.
+    own = (Path("0.yml"), "a: {children: {a: }}")
+    assert [rule for rule, _complaint in all_problems([own, *files])] == ["group_cycle"]
 
 
 def test_lines_are_named_and_values_are_not() -> None:
