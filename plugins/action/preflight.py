@@ -13,10 +13,10 @@ from typing import Any
 
 import yaml
 from ansible.errors import AnsibleUndefinedVariable
+from ansible.module_utils.compat.version import LooseVersion
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 from ansible.template import Templar
-from packaging.specifiers import SpecifierSet
 
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight import check, render, stops, summary
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import Complaint
@@ -43,10 +43,8 @@ class ActionModule(ActionBase):
         """Return the findings; values that may be secret are hidden in them already."""
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
-        needed = yaml.safe_load(RUNTIME.read_text(encoding="utf-8"))["requires_ansible"]
-        if not SpecifierSet(needed).contains(ansible_version, prereleases=True):
-            text = f"This is ansible-core {ansible_version}, and codalvs.ha needs {needed}. No host was touched."
-            return {**result, "changed": False, "failed": True, "msg": text}
+        if old := too_old(ansible_version):
+            return {**result, "changed": False, "failed": True, "msg": old}
         groups = {str(name): [str(host) for host in hosts] for name, hosts in variables["groups"].items()}
         specs = read_specs()
         prefixes = ("ha_", "coda_", "ansible_connection", *(f"{role}_" for role in specs))
@@ -85,6 +83,14 @@ class ActionModule(ActionBase):
             if _is_constant(value):
                 seen[id(value)] = value, wanted[name]
         return wanted
+
+
+def too_old(version: str) -> str | None:
+    """Return what to say of an ansible-core that this collection can't use; it only warns of that itself."""
+    oldest = yaml.safe_load(RUNTIME.read_text(encoding="utf-8"))["requires_ansible"].removeprefix(">=")
+    if LooseVersion(version) >= LooseVersion(oldest):
+        return None
+    return f"This is ansible-core {version}, and codalvs.ha needs {oldest} or newer. No host was touched."
 
 
 def _in_files(variables: Mapping[str, Any]) -> Iterator[tuple[str, Complaint]]:

@@ -301,15 +301,14 @@ def vip_off_link(cluster: Cluster) -> Iterator[Complaint]:
         networks = {host: cluster.networks(host, family) for host in cluster.addresses}
         return {host for host, near in networks.items() if near and not homes & near}
 
-    seen, far_from = set(), _distance(cluster)
+    seen = set()
     for service in cluster.services:
         if not service.vip:
             continue
         homes = frozenset(_homes(cluster, service.vip))
         lost = outside(homes, service.vip.version)
         hosts = {server.host: None for server in service.real_servers if server.forwarding == "direct"}
-        # Who can't be reached at all: unreachable_real_server.
-        far = tuple(host for host in hosts if host in lost and not far_from(host, service))
+        far = tuple(host for host in hosts if host in lost)
         if homes and far and (service.vip, far) not in seen:
             seen.add((service.vip, far))  # several services of one VIP: say it once
             home = " or ".join(sorted(map(str, homes)))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
-from ansible_collections.codalvs.ha.plugins.action.preflight import ActionModule, Seen
+from ansible_collections.codalvs.ha.plugins.action.preflight import ActionModule, Seen, too_old
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import Unevaluated
 
 INVENTORY = """
@@ -42,3 +43,16 @@ def test_what_hosts_share_is_one_value_and_a_template_each_hosts_own(tmp_path: P
         [{"name": "web", "port": port, "check": missing}] for port in (80, 81)
     ]
     assert "unrelated" not in one
+
+
+@pytest.mark.parametrize("version", ["2.18.0", "2.18.0rc1", "2.21.5", "2.22.0.dev0"])
+def test_an_ansible_core_that_will_do(version: str) -> None:
+    assert too_old(version) is None
+
+
+@pytest.mark.parametrize("version", ["2.17.14", "2.9.27"])
+def test_an_ansible_core_that_is_too_old(version: str) -> None:
+    assert (
+        too_old(version)
+        == f"This is ansible-core {version}, and codalvs.ha needs 2.18.0 or newer. No host was touched."
+    )

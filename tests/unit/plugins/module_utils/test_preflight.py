@@ -988,7 +988,10 @@ def test_interfaces_of_different_names() -> None:
 
 def test_real_server_behind_a_router() -> None:
     hosts = changed("real2", ha_interfaces={"eth0": "198.18.22.22/24"})
-    assert found(hosts) == {("unreachable_real_server", "all hosts", f"{S}[0].real_servers")}
+    assert found(hosts) == {
+        ("unreachable_real_server", "all hosts", f"{S}[0].real_servers"),
+        ("vip_off_link", "all hosts", f"{S}[0].vip"),
+    }
     for host in hosts.values():
         host[S][0]["forwarding"] = "tunnel"
     assert found(hosts) == set()
