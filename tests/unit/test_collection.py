@@ -193,5 +193,5 @@ def test_systemd_understands_every_line_of_a_unit(path: Path) -> None:
     for line in text.splitlines():
         if line and line[0] not in "#[{ ":
             assert re.match(r"[A-Z][A-Za-z]+=", line), line
-            name, _, value = line.partition("=")
+            name, _equals, value = line.partition("=")
             assert name != "Restart" or value in RESTARTS, line

@@ -220,7 +220,7 @@ def test_only_what_another_program_did_first_is_tried_again(kind: str, error: in
 
 def test_what_another_program_did_meanwhile_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """It added the service between the look and the change; the module then added a real server only."""
-    (service,) = parse_table(LINES[:2]).values()
+    service = next(iter(parse_table(LINES[:2]).values()))
     (server,) = service.servers.values()
     ended: list[dict[str, Any]] = []
     parameters = {"services": [], "state": "present", "purge": False, "timeouts": None}
