@@ -236,7 +236,7 @@ def _witnesses(model: Cluster, links: Sequence[Mapping[str, Any]]) -> Iterator[t
 def _sync_link(
     links: Sequence[Mapping[str, Any]], vips: Sequence[Mapping[str, Any]], model: Cluster
 ) -> Mapping[str, Any] | None:
-    others = {*model.groups.get("real_servers", ()), *model.groups.get("clients", ())} - {*model.directors}
+    others = {*model.groups.get("real_servers", ())} - {*model.directors}
     theirs = {own.address.network for name in others for own in model.addresses.get(name, ())}
     first = model.addresses[model.directors[0]] if model.directors else ()
     near = {own.interface for own in first if own.address.network in theirs}
@@ -248,7 +248,7 @@ def sync_interface(shared: Sequence[str], public: Collection[str], near: Collect
     """Choose the network with the fewest others in it: what is sent is neither signed nor encrypted.
 
     shared: interfaces of the networks that all directors share; public: those that carry VIPs; near: those in whose
-    network other hosts of the inventory are.
+    network real servers are.
     """
     return min(shared, key=lambda name: (name in public, name in near), default=None)
 

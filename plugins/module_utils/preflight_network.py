@@ -442,7 +442,7 @@ def open_sync(cluster: Cluster) -> Iterator[Complaint]:
             if any(entry.address.network in networks for entry in cluster.addresses.get(host, ()))
         ]
 
-    near = {name for name in shared if hosts_of(name, "real_servers", "clients")}
+    near = {name for name in shared if hosts_of(name, "real_servers")}
     interface = known(cluster.get("lvs_director_sync_interface")) or sync_interface(shared, public, near)
     clients = hosts_of(interface, "clients") if interface else []
     if interface in public or clients:

@@ -155,10 +155,9 @@ def unsupported_protocol(cluster: Cluster) -> Iterator[Complaint]:
 @rule("vip_on_two_directors")
 def vip_on_two_directors(cluster: Cluster) -> Iterator[Complaint]:
     """An address can only be in one place: all services of a VIP have the same preferred director."""
-    first: dict[object, tuple[Service, str]] = {}
-    default = next(iter(cluster.directors), "")
+    first: dict[object, tuple[Service, str | None]] = {}
     for service in cluster.services:
-        director = service.get("preferred_director") or default
+        director = cluster.holder(service)
         other, holder = first.setdefault(service.vip or service.variable, (service, director))
         if holder != director:
             problem = f"VIP {service.vip} prefers {holder} in {_label(other)}, {director} here"
@@ -274,9 +273,7 @@ def ldirectord_on_two_directors(cluster: Cluster) -> Iterator[Complaint]:
     """Heartbeat would start one ldirectord for two groups, and releasing either group would stop it for both."""
     if not cluster.get("heartbeat_manages_ldirectord"):
         return
-    default = next(iter(cluster.directors), "")
-    holders = dict.fromkeys(service.get("preferred_director") or default for service in cluster.services if service.vip)
-    if len(holders) > 1:
+    if len({cluster.holder(service) for service in cluster.services if service.vip}) > 1:
         problem = (
             "Heartbeat can start ldirectord for one director's VIPs only; here services prefer different directors"
         )
