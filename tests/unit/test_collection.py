@@ -195,3 +195,11 @@ def test_systemd_understands_every_line_of_a_unit(path: Path) -> None:
             assert re.match(r"[A-Z][A-Za-z]+=", line), line
             name, _equals, value = line.partition("=")
             assert name != "Restart" or value in RESTARTS, line
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_entry_point_says_what_it_is_for(role: str) -> None:
+    """antsibull-docs makes no page of a role that has one without."""
+    specs = yaml.safe_load((ROOT / "roles" / role / "meta/argument_specs.yml").read_text(encoding="utf-8"))
+    for name, entry_point in specs["argument_specs"].items():
+        assert {"short_description", "description"} <= set(entry_point), name
