@@ -223,15 +223,24 @@ class Cluster:
 
 
 def run(*command: str, log: Path | None = None) -> str:
-    """Run a command and return what it printed; a failure raises HarnessError with its last lines."""
+    """Run a command and return what it printed; a failure raises HarnessError with where it began and its last lines."""
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if log:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(done.stdout + done.stderr)
     if done.returncode:
-        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-40:])
-        raise HarnessError(f"{' '.join(command[:6])} … ended with {done.returncode}:\n{tail}")
+        raise HarnessError(
+            f"{' '.join(command[:6])} … ended with {done.returncode}:\n{excerpt(done.stdout + done.stderr)}"
+        )
     return done.stdout
+
+
+def excerpt(text: str, begin: int = 12, end: int = 40) -> str:
+    """Return the end of what a command printed, and before it the first failure of a playbook that is not in it."""
+    lines = text.strip().splitlines()
+    first = next((number for number, line in enumerate(lines) if line.startswith("fatal: ")), len(lines))
+    last = lines[-end:]
+    return "\n".join([*lines[first : first + begin], "[…]", *last] if first + begin < len(lines) - end else last)
 
 
 def ask(host: str, *command: str) -> str:

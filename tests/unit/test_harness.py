@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import Attempt, HarnessError, Rounds, is_full, longest_outage, recap
+from harness import Attempt, HarnessError, Rounds, excerpt, is_full, longest_outage, recap
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,10 @@ def test_rounds_that_were_not_finished_are_lost() -> None:
     lost = [(number, Rounds.lost) for number in Rounds.of("cuts", 3)]
     assert lost == [(0, "rounds 1 to 3 of cuts"), (1, "rounds 2 to 3 of cuts"), (2, "round 3 of cuts")]
     assert Rounds.lost == ""
+
+
+def test_a_failed_playbook_is_told_from_its_first_failure() -> None:
+    text = "\n".join(["PLAY", "fatal: [dir1]: FAILED!", "  msg: why", *map(str, range(60)), "fatal: [dir2]: then"])
+    told = excerpt(text, begin=2, end=5)
+    assert told == "fatal: [dir1]: FAILED!\n  msg: why\n[…]\n56\n57\n58\n59\nfatal: [dir2]: then"
+    assert excerpt("a\nb\nfatal: c", end=2) == "b\nfatal: c"
