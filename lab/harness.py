@@ -223,7 +223,7 @@ class Cluster:
 
 
 def run(*command: str, log: Path | None = None) -> str:
-    """Run a command and return what it printed; a failure raises HarnessError with where it began and its last lines."""
+    """Run a command and return what it printed; a failure raises HarnessError with its beginning and the last lines."""
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if log:
         log.parent.mkdir(parents=True, exist_ok=True)
