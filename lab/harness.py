@@ -116,6 +116,9 @@ class Cluster:
 
     def playbook(self, playbook: str | Path, *arguments: str, log: Path | None = None) -> str:
         """Run a playbook on the containers and return its output; a failure raises with the output's end."""
+        # A container can be entered before its systemd has emptied /tmp, with the modules that Ansible puts there.
+        for host in (*self.group("directors"), *self.group("real_servers")):
+            wait_for(f"{host} has booted", lambda host=host: not booting(host))  # type: ignore[misc]
         return run(*self.command(playbook), *arguments, log=log)
 
     @property
@@ -247,6 +250,13 @@ def ask(host: str, *command: str) -> str:
     """Run a command on a machine and return what it printed, also when it fails or the machine is off."""
     found = subprocess.run(["docker", "exec", host, *command], capture_output=True, text=True, check=False)
     return found.stdout
+
+
+def booting(host: str) -> bool:
+    """Return whether a machine runs, and has not yet emptied its /tmp; one that is off, or not made yet, does not."""
+    command = ["docker", "inspect", "--format", "{{.State.Running}}", host]
+    running = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() == "true"
+    return running and ask(host, "systemctl", "is-active", "systemd-tmpfiles-setup.service").strip() != "active"
 
 
 def lose_packets(host: str, seconds: float, percent: int, links: Iterable[str]) -> None:
