@@ -21,7 +21,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,7 @@ class Cluster:
         """Run a playbook on the containers and return its output; a failure raises with the output's end."""
         # A container can be entered before its systemd has emptied /tmp, with the modules that Ansible puts there.
         for host in (*self.group("directors"), *self.group("real_servers")):
-            wait_for(f"{host} has booted", lambda host=host: not booting(host))  # type: ignore[misc]
+            wait_for(f"{host} has booted", partial(booted, host))
         return run(*self.command(playbook), *arguments, log=log)
 
     @property
@@ -252,11 +252,11 @@ def ask(host: str, *command: str) -> str:
     return found.stdout
 
 
-def booting(host: str) -> bool:
-    """Return whether a machine runs, and has not yet emptied its /tmp; one that is off, or not made yet, does not."""
+def booted(host: str) -> bool:
+    """Return whether a machine has emptied its /tmp at boot; nobody waits for one that is off, or not made yet."""
     command = ["docker", "inspect", "--format", "{{.State.Running}}", host]
     running = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() == "true"
-    return running and ask(host, "systemctl", "is-active", "systemd-tmpfiles-setup.service").strip() != "active"
+    return not running or ask(host, "systemctl", "is-active", "systemd-tmpfiles-setup.service").strip() == "active"
 
 
 def lose_packets(host: str, seconds: float, percent: int, links: Iterable[str]) -> None:
