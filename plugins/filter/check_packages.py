@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ansible_collections.codalvs.ha.plugins.module_utils.ldirectord_config import SERVICE_PORTS
+from ansible_collections.codalvs.ha.plugins.module_utils.ldirectord_config import SERVICE_OF_PORT
 
 HTTP_OVER_IPV6 = "libnet-inet6glue-perl"  # check_http() of 4.12 requires it
 PACKAGES = {
@@ -16,7 +16,6 @@ PACKAGES = {
     "mysql": "libdbd-mysql-perl",
     "pgsql": "libdbd-pg-perl",
 }  # by the protocol of a negotiate check; ldirectord ends where a driver is missing
-_ASKED = {port: name for name, port in SERVICE_PORTS.items()}
 
 
 def check_packages(services: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -30,7 +29,7 @@ def check_packages(services: Iterable[Mapping[str, Any]]) -> list[str]:
 def _packages(services: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     for service in services:
         check = service.get("check") or {}
-        asked = check.get("service") or _ASKED.get(int(service.get("port") or 0), "none")
+        asked = check.get("service") or SERVICE_OF_PORT.get(int(service.get("port") or 0), "none")
         if (check.get("type") or "negotiate") != "negotiate":
             continue
         if asked in PACKAGES:

@@ -37,6 +37,7 @@ SERVICE_PORTS = {  # ldirectord's own table, from the service of a check to its 
     "sip": 5060,
     "pgsql": 5432,
 }
+SERVICE_OF_PORT = {port: service for service, port in SERVICE_PORTS.items()}
 # Names of /etc/services that stand for ports in such files.
 NAMED_PORTS = {
     "ftp": 21,
@@ -513,8 +514,7 @@ def _effective_service(
     found["checkinterval"] = (filled["fork"] and service.get("checkinterval")) or filled["checkinterval"]
     found["checktimeout"] = _timeout(config, service, "checktimeout", "negotiatetimeout", 5)
     found["negotiatetimeout"] = _timeout(config, service, "negotiatetimeout", "checktimeout", 30)
-    guess = {port: name for name, port in SERVICE_PORTS.items()}
-    found.setdefault("service", guess.get(service.get("port", 0), "none"))
+    found.setdefault("service", SERVICE_OF_PORT.get(service.get("port", 0), "none"))
     if found["service"] == "ftp":
         found.setdefault("login", "anonymous")
     fallback = config.get("fallback6" if service["family"] == 6 else "fallback")

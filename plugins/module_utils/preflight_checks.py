@@ -12,12 +12,11 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 
-from ansible_collections.codalvs.ha.plugins.module_utils.ldirectord_config import SERVICE_PORTS
+from ansible_collections.codalvs.ha.plugins.module_utils.ldirectord_config import SERVICE_OF_PORT
 from ansible_collections.codalvs.ha.plugins.module_utils.model import Cluster, Service, known, to_address
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import Complaint, is_watched, rule
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import HIDDEN, show
 
-CHECK_OF_PORT = {port: service for service, port in SERVICE_PORTS.items()}
 # Written between double quotes to ldirectord.cf; an empty pair of quotes is a configuration error there.
 QUOTED = ("request", "receive", "login", "password", "database", "secret")
 SECRETS = ("password", "secret")
@@ -150,7 +149,7 @@ def _protocol(service: Service) -> str | None:
     if service.given("fwmark"):
         return "none"
     port = service.get("port")
-    return CHECK_OF_PORT.get(port, "none") if port is not None and 0 <= port <= 65535 else None
+    return SERVICE_OF_PORT.get(port, "none") if port is not None and 0 <= port <= 65535 else None
 
 
 def _protocol_remedy(service: Service) -> str:
