@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from harness import Attempt, longest_outage, lose_packets, quickstart, run, wait_for
+from harness import Attempt, HarnessError, longest_outage, lose_packets, quickstart, run, wait_for
 
 CLUSTER = quickstart()
 DIRECTORS = CLUSTER.group("directors")
@@ -59,8 +60,18 @@ def wait_one_holder(expected: str | None = None, seconds: float = 30.0) -> str:
         found[:] = CLUSTER.holders()
         return len(found) == 1 and expected in (None, *found)
 
-    wait_for(f"the VIP is on {expected or 'one director'} alone", one, seconds)
+    try:
+        wait_for(f"the VIP is on {expected or 'one director'} alone", one, seconds)
+    except HarnessError as error:
+        raise HarnessError("\n".join([f"{error}; on {found}", *map(said, DIRECTORS)])) from error
     return found[0]
+
+
+def said(director: str) -> str:
+    """Return what a director's programs have said last, for whoever reads of a failure."""
+    units = "--unit heartbeat-vips --unit heartbeat"
+    lines = shell(director, f"journalctl {units} --lines 12 --output short-iso --no-hostname", check=False)
+    return f"{director} at {time.strftime('%T')}:\n{lines}"
 
 
 def wait_whole() -> str:

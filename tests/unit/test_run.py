@@ -128,12 +128,14 @@ def test_a_failed_stage_says_why_in_a_few_lines(tmp_path: Path) -> None:
     log = tmp_path / "molecule-a.log"
     log.write_text(
         "  \x1b[31m│\x1b[0m fatal: [dir1]: FAILED! => no such file\n"
-        "  │ E   AssertionError: two\n  │ E   assert 2 == 1\n  │ ok: [dir2]\n"
+        "  │ E   AssertionError: two\n  │ E   assert 2 == 1\n  │ E         ?  ^\n  │ E         )\n  │ ok: [dir2]\n"
         f"  │ FAILED molecule/a/test_a.py::test_a - {'x' * 300}\n"
         "  │ FAILED - RETRYING: [dir1]: Wait (10 retries left).\n"
         "  │ \x1b[31mFAILED\x1b[0m\n  \x1b[2m│\x1b[0m   test_b.py\n"
     )
     assert tests.reasons(log) == [
+        "fatal: [dir1]: FAILED! => no such file",
+        "E   AssertionError: two",
         "E   assert 2 == 1",
         f"FAILED molecule/a/test_a.py::test_a - {'x' * 300}"[: tests.WIDTH],
         "FAILED test_b.py",
