@@ -125,7 +125,7 @@ class Cluster:
     def hot_standby(self) -> bool:
         """Return whether both directors balance all the time."""
         variables = {**self.variables(self.group("directors")[0]), **self.extra_vars}
-        return not variables.get("heartbeat_manages_ldirectord", False)
+        return variables.get("ha_standby") != "cold"
 
     def holders(self) -> list[str]:
         """Return the living directors that hold the VIP."""

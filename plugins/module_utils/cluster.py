@@ -32,7 +32,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils.model import (
 )
 
 # What this file reads; the filter fetches no other variable, so that an unrelated one can't fail it.
-VARIABLES = (*OWN, "ha_virtual_services", "heartbeat_manages_ldirectord", "heartbeat_profile")
+VARIABLES = (*OWN, "ha_checker", "ha_standby", "ha_virtual_services", "heartbeat_profile")
 
 # Heartbeat's times by heartbeat_profile, and the silence of heartbeat-vips. Realtime priority, which both take where
 # they may, allows the short ones.
@@ -50,6 +50,8 @@ def cluster(model: Cluster) -> dict[str, Any]:
     """Return the whole cluster as the roles need it, from a model of at least VARIABLES.
 
     The result is a dict of
+    checker: who keeps the IPVS table, ldirectord or none;
+    standby: hot or cold, where Heartbeat starts the checker with the VIPs;
     services: the virtual services, with their real servers' addresses (see resolve_services);
     table: the same services in the vocabulary of the module ipvs, which knows no checks;
     times: {keepalive, warntime, deadtime, initdead, silence} of the profile, as Heartbeat takes them;
@@ -71,6 +73,8 @@ def cluster(model: Cluster) -> dict[str, Any]:
     links = list(_links(model))
     sync = _sync_link(links, vips, model)
     return {
+        "checker": model.get("ha_checker"),
+        "standby": model.get("ha_standby"),
         "services": services,
         "table": [_in_table(service) for service in services],
         "times": PROFILES[model.get("heartbeat_profile")],
@@ -81,7 +85,7 @@ def cluster(model: Cluster) -> dict[str, Any]:
         "sync_interface": sync["interface"] if sync else None,
         "sync_group": SYNC_GROUPS[_family(sync) if sync else 4],
         "sync_id": _sync_id([*(vip["address"] for vip in vips), *(sync["peers"] if sync else ())]),
-        "resource_groups": list(_resource_groups(vips, model.get("heartbeat_manages_ldirectord"))),
+        "resource_groups": list(_resource_groups(vips, model.get("ha_standby") == "cold")),
         "real_server_vips": _real_server_vips(services),
         "reserved_ports": {name: _reserved_ports(services, name) for name in model.directors},
         "nat_families": sorted(

@@ -39,7 +39,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils.model import (
 )
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_network import INVENTORY
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import RULES, Complaint, rule
-from ansible_collections.codalvs.ha.plugins.module_utils.preflight_settings import LAST_RESORT
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_settings import LAST_RESORT, RENAMED, with_new_words
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import UNUSABLE, closest, did_you_mean, show
 
 RULE_FILES = (
@@ -94,7 +94,7 @@ def check(
     Whatever the variables are, this does not raise.
     """
     members = dict.fromkeys(host for names in groups.values() for host in names)
-    hosts = {**{host: {} for host in members}, **hosts}
+    hosts = {host: with_new_words(hosts.get(host, {})) for host in members | dict.fromkeys(hosts)}
     options = {name: option for role in specs.values() for name, option in role.items()}
     values = Values(hosts or {INVENTORY: {}}, options)
     found: dict[tuple[str, str, Complaint], set[str]] = {}
@@ -201,7 +201,9 @@ def _host_complaints(
 
 
 def _unknown(name: str, specs: Mapping[str, schema.Options], options: schema.Options) -> str | None:
-    """Return the remedy for a variable that looks like one of ours; None when it is somebody else's."""
+    """Return the remedy for a variable that looks like one of ours; None when it is somebody else's, or was ours."""
+    if name in RENAMED:
+        return None
     roles = tuple(f"{role}_" for role in specs if role != "preflight")
     if name.startswith((*roles, "coda_")):
         return did_you_mean(name, options, "remove it, or use another prefix")

@@ -524,11 +524,9 @@ def vip_without_holder(cluster: Cluster) -> Iterator[Complaint]:
 @rule("ldirectord_unstarted")
 def ldirectord_unstarted(cluster: Cluster) -> Iterator[Complaint]:
     """Heartbeat starts what haresources names; systemd starts ldirectord only where Heartbeat does not."""
-    managed = cluster.get("heartbeat_manages_ldirectord")
-    own = cluster.get("ldirectord_managed_by_heartbeat")
-    if managed is not None and own is not None and own != managed:
-        problem = f"heartbeat_manages_ldirectord is {show(managed)}, and they must agree: one of them starts ldirectord"
-        yield Complaint("ldirectord_managed_by_heartbeat", show(own), problem, "leave it out")
+    standby = cluster.get("ha_standby")
+    if standby is None:
+        return
     groups = _parsed_groups(cluster)
     starters = [
         (group.line, group.node.lower()) for group in groups if "ldirectord" in (r.script for r in group.resources)
@@ -537,10 +535,11 @@ def ldirectord_unstarted(cluster: Cluster) -> Iterator[Complaint]:
         (group.line, group.node.lower()) for group in groups if any(map(moved_address, group.resources))
     ):
         # A director has several lines where one would be too long; one of them is enough.
-        starts = any(name == node for _line, name in starters) if managed else (index, node) in starters
-        if managed is not None and starts != managed:
+        is_cold = standby == "cold"
+        starts = any(name == node for _line, name in starters) if is_cold else (index, node) in starters
+        if starts != is_cold:
             does = "starts ldirectord" if starts else "does not start ldirectord"
-            problem = f"heartbeat_manages_ldirectord is {show(managed)}, and the group {does}"
+            problem = f"ha_standby is {standby}, and the group {does}"
             yield Complaint(f"heartbeat_resource_groups[{index}].resources", "", problem, "make them agree")
 
 

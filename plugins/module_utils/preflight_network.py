@@ -420,8 +420,8 @@ def sync_without_link(cluster: Cluster) -> Iterator[Complaint]:
 @rule("open_sync", "warning")
 def open_sync(cluster: Cluster) -> Iterator[Complaint]:
     """Whatever anybody sends the kernel's backup daemon (ip_vs_sync.c) is a connection, with the real server in it."""
-    wanted, managed = cluster.get("lvs_director_sync"), cluster.get("heartbeat_manages_ldirectord")
-    if len(cluster.directors) != 2 or not (not managed if wanted is None else wanted):
+    wanted, is_hot = cluster.get("lvs_director_sync"), cluster.get("ha_standby") == "hot"
+    if len(cluster.directors) != 2 or not (is_hot if wanted is None else wanted):
         return
     own = {host: cluster.addresses.get(host, ()) for host in cluster.directors}
     public = {

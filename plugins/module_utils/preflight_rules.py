@@ -58,5 +58,5 @@ def fallback_address(service: Service) -> Address | None:
 
 
 def is_watched(cluster: Cluster) -> bool:
-    """Tell whether ldirectord runs, so that checks mean something."""
-    return bool(cluster.get("heartbeat_manages_ldirectord")) or not cluster.get("lvs_director_static")
+    """Tell whether ldirectord runs, so that checks mean something; in cold standby Heartbeat starts it."""
+    return bool(cluster.get("ha_standby") == "cold" or cluster.get("ha_checker") != "none")

@@ -146,9 +146,7 @@ def unsupported_protocol(cluster: Cluster) -> Iterator[Complaint]:
     """ldirectord: 'protocol must be tcp or udp if the virtual service is an address and port'. ip_vs knows sctp."""
     for service in cluster.services if is_watched(cluster) else ():
         if service.get("protocol") == "sctp" and service.given("vip"):
-            remedy = (
-                "use tcp or udp, select the packets by a fwmark, or balance without ldirectord (lvs_director_static)"
-            )
+            remedy = "use tcp or udp, select the packets by a fwmark, or balance without ldirectord (ha_checker: none)"
             yield _complaint(service, "protocol", "ldirectord knows no sctp", remedy)
 
 
@@ -258,36 +256,35 @@ def bad_fallback(cluster: Cluster) -> Iterator[Complaint]:
 @rule("director_is_real_server")
 def director_is_real_server(cluster: Cluster) -> Iterator[Complaint]:
     """A standby with a full table balances a packet that was forwarded to it once more, in circles."""
-    if cluster.get("heartbeat_manages_ldirectord"):
+    if cluster.get("ha_standby") != "hot":
         return
     for service in cluster.services:
         for server in service.real_servers:
             if server.host in cluster.directors and server.forwarding in ("direct", "tunnel"):
                 problem = f"director {server.host} is a real server of a {server.forwarding} service in hot standby"
-                remedy = "set heartbeat_manages_ldirectord: true, or take it out of the service"
+                remedy = "set ha_standby: cold, or take it out of the service"
                 yield Complaint(server.variable, show(server.host), problem, remedy)
 
 
 @rule("ldirectord_on_two_directors")
 def ldirectord_on_two_directors(cluster: Cluster) -> Iterator[Complaint]:
     """Heartbeat would start one ldirectord for two groups, and releasing either group would stop it for both."""
-    if not cluster.get("heartbeat_manages_ldirectord"):
+    if cluster.get("ha_standby") != "cold":
         return
     if len({cluster.holder(service) for service in cluster.services if service.vip}) > 1:
         problem = (
             "Heartbeat can start ldirectord for one director's VIPs only; here services prefer different directors"
         )
-        remedy = "use hot standby (false), or one preferred_director for all services"
-        yield Complaint("heartbeat_manages_ldirectord", "true", problem, remedy)
+        remedy = "set ha_standby: hot, or one preferred_director for all services"
+        yield Complaint("ha_standby", "cold", problem, remedy)
 
 
 @rule("static_and_managed")
 def static_and_managed(cluster: Cluster) -> Iterator[Complaint]:
-    """Heartbeat would start the ldirectord that a static table does without."""
-    if cluster.get("lvs_director_static") and cluster.get("heartbeat_manages_ldirectord"):
-        problem = "the table is kept without ldirectord, and Heartbeat is to start it"
-        remedy = "leave out either this or heartbeat_manages_ldirectord"
-        yield Complaint("lvs_director_static", "true", problem, remedy)
+    """In cold standby Heartbeat starts the checker, which a static table does without."""
+    if cluster.get("ha_checker") == "none" and cluster.get("ha_standby") == "cold":
+        problem = "in cold standby Heartbeat starts the checker, and there is none (ha_checker)"
+        yield Complaint("ha_standby", "cold", problem, "leave out either this or ha_checker")
 
 
 @rule("bad_table")
@@ -301,10 +298,10 @@ def bad_table(cluster: Cluster) -> Iterator[Complaint]:
 @rule("unwatched_table", severity="warning")
 def unwatched_table(cluster: Cluster) -> Iterator[Complaint]:
     """Without ldirectord, checks and fallbacks mean nothing."""
-    agreed = not cluster.directors_differ("lvs_director_static")  # else one of them is a mistake
-    if agreed and cluster.get("lvs_director_static") and not cluster.get("heartbeat_manages_ldirectord"):
+    agreed = not cluster.directors_differ("ha_checker")  # else one of them is a mistake
+    if agreed and not is_watched(cluster):
         problem = "nobody checks the real servers: a failed one goes on getting connections, and fallbacks get none"
-        yield Complaint("lvs_director_static", "true", problem, "let ldirectord keep the table (false)")
+        yield Complaint("ha_checker", "none", problem, "let ldirectord keep the table (ha_checker: ldirectord)")
 
 
 def _complaint(service: Service, name: str, problem: str, remedy: str) -> Complaint:

@@ -18,16 +18,17 @@ from ansible_collections.codalvs.ha.plugins.module_utils.schema import (
     UNUSABLE,
     Option,
     Unevaluated,
+    conform,
     holds_secret,
     show,
 )
 
 # Read from the cluster's first director; another value elsewhere would be ignored, or be fatal.
-SHARED = ("ha_virtual_services", "ha_acknowledged", "ha_absent")
+SHARED = ("ha_virtual_services", "ha_acknowledged", "ha_absent", "ha_checker", "ha_standby")
 # What both directors must do alike, or the one that takes over serves otherwise. Their hardware and logs may differ.
 ALIKE = re.compile(
     r"heartbeat_(?!(authkeys|stonith|watchdog|watchdog_softdog|log|debug_log|log_facility|peer_returned)$).*"
-    r"|lvs_director_(static|table|sync|sync_id|sync_group|timeouts)"
+    r"|lvs_director_(table|sync|sync_id|sync_group|timeouts)"
     r"|ldirectord_(?!log$|email_alert$).*"
 )
 # The groups whose hosts read the variables of a role, by the beginning of their names.
@@ -59,8 +60,44 @@ PATHS = (
     *("coda_backup_folder", "coda_backup_restore_archive", "coda_server_rvm_data", "coda_server_rvm_log"),
     *("heartbeat_debug_log", "heartbeat_log", "nfs_client_exported"),
 )
+# Old names of variables: the name now, and its words for the old values, which all were true or false. A name that
+# changes is added here, and preflight refuses the old one.
+RENAMED: dict[str, tuple[str, dict[bool, str]]] = {
+    "heartbeat_manages_ldirectord": ("ha_standby", {True: "cold", False: "hot"}),
+    "ldirectord_managed_by_heartbeat": ("ha_standby", {True: "cold", False: "hot"}),
+    "lvs_director_static": ("ha_checker", {True: "none", False: "ldirectord"}),
+}
 LAST_RESORT = "control_character"  # only where no other rule has found anything
 SYSCTL = re.compile(r"[a-z][a-z0-9_]*([./][A-Za-z0-9_.*-]+)+")
+
+
+@rule("renamed_variable")
+def renamed_variable(cluster: Cluster) -> Iterator[Complaint]:
+    """No role reads the old name, so its value, even that of the default, says something that nobody hears."""
+    for host, variables in cluster.hosts.items():
+        for old in RENAMED.keys() & variables.keys():
+            new, word = _in_new_words(old, variables[old])
+            remedy = f"write {new}: {word or ' or '.join(cluster.options[new]['choices'])} in its place"
+            yield Complaint(old, show(variables[old]), f"is called {new} now", remedy, host)
+
+
+def with_new_words(variables: Mapping[str, object]) -> Mapping[str, object]:
+    """Return a host's variables with the new names of old ones beside them.
+
+    The run stops at the old names. The other rules look at what is meant by them, so that none of them complains of a
+    mode that nobody wants.
+    """
+    # Of two old names of one variable, the first one in the table is what all roles read.
+    new_words = (_in_new_words(old, variables[old]) for old in reversed(RENAMED) if old in variables)
+    meant = {new: word for new, word in new_words if word}
+    return {**meant, **variables} if meant else variables
+
+
+def _in_new_words(old: str, value: object) -> tuple[str, str | None]:
+    """Return the new name of a variable and its word for the value, None where that is not clear."""
+    new, words = RENAMED[old]
+    meant = conform({"type": "bool"}, value, old, [])
+    return new, words[meant] if isinstance(meant, bool) else None
 
 
 @rule("values_differ")
@@ -103,7 +140,7 @@ def not_read(cluster: Cluster) -> Iterator[Complaint]:
 
 @rule("not_read", "warning")
 def not_read_in_this_mode(cluster: Cluster) -> Iterator[Complaint]:
-    """What lvs_director_static or another type of check would read, and nobody else."""
+    """What another ha_checker or another type of check would read, and nobody else."""
     timeouts = [seconds for seconds in (cluster.get("lvs_director_timeouts") or {}).values() if seconds is not None]
     given = {
         "lvs_director_table": bool(cluster.get("lvs_director_table")),
@@ -111,9 +148,9 @@ def not_read_in_this_mode(cluster: Cluster) -> Iterator[Complaint]:
     }
     for name, is_given in given.items():
         # What is wrong with them otherwise comes first.
-        if is_given and not cluster.get("lvs_director_static") and not cluster.directors_differ(name):
-            problem = "is read only where lvs_director_static is true, and has no effect here"
-            yield Complaint(name, "", problem, "remove it, or set lvs_director_static: true")
+        if is_given and cluster.get("ha_checker") == "ldirectord" and not cluster.directors_differ(name):
+            problem = "is read only where ha_checker is none, and has no effect here"
+            yield Complaint(name, "", problem, "remove it, or set ha_checker: none")
     for service in cluster.services:
         kind, pattern = known(service.check.get("type")), known(service.check.get("receive"))
         if pattern and kind in ("connect", "ping"):

@@ -62,7 +62,7 @@ def is_template(value: object) -> bool:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_role_specifies_every_default(role: str) -> None:
-    assert set(defaults(role)) <= set(options(role))
+    assert set(defaults(role)) <= {*options(role), *options("preflight")}  # which has the cluster's own, ha_…
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -78,8 +78,20 @@ def test_role_and_specification_agree_on_defaults(role: str) -> None:
 
 
 def test_no_two_roles_have_a_default_of_one_name() -> None:
-    count = Counter(name for role in ROLES for name in defaults(role))
+    count = Counter(name for role in ROLES for name, value in defaults(role).items() if not follows(name, value))
     assert [name for name, times in count.items() if times > 1] == []
+
+
+def follows(name: str, value: object) -> bool:
+    """Tell whether a default is the plan's part of the cluster's own variable: then it is written elsewhere, once."""
+    return value == f"{{{{ (hostvars | codalvs.ha.cluster(groups)).{name.removeprefix('ha_')} }}}}"
+
+
+def test_a_default_that_is_no_part_of_the_plan_is_written_here() -> None:
+    plan = "{{ (hostvars | codalvs.ha.cluster(groups)).standby }}"
+    assert follows("ha_standby", plan)
+    assert not follows("ha_checker", plan)
+    assert not follows("ha_standby", "hot")
 
 
 class Loader(yaml.SafeLoader):

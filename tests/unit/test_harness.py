@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from harness import Attempt, HarnessError, Rounds, excerpt, is_full, longest_outage, recap
+from harness import Attempt, Cluster, HarnessError, Rounds, excerpt, is_full, longest_outage, recap
 
 
 @pytest.mark.parametrize(
@@ -72,3 +74,19 @@ def test_a_failed_playbook_is_told_from_its_first_failure() -> None:
     told = excerpt(text, begin=2, end=5)
     assert told == "fatal: [dir1]: FAILED!\n  msg: why\n[…]\n56\n57\n58\n59\nfatal: [dir2]: then"
     assert excerpt("a\nb\nfatal: c", end=2) == "b\nfatal: c"
+
+
+@pytest.mark.parametrize(
+    ("inventory", "extra_vars", "hot"),
+    [
+        ("quickstart", {}, True),
+        ("thesis", {}, False),
+        ("thesis", {"ha_standby": "hot"}, True),
+        ("quickstart", {"ha_standby": "cold"}, False),
+    ],
+)
+def test_a_cluster_is_in_cold_standby_where_its_variables_say_so(
+    inventory: str, extra_vars: dict[str, str], hot: bool
+) -> None:
+    cluster = Cluster(Path(__file__).resolve().parents[2] / "inventories" / inventory, extra_vars)
+    assert cluster.hot_standby == hot

@@ -29,6 +29,10 @@ def test_a_service_may_have_its_own_way_with_failed_real_servers(tmp_path: Path)
     assert "\n    quiescent = no\n" in file
 
 
+def test_in_hot_standby_the_table_stays_when_ldirectord_stops(tmp_path: Path) -> None:
+    assert "\ncleanstop = no\n" in rendered(tmp_path / "a")
+
+
 def test_what_is_null_is_not_given(tmp_path: Path) -> None:
     """As in preflight, so also for the roles: no 'None' reaches a file."""
     check = {"service": "http", "request": None, "receive": None, "type": None, "port": None}

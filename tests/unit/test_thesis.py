@@ -52,6 +52,11 @@ def test_figure_4_8_ldirectord_cf(rendered, director):
 
 
 @pytest.mark.parametrize("director", DIRECTORS)
+def test_ldirectord_takes_its_table_with_it_where_heartbeat_stops_it(rendered, director):
+    assert "\ncleanstop = yes\n" in rendered(director, "ldirectord.cf")
+
+
+@pytest.mark.parametrize("director", DIRECTORS)
 def test_figure_4_9_ha_cf(rendered, director):
     text = rendered(director, "ha.cf")
     parsed, problems = heartbeat_config.parse_ha_cf(text)

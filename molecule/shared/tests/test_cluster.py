@@ -32,7 +32,7 @@ def services() -> list[dict]:
 @pytest.fixture(scope="module")
 def managed() -> bool:
     """Return whether Heartbeat starts ldirectord (the thesis's way) or both directors run it (hot standby)."""
-    return RUNNER.get_variables(RUNNER.get_hosts("directors")[0]).get("heartbeat_manages_ldirectord", False)
+    return RUNNER.get_variables(RUNNER.get_hosts("directors")[0]).get("ha_standby") == "cold"
 
 
 def addresses(host: testinfra.host.Host) -> dict[str, list[str]]:

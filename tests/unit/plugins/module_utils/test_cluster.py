@@ -155,10 +155,10 @@ def directors_with(**own: Any) -> dict[str, dict[str, Any]]:
     }
 
 
-@pytest.mark.parametrize("managed", [False, True])
+@pytest.mark.parametrize("standby", ["hot", "cold"])
 @pytest.mark.parametrize("services", [1, 150, 200, 900])
 @pytest.mark.parametrize("family", [4, 6])
-def test_any_number_of_vips_makes_lines_that_heartbeat_reads(family: int, services: int, managed: bool) -> None:
+def test_any_number_of_vips_makes_lines_that_heartbeat_reads(family: int, services: int, standby: str) -> None:
     own = {"eth0": "10.0.0.#/8"} if family == 4 else {"eth0": "2001:db8::#/64"}
     known = directors_with(**own)
     vips = [str(ip_address("10.1.0.0" if family == 4 else "2001:db8::1:0") + number) for number in range(services)]
@@ -173,7 +173,7 @@ def test_any_number_of_vips_makes_lines_that_heartbeat_reads(family: int, servic
         for number, vip in enumerate(vips)
     ]
     for variables in known.values():
-        variables |= {"ha_virtual_services": entries, "heartbeat_manages_ldirectord": managed}
+        variables |= {"ha_virtual_services": entries, "ha_standby": standby}
     groups = cluster(known, {"directors": ["dir1", "dir2"]})["resource_groups"]
     template = Path(__file__).parents[4] / "roles/heartbeat/templates/haresources.j2"
     text = Template(template.read_text(encoding="utf-8"), trim_blocks=True).render(heartbeat_resource_groups=groups)
@@ -185,7 +185,7 @@ def test_any_number_of_vips_makes_lines_that_heartbeat_reads(family: int, servic
     # Once a director that has anything, with addresses before it.
     nodes = {each["node"] for each in found}
     assert sorted(each["node"] for each in found if each["script"] == "ldirectord") == (
-        sorted(nodes) if managed else []
+        sorted(nodes) if standby == "cold" else []
     )
     assert all(group["resources"][0] != "ldirectord" for group in groups)
 
@@ -259,7 +259,7 @@ def test_null_is_not_given(null: dict[str, Any], absent: dict[str, Any]) -> None
     assert cluster(hosts(null), GROUPS) == cluster(hosts(absent), GROUPS)
 
 
-@pytest.mark.parametrize("name", ["heartbeat_profile", "heartbeat_node_name", "heartbeat_manages_ldirectord"])
+@pytest.mark.parametrize("name", ["heartbeat_profile", "heartbeat_node_name", "ha_checker", "ha_standby"])
 def test_a_variable_that_is_null_is_not_given(name: str) -> None:
     assert cluster(with_all(hosts(WEB), **{name: None}), GROUPS) == cluster(hosts(WEB), GROUPS)
 
@@ -292,12 +292,22 @@ def test_a_check_of_sip_names_its_protocol() -> None:
     ]
 
 
+def test_the_words_of_the_mode_are_in_the_plan() -> None:
+    made = cluster(hosts(WEB), GROUPS)
+    assert (made["checker"], made["standby"]) == ("ldirectord", "hot")
+    assert cluster(with_all(hosts(WEB), ha_checker="none"), GROUPS)["checker"] == "none"
+    assert cluster(with_all(hosts(WEB), ha_standby="cold"), GROUPS)["standby"] == "cold"
+    alone = cluster({"lb1": {}}, {})  # a role by itself
+    assert (alone["checker"], alone["standby"]) == ("ldirectord", "hot")
+
+
 def test_defaults_are_those_of_argument_specs() -> None:
     options = copy.deepcopy(options_of(plan.VARIABLES))
     service = options["ha_virtual_services"]["options"]
     service["scheduler"]["default"], service["protocol"]["default"] = "rr", "udp"
     service["forwarding"]["default"], service["real_servers"]["options"]["weight"]["default"] = "tunnel", 3
     options["heartbeat_profile"]["default"] = "fast"
+    options["ha_checker"]["default"], options["ha_standby"]["default"] = "none", "cold"
     made = plan.cluster(parse(hosts(WEB, ON_REAL1), GROUPS, options))
     assert [(each["scheduler"], each["protocol"], each["forwarding"]) for each in made["services"]] == [
         ("rr", "udp", "tunnel")
@@ -305,6 +315,7 @@ def test_defaults_are_those_of_argument_specs() -> None:
     servers = [server for each in made["services"] for server in each["real_servers"]]
     assert {(server["weight"], server["forwarding"]) for server in servers} == {(3, "tunnel")}
     assert made["times"] == plan.PROFILES["fast"]
+    assert (made["checker"], made["standby"]) == ("none", "cold")
 
 
 @pytest.mark.parametrize(
@@ -327,7 +338,7 @@ def test_defaults_are_those_of_argument_specs() -> None:
         ),
         (with_all(hosts(WEB), ha_virtual_services="web"), "host dir1: ha_virtual_services = (hidden): must be a list"),
         (with_all(hosts(WEB), heartbeat_profile="fats"), "host dir1: heartbeat_profile = fats: must be one of thesis"),
-        (with_all(hosts(WEB), heartbeat_manages_ldirectord=5), "host dir1: heartbeat_manages_ldirectord = 5: must be"),
+        (with_all(hosts(WEB), ha_standby="Cold"), "host dir1: ha_standby = Cold: must be one of hot, cold; did you"),
         (with_all(hosts(WEB), ha_interfaces={"eth0": None}), "host dir1: ha_interfaces.eth0 = empty: must be an addr"),
         (with_all(hosts(WEB), ha_interfaces=["x"]), "host dir1: ha_interfaces = a list: must be a dictionary"),
     ],

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight import Finding, check, render, stops, summary
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_checks import _never_matches, _pattern_fault
 from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import RULES
+from ansible_collections.codalvs.ha.plugins.module_utils.preflight_settings import RENAMED
 from ansible_collections.codalvs.ha.plugins.module_utils.schema import Unevaluated
 
 ROOT = Path(__file__).parents[4]
@@ -165,7 +166,7 @@ SERVERS = [{"host": "real1"}, {"host": "real2"}]
             )
         ),
         pytest.param(
-            inventory(web(protocol="sctp", check=None), lvs_director_static=True, ha_acknowledged=["unwatched_table"]),
+            inventory(web(protocol="sctp", check=None), ha_checker="none", ha_acknowledged=["unwatched_table"]),
             id="sctp, without ldirectord and its checks",
         ),
         pytest.param(
@@ -174,7 +175,7 @@ SERVERS = [{"host": "real1"}, {"host": "real2"}]
         pytest.param(six_alone(), id="IPv6 alone"),
         pytest.param(
             inventory(
-                heartbeat_manages_ldirectord=True,
+                ha_standby="cold",
                 heartbeat_resource_groups=[
                     {"node": "dir1", "resources": ["IPaddr2::198.18.20.30/24/eth0"]},
                     {"node": "dir1", "resources": ["Delay::1", "ldirectord"]},
@@ -287,7 +288,7 @@ def static(weight: int = 1, **changes: Any) -> Hosts:
     """Return an inventory with a table of its own."""
     server = {"address": "198.18.20.21", "weight": weight}
     service = {"vip": "198.18.20.30", "port": 80, "real_servers": [server], **changes}
-    return inventory(lvs_director_static=True, lvs_director_table=[service])
+    return inventory(ha_checker="none", lvs_director_table=[service])
 
 
 def changed_networks(vip: str) -> Hosts:
@@ -333,18 +334,18 @@ def changed_networks(vip: str) -> Hosts:
         ),
         (
             "ldirectord_on_two_directors",
-            "heartbeat_manages_ldirectord",
+            "ha_standby",
             inventory(
                 WEB,
                 web(name="b", vip="198.18.20.31", preferred_director="dir2"),
-                heartbeat_manages_ldirectord=True,
+                ha_standby="cold",
             ),
         ),
-        ("unwatched_table", "lvs_director_static", inventory(lvs_director_static=True)),
+        ("unwatched_table", "ha_checker", inventory(ha_checker="none")),
         (
             "static_and_managed",
-            "lvs_director_static",
-            inventory(lvs_director_static=True, heartbeat_manages_ldirectord=True),
+            "ha_standby",
+            inventory(ha_checker="none", ha_standby="cold"),
         ),
         ("unknown_director", f"{S}[0].preferred_director", inventory(web(preferred_director="real1"))),
         ("unknown_real_server", f"{S}[0].real_servers[0].host", serving({"host": "reel1"})),
@@ -693,7 +694,7 @@ def changed_networks(vip: str) -> Hosts:
             "bad_resource",
             "heartbeat_resource_groups[0].resources[0]",
             inventory(
-                heartbeat_manages_ldirectord=True,
+                ha_standby="cold",
                 heartbeat_resource_groups=[{"node": "dir1", "resources": ["ldirectord::web.cf", *GROUP["resources"]]}],
             ),
         ),
@@ -711,12 +712,7 @@ def changed_networks(vip: str) -> Hosts:
         (
             "ldirectord_unstarted",
             "heartbeat_resource_groups[0].resources",
-            inventory(heartbeat_manages_ldirectord=True, heartbeat_resource_groups=[GROUP]),
-        ),
-        (
-            "ldirectord_unstarted",
-            "ldirectord_managed_by_heartbeat",
-            inventory(ldirectord_managed_by_heartbeat=True),
+            inventory(ha_standby="cold", heartbeat_resource_groups=[GROUP]),
         ),
         (
             "bad_link",
@@ -745,6 +741,8 @@ def changed_networks(vip: str) -> Hosts:
         ("cannot_evaluate", S, inventory(ha_virtual_services=Unevaluated("x is undefined"))),
         ("wrong_type", "heartbeat_ping", inventory(heartbeat_ping="198.18.20.1")),
         ("wrong_choice", f"{S}[0].scheduler", inventory(web(scheduler="wlrr"))),
+        ("wrong_choice", "ha_standby", inventory(ha_standby="Cold")),
+        ("wrong_choice", "ha_checker", inventory(ha_checker="ldirectrod")),
     ],
 )
 def test_one_mistake_is_one_finding(rule: str, variable: str, hosts: Hosts) -> None:
@@ -755,7 +753,7 @@ def test_one_mistake_is_one_finding(rule: str, variable: str, hosts: Hosts) -> N
         # The other network is that of the VIP then, and this one that of the clients.
         "vip_off_link": {OPEN_SYNC},
         # Whoever writes a table by hand has nobody who checks the real servers.
-        "bad_table": {("unwatched_table", "all hosts", "lvs_director_static")},
+        "bad_table": {("unwatched_table", "all hosts", "ha_checker")},
     }
     assert found(hosts) == everywhere | extra.get(rule, set())
 
@@ -833,7 +831,9 @@ def test_each_director_is_checked_by_its_own_values() -> None:
         ("dir1", {"lvs_director_sync": False}, {("values_differ", "all hosts", "lvs_director_sync"), OPEN_SYNC}),
         ("dir2", {"ldirectord_quiescent": False}, {("values_differ", "all hosts", "ldirectord_quiescent")}),
         ("dir2", {"ldirectord_email_alert": "root"}, set()),
-        ("dir2", {"lvs_director_static": True}, {("values_differ", "all hosts", "lvs_director_static")}),
+        ("dir2", {"ha_checker": "none"}, {("values_differ", "all hosts", "ha_checker")}),
+        ("dir2", {"ha_standby": "cold"}, {("values_differ", "all hosts", "ha_standby")}),
+        ("real1", {"ha_standby": "cold"}, {("not_read", "real1", "ha_standby")}),
         *(
             ("dir2", own, set())
             for own in (
@@ -907,7 +907,7 @@ def test_a_fallback_needs_the_vip() -> None:
     hosts["real2"]["real_server_vips"] = [{"address": "198.18.20.30"}]
     assert found(hosts) == set()
     groups = {**GROUPS, "real_servers": ["real1", "dir2"]}
-    cold = inventory(web(fallback="198.18.20.12"), heartbeat_manages_ldirectord=True)
+    cold = inventory(web(fallback="198.18.20.12"), ha_standby="cold")
     assert found(cold, groups) == set()
 
 
@@ -971,10 +971,64 @@ def test_groups(groups: dict[str, list[str]], expected: set[tuple[str, str, str]
     assert found(inventory(), groups) == expected
 
 
+@pytest.mark.parametrize("name", ["heartbeat_manages_ldirectord", "ldirectord_managed_by_heartbeat"])
+@pytest.mark.parametrize(
+    ("value", "shown", "written"),
+    [
+        (True, "true", "ha_standby: cold"),
+        (False, "false", "ha_standby: hot"),
+        ("yes", "yes", "ha_standby: cold"),
+        ("no", "no", "ha_standby: hot"),
+        ("maybe", "maybe", "ha_standby: hot or cold"),
+        (None, "empty", "ha_standby: hot or cold"),
+        (Unevaluated("x is undefined"), "", "ha_standby: hot or cold"),
+    ],
+)
+def test_an_old_name_is_refused_with_what_to_write(name: str, value: object, shown: str, written: str) -> None:
+    (finding,) = check(inventory(**{name: value}), GROUPS, SPECS)
+    assert (finding.rule, finding.severity) == ("renamed_variable", "error")
+    assert (finding.variable, finding.value) == (name, shown)
+    assert finding.remedy == f"write {written} in its place"
+
+
+@pytest.mark.parametrize(("value", "written"), [(True, "ha_checker: none"), (False, "ha_checker: ldirectord")])
+def test_the_old_name_of_a_table_without_ldirectord_is_refused(value: bool, written: str) -> None:
+    hosts = inventory(ha_acknowledged=["unwatched_table"])
+    hosts["dir2"]["lvs_director_static"] = value
+    (finding,) = (each for each in check(hosts, GROUPS, SPECS) if each.rule == "renamed_variable")
+    assert (finding.host, finding.variable, finding.value) == ("dir2", "lvs_director_static", str(value).lower())
+    assert finding.remedy == f"write {written} in its place"
+
+
+def test_old_names_mean_for_the_other_rules_what_they_meant() -> None:
+    """Else the findings would be those of a mode that nobody wants."""
+    groups = {**GROUPS, "real_servers": ["real1", "dir2"]}
+    old = ("renamed_variable", "all hosts", "heartbeat_manages_ldirectord")
+    there = ("director_is_real_server", "all hosts", f"{S}[0].real_servers")
+    assert found(inventory(heartbeat_manages_ldirectord=True), groups) == {old}
+    assert found(inventory(heartbeat_manages_ldirectord=False), groups) == {old, there}
+    both = inventory(heartbeat_manages_ldirectord=True, ldirectord_managed_by_heartbeat=False)
+    assert found(both, groups) == {old, ("renamed_variable", "all hosts", "ldirectord_managed_by_heartbeat")}
+    # The new name, where it is given, is the one that counts.
+    assert found(inventory(heartbeat_manages_ldirectord=True, ha_standby="hot"), groups) == {old, there}
+    assert found(inventory(lvs_director_static=True)) == {
+        ("renamed_variable", "all hosts", "lvs_director_static"),
+        ("unwatched_table", "all hosts", "ha_checker"),
+    }
+
+
+def test_each_renamed_variable_has_words_that_are_allowed() -> None:
+    options = {name: option for role in SPECS.values() for name, option in role.items()}
+    for old, (new, words) in RENAMED.items():
+        assert old not in options
+        assert old.startswith(tuple(f"{role}_" for role in SPECS))  # else preflight is not shown it
+        assert {*words.values()} <= {*options[new]["choices"]}
+
+
 def test_standby_director_as_real_server() -> None:
     groups = {**GROUPS, "real_servers": ["real1", "dir2"]}
     assert found(inventory(), groups) == {("director_is_real_server", "all hosts", f"{S}[0].real_servers")}
-    assert found(inventory(heartbeat_manages_ldirectord=True), groups) == set()
+    assert found(inventory(ha_standby="cold"), groups) == set()
     assert found(inventory(web(forwarding="nat")), groups) == set()
 
 
