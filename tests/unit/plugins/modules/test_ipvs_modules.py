@@ -61,19 +61,19 @@ def counted(lines: list[str], **connections: tuple[int, int, int]) -> list[Any]:
 
 
 def test_a_drained_server_gets_weight_0_where_it_has_another() -> None:
-    found = ipvs_drain.entries(counted(LINES), "192.0.2.21", None)
+    found = ipvs_drain.entries(counted(LINES), [("192.0.2.21", None)])
     assert list(map(str, ipvs_drain.plan(found, "drained", 1))) == ["-e -t 192.0.2.30:80 -r 192.0.2.21:80 -g -w 0"]
     assert list(map(str, ipvs_drain.plan(found, "active", 4))) == ["-e -t 192.0.2.30:443 -r 192.0.2.21:443 -g -w 4"]
 
 
 def test_a_port_narrows_it_down() -> None:
-    assert [entry.shown()["service"] for entry in ipvs_drain.entries(counted(LINES), "192.0.2.21", 443)] == [
+    assert [entry.shown()["service"] for entry in ipvs_drain.entries(counted(LINES), [("192.0.2.21", 443)])] == [
         "tcp 192.0.2.30:443"
     ]
 
 
 def test_the_last_that_takes_connections_is_seen() -> None:
-    others = {entry.server.port: entry.others for entry in ipvs_drain.entries(counted(LINES), "192.0.2.22", None)}
+    others = {entry.server.port: entry.others for entry in ipvs_drain.entries(counted(LINES), [("192.0.2.22", None)])}
     assert others == {80: 1, 443: 0}
 
 
@@ -90,13 +90,13 @@ def test_drained_means_weight_0_and_few_connections(
     connections: tuple[int, int, int], limit: int, count_inactive: bool, expected: bool
 ) -> None:
     quiet = [line.replace("-w 3", "-w 0") for line in LINES]
-    found = ipvs_drain.entries(counted(quiet, of21=connections), "192.0.2.21", None)
+    found = ipvs_drain.entries(counted(quiet, of21=connections), [("192.0.2.21", None)])
     assert ipvs_drain.reached(found, "drained", limit, count_inactive) is expected
 
 
 def test_with_a_weight_it_is_not_drained() -> None:
-    assert not ipvs_drain.reached(ipvs_drain.entries(counted(LINES), "192.0.2.21", 80), "drained", 0, False)
-    assert ipvs_drain.reached(ipvs_drain.entries(counted(LINES), "192.0.2.21", 80), "active", 0, False)
+    assert not ipvs_drain.reached(ipvs_drain.entries(counted(LINES), [("192.0.2.21", 80)]), "drained", 0, False)
+    assert ipvs_drain.reached(ipvs_drain.entries(counted(LINES), [("192.0.2.21", 80)]), "active", 0, False)
 
 
 # --- ipvs_sync
