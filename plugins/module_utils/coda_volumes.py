@@ -187,7 +187,7 @@ def lost(wanted: Iterable[Mapping[str, Any]], found: Iterable[Mapping[str, Any]]
         (volume["name"], replica["server"])
         for volume in found
         for replica in volume["replicas"]
-        if replica["partition"] is not None
+        if replica["partition"]
     }
     return [
         f"{volume['name']} on {replica['server']}"

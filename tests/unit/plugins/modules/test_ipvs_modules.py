@@ -99,6 +99,38 @@ def test_with_a_weight_it_is_not_drained() -> None:
     assert ipvs_drain.reached(ipvs_drain.entries(counted(LINES), [("192.0.2.21", 80)]), "active", 0, False)
 
 
+@pytest.mark.parametrize(
+    ("names", "port", "expected"),
+    [
+        (["192.0.2.21"], None, ["tcp 192.0.2.30:80", "tcp 192.0.2.30:443"]),
+        (["192.0.2.21"], 443, ["tcp 192.0.2.30:443"]),
+        (["192.0.2.21:80", "192.0.2.22:443"], None, ["tcp 192.0.2.30:80", "tcp 192.0.2.30:443"]),
+        (["192.0.2.21:80"], 443, ["tcp 192.0.2.30:80"]),
+        (["192.0.2.2"], None, []),
+    ],
+)
+def test_several_places_are_looked_for_together(names: list[str], port: int | None, expected: list[str]) -> None:
+    found = ipvs_drain.entries(counted(LINES), ipvs_drain.places(names, port))
+    assert [entry.shown()["service"] for entry in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "missing", "expected"),
+    [
+        (["192.0.2.21:80"], False, True),
+        (["192.0.2.21:80", "192.0.2.22"], False, True),
+        (["192.0.2.21:80", "192.0.2.23"], False, False),
+        (["192.0.2.21:80", "192.0.2.23"], True, True),
+        (["192.0.2.21"], False, False),  # weight 0 at port 443
+        ([], False, True),
+    ],
+)
+def test_each_place_has_to_be_there_unless_it_may_be_missing(names: list[str], missing: bool, expected: bool) -> None:
+    meant = ipvs_drain.places(names, None)
+    given = {"allow_missing": missing, "state": "active", "connections": 0, "count_inactive": False}
+    assert ipvs_drain.is_reached(ipvs_drain.entries(counted(LINES), meant), meant, given) is expected
+
+
 # --- ipvs_sync
 
 OPTIONS: dict[str, Any] = {
