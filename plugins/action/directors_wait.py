@@ -79,7 +79,7 @@ class ActionModule(ActionBase):
         """Return what the modules say of this host, or {failed: why}."""
         seen: dict[str, Any] = {}
         for name, options in MODULES[until].items():
-            arguments = {**options, "vips": vips} if name == "heartbeat" else options
+            arguments = {**options, **({"vips": vips} if name == "heartbeat" else {})}
             said = self._execute_module(
                 module_name=f"codalvs.ha.{name}_info", module_args=arguments, task_vars=variables
             )
