@@ -178,6 +178,26 @@ def describe(cell: Cell) -> list[dict[str, Any]]:
     return found
 
 
+def lost(wanted: Iterable[Mapping[str, Any]], found: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return which replicas no server holds, as 'VOLUME on SERVER'.
+
+    wanted: volumes of the inventory, [{name, state, replicas: [{server}]}]; found: as describe() returns them.
+    """
+    held = {
+        (volume["name"], replica["server"])
+        for volume in found
+        for replica in volume["replicas"]
+        if replica["partition"]
+    }
+    return [
+        f"{volume['name']} on {replica['server']}"
+        for volume in wanted
+        if volume.get("state", "present") == "present"
+        for replica in volume["replicas"]
+        if (volume["name"], replica["server"]) not in held
+    ]
+
+
 def strays(cell: Cell) -> Iterator[tuple[str, Listed]]:
     """Yield the read-write replicas that no group knows, with their servers."""
     known = {number for group in cell.groups.values() for number in group.replicas}

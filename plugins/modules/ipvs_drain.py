@@ -19,11 +19,14 @@ description:
     C(codalvs.ha.drain) and C(codalvs.ha.undrain) do that.
 options:
   real_server:
-    description: Address of the real server.
-    type: str
+    description:
+      - Address of the real server, or address and port, such as V(192.0.2.21:80) or V([2001:db8::21]:80).
+      - Several, such as its IPv4 and its IPv6 address, are drained and waited for together.
+    type: list
+    elements: str
     required: true
   port:
-    description: Only where it has this port; if not given, all its ports.
+    description: Only where it has this port; if not given, all its ports, or those of O(real_server).
     type: int
   state:
     description: V(drained) is without new connections, V(active) with.
@@ -129,16 +132,19 @@ waited:
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import MOST, Operation, Server, Service, address_of
+from ansible_collections.codalvs.ha.plugins.module_utils.drains import parse
+from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import MOST, Operation, Server, Service
 from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_edge import failing, open_kernel
 from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_netlink import Counted, Kernel
 
 PAUSE = 1.0  # s between two looks
+
+Place = tuple[str, int | None]  # address and port; None: all ports
 
 
 class Entry(NamedTuple):
@@ -156,12 +162,12 @@ class Entry(NamedTuple):
 
 
 def entries(
-    table: Iterable[tuple[Service, Counted, Sequence[tuple[Server, Counted]]]], address: str, port: int | None
+    table: Iterable[tuple[Service, Counted, Sequence[tuple[Server, Counted]]]], places: Collection[Place]
 ) -> list[Entry]:
-    """Return where a real server is in a table, sorted by service."""
+    """Return where a real server is in a table, sorted by service. places: its addresses, each with port or None."""
 
     def meant(server: Server) -> bool:
-        return server.address == address and port in (None, server.port)
+        return (server.address, server.port) in places or (server.address, None) in places
 
     return [
         Entry(service, server, counted, sum(other.weight > 0 and not meant(other) for other, _counted in servers))
@@ -192,9 +198,11 @@ def reached(found: Iterable[Entry], state: str, limit: int, count_inactive: bool
 
 def check(given: dict[str, Any]) -> list[str]:
     """Return what is wrong with the options."""
-    problems = []
-    if address_of(given["real_server"]) is None:
-        problems.append(f"real_server = {given['real_server']}: must be an IPv4 or IPv6 address")
+    problems = [
+        f"real_server = {name}: must be an IPv4 or IPv6 address, with or without port"
+        for name in given["real_server"]
+        if parse(name) is None
+    ]
     bounds = {"port": (0, 65535), "weight": (1, MOST), "connections": (0, MOST), "timeout": (0, MOST)}
     for name, (least, most) in bounds.items():
         if given[name] is not None and not least <= given[name] <= most:
@@ -202,24 +210,29 @@ def check(given: dict[str, Any]) -> list[str]:
     return problems
 
 
+def places(names: Iterable[str], port: int | None) -> list[Place]:
+    """Return what is meant by names, ADDRESS or ADDRESS:PORT, and by a port for those without."""
+    known = [found for name in names if (found := parse(name))]
+    return [(address, port if own is None else own) for address, own in known]
+
+
 def run(module: AnsibleModule, kernel: Kernel | None) -> dict[str, Any]:
     """Set the weights, wait, and return the result."""
     given = module.params
-    known = address_of(given["real_server"])
-    address, state = known[1] if known else "", given["state"]
+    meant, state = places(given["real_server"], given["port"]), given["state"]
+    shown = ", ".join(address if port is None else f"{address} at port {port}" for address, port in meant)
 
     def look() -> list[Entry]:
-        return entries(kernel.counted() if kernel else [], address, given["port"])
+        return entries(kernel.counted() if kernel else [], meant)
 
     first = found = look()
     if not found and given["set_weight"] and not given["allow_missing"]:
-        port = "" if given["port"] is None else f" at port {given['port']}"
-        module.fail_json(msg=f"Nothing was changed: {address}{port} is in no service of this director.")
+        module.fail_json(msg=f"Nothing was changed: {shown} is in no service of this director.")
     operations = plan(found, state, given["weight"]) if given["set_weight"] else []
     last = [str(entry.service.key) for entry in found if entry.server.weight > 0 and not entry.others]
     if state == "drained" and last and not given["allow_last"]:
         module.fail_json(
-            msg=f"Nothing was changed: without {address}, no real server takes connections for {', '.join(last)}. "
+            msg=f"Nothing was changed: without {shown}, no real server takes connections for {', '.join(last)}. "
             "Take another one in first, or set allow_last."
         )
     began = time.monotonic()
@@ -228,7 +241,7 @@ def run(module: AnsibleModule, kernel: Kernel | None) -> dict[str, Any]:
         if refused:
             module.fail_json(msg="The kernel refused to set a weight: " + "; ".join(map(str, refused)))
         found = look()
-        while not is_reached(found, given) and time.monotonic() - began < given["timeout"]:
+        while not is_reached(found, meant, given) and time.monotonic() - began < given["timeout"]:
             time.sleep(PAUSE)
             found = look()
     planned = [_planned(entry, operations) for entry in first]
@@ -236,7 +249,7 @@ def run(module: AnsibleModule, kernel: Kernel | None) -> dict[str, Any]:
         found = planned
     result = {
         "changed": bool(operations),
-        "reached": is_reached(found, given),
+        "reached": is_reached(found, meant, given),
         "services": [entry.shown() for entry in found],
         "waited": round(time.monotonic() - began, 1),
     }
@@ -245,9 +258,10 @@ def run(module: AnsibleModule, kernel: Kernel | None) -> dict[str, Any]:
     return result
 
 
-def is_reached(found: list[Entry], given: dict[str, Any]) -> bool:
+def is_reached(found: list[Entry], meant: Iterable[Place], given: dict[str, Any]) -> bool:
     """Tell whether what the options want is so."""
-    if not found and not given["allow_missing"]:
+    there = {place for entry in found for place in ((entry.server.address, None), entry.server[:2])}
+    if not there.issuperset(meant) and not given["allow_missing"]:
         return False  # it may come: another program is making the table
     return reached(found, given["state"], given["connections"], given["count_inactive"])
 
@@ -271,7 +285,7 @@ def main() -> None:
     """Drain a real server, or take it in again."""
     module = AnsibleModule(
         argument_spec={
-            "real_server": {"type": "str", "required": True},
+            "real_server": {"type": "list", "elements": "str", "required": True},
             "port": {"type": "int"},
             "state": {"type": "str", "choices": ["drained", "active"], "default": "drained"},
             "set_weight": {"type": "bool", "default": True},

@@ -17,6 +17,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils.coda_volumes import (
     Wanted,
     check,
     describe,
+    lost,
     parse_listing,
     parse_servers,
     parse_vrlist,
@@ -180,3 +181,23 @@ def test_described() -> None:
         "used": 28,
         "quota": 100,
     }
+
+
+@pytest.mark.parametrize(
+    ("listings", "expected"),
+    [
+        (CELL.listings, []),
+        ({**CELL.listings, TWO: None}, [f"www on {TWO}"]),  # does not answer
+        ({**CELL.listings, ONE: Listing({}, [])}, [f"/ on {ONE}", f"www on {ONE}"]),
+    ],
+)
+def test_replicas_of_the_inventory_that_no_server_holds(
+    listings: dict[str, Listing | None], expected: list[str]
+) -> None:
+    wanted = [
+        {"name": "/", "replicas": [{"server": ONE}]},
+        {"name": "www", "state": "present", "replicas": [{"server": ONE}, {"server": TWO}]},
+        {"name": "gone", "state": "absent", "replicas": [{"server": ONE}]},
+    ]
+    assert lost(wanted, describe(CELL._replace(listings=listings))) == expected
+    assert lost([{"name": "new", "replicas": [{"server": TWO}]}], describe(CELL)) == [f"new on {TWO}"]

@@ -61,19 +61,19 @@ def counted(lines: list[str], **connections: tuple[int, int, int]) -> list[Any]:
 
 
 def test_a_drained_server_gets_weight_0_where_it_has_another() -> None:
-    found = ipvs_drain.entries(counted(LINES), "192.0.2.21", None)
+    found = ipvs_drain.entries(counted(LINES), [("192.0.2.21", None)])
     assert list(map(str, ipvs_drain.plan(found, "drained", 1))) == ["-e -t 192.0.2.30:80 -r 192.0.2.21:80 -g -w 0"]
     assert list(map(str, ipvs_drain.plan(found, "active", 4))) == ["-e -t 192.0.2.30:443 -r 192.0.2.21:443 -g -w 4"]
 
 
 def test_a_port_narrows_it_down() -> None:
-    assert [entry.shown()["service"] for entry in ipvs_drain.entries(counted(LINES), "192.0.2.21", 443)] == [
+    assert [entry.shown()["service"] for entry in ipvs_drain.entries(counted(LINES), [("192.0.2.21", 443)])] == [
         "tcp 192.0.2.30:443"
     ]
 
 
 def test_the_last_that_takes_connections_is_seen() -> None:
-    others = {entry.server.port: entry.others for entry in ipvs_drain.entries(counted(LINES), "192.0.2.22", None)}
+    others = {entry.server.port: entry.others for entry in ipvs_drain.entries(counted(LINES), [("192.0.2.22", None)])}
     assert others == {80: 1, 443: 0}
 
 
@@ -90,13 +90,45 @@ def test_drained_means_weight_0_and_few_connections(
     connections: tuple[int, int, int], limit: int, count_inactive: bool, expected: bool
 ) -> None:
     quiet = [line.replace("-w 3", "-w 0") for line in LINES]
-    found = ipvs_drain.entries(counted(quiet, of21=connections), "192.0.2.21", None)
+    found = ipvs_drain.entries(counted(quiet, of21=connections), [("192.0.2.21", None)])
     assert ipvs_drain.reached(found, "drained", limit, count_inactive) is expected
 
 
 def test_with_a_weight_it_is_not_drained() -> None:
-    assert not ipvs_drain.reached(ipvs_drain.entries(counted(LINES), "192.0.2.21", 80), "drained", 0, False)
-    assert ipvs_drain.reached(ipvs_drain.entries(counted(LINES), "192.0.2.21", 80), "active", 0, False)
+    assert not ipvs_drain.reached(ipvs_drain.entries(counted(LINES), [("192.0.2.21", 80)]), "drained", 0, False)
+    assert ipvs_drain.reached(ipvs_drain.entries(counted(LINES), [("192.0.2.21", 80)]), "active", 0, False)
+
+
+@pytest.mark.parametrize(
+    ("names", "port", "expected"),
+    [
+        (["192.0.2.21"], None, ["tcp 192.0.2.30:80", "tcp 192.0.2.30:443"]),
+        (["192.0.2.21"], 443, ["tcp 192.0.2.30:443"]),
+        (["192.0.2.21:80", "192.0.2.22:443"], None, ["tcp 192.0.2.30:80", "tcp 192.0.2.30:443"]),
+        (["192.0.2.21:80"], 443, ["tcp 192.0.2.30:80"]),
+        (["192.0.2.2"], None, []),
+    ],
+)
+def test_several_places_are_looked_for_together(names: list[str], port: int | None, expected: list[str]) -> None:
+    found = ipvs_drain.entries(counted(LINES), ipvs_drain.places(names, port))
+    assert [entry.shown()["service"] for entry in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "missing", "expected"),
+    [
+        (["192.0.2.21:80"], False, True),
+        (["192.0.2.21:80", "192.0.2.22"], False, True),
+        (["192.0.2.21:80", "192.0.2.23"], False, False),
+        (["192.0.2.21:80", "192.0.2.23"], True, True),
+        (["192.0.2.21"], False, False),  # weight 0 at port 443
+        ([], False, True),
+    ],
+)
+def test_each_place_has_to_be_there_unless_it_may_be_missing(names: list[str], missing: bool, expected: bool) -> None:
+    meant = ipvs_drain.places(names, None)
+    given = {"allow_missing": missing, "state": "active", "connections": 0, "count_inactive": False}
+    assert ipvs_drain.is_reached(ipvs_drain.entries(counted(LINES), meant), meant, given) is expected
 
 
 # --- ipvs_sync

@@ -1,0 +1,23 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter codalvs.ha.drain_names: which names a drain of a host is about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.codalvs.ha.plugins.module_utils.drains import wanted
+
+
+def drain_names(services: list[dict[str, Any]], host: str, port: int | str | None = None) -> dict[str, list[str]]:
+    """Return the names; a port of the command line is a text."""
+    return wanted(services, host, None if port is None else int(port))
+
+
+class FilterModule:
+    """Ansible's entry point."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters of this file by name."""
+        return {"drain_names": drain_names}

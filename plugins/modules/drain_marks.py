@@ -1,0 +1,151 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: drain_marks
+short_description: Mark real servers as drained on a director, or take the marks away
+version_added: 0.1.0
+author: The codalvs.ha engineers (@codalvs)
+description:
+  - A real server is drained as long as a file in C(/etc/lvs-drained) has its name, V(ADDRESS) for all ports or
+    V(ADDRESS:PORT). The roles C(codalvs.ha.ldirectord) and C(codalvs.ha.lvs_director) give it weight 0 then. This
+    module only marks; the playbooks C(codalvs.ha.drain) and C(codalvs.ha.undrain) do all of it.
+  - What one director knows, all should, for another one may have been replaced or away. So give it what the others
+    have (O(others)), and it brings this one up to date.
+  - Where a real server is undrained while a director does not hear of it, a file C(.active.NAME) remains until O(whole)
+    says that all have heard of everything.
+  - It refuses, before anything is changed, what the marks can't say.
+options:
+  drained:
+    description: Names of the real servers to mark.
+    type: list
+    elements: str
+    default: []
+  active:
+    description: Names of the real servers whose marks are removed; an V(ADDRESS) stands for those of its ports, too.
+    type: list
+    elements: str
+    default: []
+  others:
+    description: What the other directors have, as the module returned it there in RV(found).
+    type: list
+    elements: str
+    default: []
+  whole:
+    description: Whether every director takes part, and its marks are among O(others).
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+    description: Says what would be done, and refuses what would be refused.
+  diff_mode:
+    support: full
+    description: The files before and after.
+  platform:
+    support: full
+    platforms: posix
+    description: Linux; root.
+seealso:
+  - module: codalvs.ha.ipvs_drain
+"""
+
+EXAMPLES = r"""
+- name: Read the marks
+  codalvs.ha.drain_marks:
+  check_mode: true
+  register: marks
+
+- name: Mark a real server as drained on both directors
+  codalvs.ha.drain_marks:
+    drained: [192.0.2.21]
+    others: "{{ hostvars.dir1.marks.found + hostvars.dir2.marks.found }}"
+    whole: true
+"""
+
+RETURN = r"""
+found:
+  description: The files that were there, sorted; those of programs unknown to this module included.
+  type: list
+  elements: str
+  returned: always
+  sample: [.active.192.0.2.22, 192.0.2.21]
+names:
+  description: Names of the real servers that are drained now, or in check mode would be, sorted.
+  type: list
+  elements: str
+  returned: success
+  sample: [192.0.2.21, "[2001:db8::22]:80"]
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.codalvs.ha.plugins.module_utils.drains import NOTE, files, plan, problems
+
+FOLDER = "/etc/lvs-drained"
+
+
+def look(folder: str) -> set[str]:
+    """Return the names of the files in a folder, none where there is no such folder."""
+    try:
+        return set(os.listdir(folder))
+    except FileNotFoundError:
+        return set()
+
+
+def write(folder: str, new: set[str], old: set[str]) -> None:
+    """Make the new files, whoever may read them, and only then remove the old ones."""
+    os.makedirs(folder, exist_ok=True)
+    os.chmod(folder, 0o755)
+    for name in sorted(new):
+        path = os.path.join(folder, name)
+        with open(path, "a", encoding="ascii"):
+            os.chmod(path, 0o644)
+    for name in sorted(old):
+        os.remove(os.path.join(folder, name))
+
+
+def main() -> None:
+    """Read, plan and, but in check mode, write."""
+    names = {"type": "list", "elements": "str", "default": []}
+    module = AnsibleModule(
+        argument_spec={
+            "drained": names,
+            "active": names,
+            "others": names,
+            "whole": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    drained, active, others, whole = (module.params[name] for name in ("drained", "active", "others", "whole"))
+    try:
+        found = look(FOLDER)
+        wrong = problems(found | {*others}, drained, active, whole)
+        if wrong:
+            module.fail_json(msg=f"Nothing was changed: {'; '.join(wrong)}.", found=sorted(found))
+        marks = plan(found, others, drained, active, whole)
+        # Hidden files that are no notes are somebody else's.
+        own = {name for name in found if not name.startswith(".") or name.startswith(NOTE)}
+        after = files(marks)
+        there = os.path.isdir(FOLDER)
+        changed = after != own or not there
+        if changed and not module.check_mode:
+            write(FOLDER, after - own, own - after)
+    except OSError as error:
+        module.fail_json(msg=f"{FOLDER}: {error}")
+    result = {"changed": changed, "found": sorted(found), "names": sorted(marks.names)}
+    if module._diff:
+        before = {"", *own} if there else set()
+        texts = ["".join(f"{FOLDER}/{name}\n" for name in sorted(each)) for each in (before, {"", *after})]
+        result["diff"] = {"before": texts[0], "after": texts[1]}
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
