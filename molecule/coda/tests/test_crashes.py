@@ -27,7 +27,7 @@ def test_a_role_says_that_upstreams_mark_keeps_a_file_server_from_starting() -> 
     """Upstream's unit leaves the mark there; systemd then reports a start, and starts nothing."""
     shell(TWO, "systemctl stop coda-server.service && touch /vice/srv/CRASH && systemctl start coda-server.service")
     try:
-        assert "/vice/srv/CRASH" in refusal(TWO, "coda_server")
+        assert "has crashed and left /vice/srv/CRASH" in refusal(TWO, "coda_server")
     finally:
         shell(TWO, "rm /vice/srv/CRASH && systemctl start coda-server.service")
     run_roles(TWO, "coda_server")
