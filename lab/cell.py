@@ -26,7 +26,8 @@ def run_roles(host: str, *roles: str, part: str = "main", inventory: Path | None
     inventory: one more, whose words count more than the cell's own.
     """
     more = ["-i", str(inventory)] if inventory else []
-    wanted = json.dumps({"test_host": host, "test_roles": roles, "test_part": part})
+    names = [f"codalvs.ha.{role}" for role in roles]
+    wanted = json.dumps({"test_host": host, "test_roles": names, "test_part": part})
     return run("ansible-playbook", "-i", str(INVENTORY), *more, str(PLAYBOOK), "--extra-vars", wanted)
 
 
