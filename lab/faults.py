@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from harness import Attempt, HarnessError, longest_outage, lose_packets, quickstart, run, wait_for
+from harness import Attempt, HarnessError, longest_outage, lose_packets, quickstart, shell, wait_for
 
 CLUSTER = quickstart()
 DIRECTORS = CLUSTER.group("directors")
@@ -23,14 +22,6 @@ TAKEN_OVER = 6.0  # s in which clients are served again, whatever has happened t
 LIMIT = 0.9  # s that an answer may take: machines that share a processor with other tests are slow at times
 STILL = 3.0  # s of undisturbed requests that prove a service
 WHOLE = 120.0  # s in which the cluster is whole again: a restarted Heartbeat waits for 30 s, and then for the other one
-
-
-def shell(host: str, command: str, check: bool = True) -> str:
-    """Run a shell command on a machine; return what it printed."""
-    if check:
-        return run("docker", "exec", host, "sh", "-c", command)
-    done = subprocess.run(["docker", "exec", host, "sh", "-c", command], capture_output=True, text=True, check=False)
-    return done.stdout
 
 
 def other(director: str) -> str:

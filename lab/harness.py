@@ -19,12 +19,12 @@ import tarfile
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT / "molecule" / "shared"
@@ -32,7 +32,11 @@ EVENT_LIMIT = 300.0  # s that something may take while a client watches
 
 
 class HarnessError(RuntimeError):
-    """Something did not come true in time, or a command failed; the text says which."""
+    """Something did not come true in time, or a command failed; the text says which. output: all that it printed."""
+
+    def __init__(self, text: str, output: str = "") -> None:
+        super().__init__(text)
+        self.output = output
 
 
 @dataclass(frozen=True)
@@ -233,7 +237,8 @@ def run(*command: str, log: Path | None = None) -> str:
         log.write_text(done.stdout + done.stderr)
     if done.returncode:
         raise HarnessError(
-            f"{' '.join(command[:6])} … ended with {done.returncode}:\n{excerpt(done.stdout + done.stderr)}"
+            f"{' '.join(command[:6])} … ended with {done.returncode}:\n{excerpt(done.stdout + done.stderr)}",
+            done.stdout + done.stderr,
         )
     return done.stdout
 
@@ -244,6 +249,11 @@ def excerpt(text: str, begin: int = 12, end: int = 40) -> str:
     first = next((number for number, line in enumerate(lines) if line.startswith("fatal: ")), len(lines))
     last = lines[-end:]
     return "\n".join([*lines[first : first + begin], "[…]", *last] if first + begin < len(lines) - end else last)
+
+
+def shell(host: str, command: str, check: bool = True) -> str:
+    """Run a shell command on a machine; return what it printed."""
+    return run("docker", "exec", host, "sh", "-c", command) if check else ask(host, "sh", "-c", command)
 
 
 def ask(host: str, *command: str) -> str:
@@ -301,6 +311,57 @@ def install_modules(host: str, place: str) -> None:
     command = ["docker", "exec", "--interactive", host, "sh", "-c"]
     command.append(f"mkdir -p {place}/ansible && touch {place}/ansible/__init__.py && tar -xz -C {place}")
     subprocess.run(command, input=data.getvalue(), check=True)
+
+
+class Machine:
+    """Modules and programs on a machine, in one process there, after install_modules().
+
+    inside: a command before it, such as `ip netns exec NAME`.
+    """
+
+    def __init__(self, name: str, place: str, inside: Iterable[str] = ()) -> None:
+        self.name = name
+        command = ["docker", "exec", "--interactive", name, *inside, "python3", f"{place}/serve.py"]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer to one request."""
+        assert self.process.stdin
+        assert self.process.stdout
+        with suppress(BrokenPipeError):  # then there is no answer, either
+            self.process.stdin.write(json.dumps(request) + "\n")
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise HarnessError(f"the process on {self.name} has ended")
+        return json.loads(answer)
+
+    def module(self, name: str, **arguments: Any) -> dict[str, Any]:
+        """Run a module, which must not fail."""
+        result = self.ask({"module": name, "arguments": arguments})
+        if result["failed"]:
+            raise HarnessError(f"{name} on {self.name} failed: {result['msg']}")
+        return result
+
+    def refused(self, name: str, **arguments: Any) -> dict[str, Any]:
+        """Run a module, which must fail."""
+        result = self.ask({"module": name, "arguments": arguments})
+        if not result["failed"]:
+            raise HarnessError(f"{name} on {self.name} did not fail: {result}")
+        return result
+
+    def run(self, *words: str) -> str:
+        """Run a program, which must not fail."""
+        result = self.ask({"command": list(words)})
+        if result["code"]:
+            raise HarnessError(f"{' '.join(words)} on {self.name} ended with {result['code']}: {result['out']}")
+        return result["out"]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        with suppress(BrokenPipeError), self.process:  # closes what it reads from and waits for it
+            pass
 
 
 def keep(name: str, figures: Any) -> None:

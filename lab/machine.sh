@@ -5,7 +5,7 @@
 #
 # Process 1 of one lab's own process and mount namespace. Every process and mount of a User-Mode Linux lab is made in
 # here, so that nothing can outlive it: when this shell ends, or is killed, the kernel ends and unmounts all the rest.
-# Settings come by environment from lab/lab: TREE BASE STATE RUN SPOOL NETNS PORT MEMORY.
+# Settings come by environment from codalab/uml.py: TREE BASE STATE RUN SPOOL NETNS PORT MEMORY.
 set -eu
 
 mount -t proc proc "$TREE/proc"

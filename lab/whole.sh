@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Process 1 of one whole machine's own process and mount namespace, as machine.sh is for the lab's guest.
-# Settings come by environment from lab/lab: TREE BASE STATE NETNS NAME ADDRESS TAP MEMORY.
+# Settings come by environment from codalab/machines.py: TREE BASE STATE NETNS NAME ADDRESS TAP MEMORY.
 set -eu
 
 mount -t proc proc "$TREE/proc"

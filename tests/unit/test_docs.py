@@ -183,6 +183,24 @@ def test_every_scenario_exists(page: Path) -> None:
     assert {name for name in named if not (ROOT / "molecule" / name / "molecule.yml").exists()} == set()
 
 
+def test_every_test_that_proves_a_claim_exists() -> None:
+    """The same table names scenarios, and in them the tests by their names."""
+    text = (ROOT / "docs/coda.md").read_text()
+    claims = {
+        (scenario, name)
+        for scenario, names in re.findall(r"`(\w+)`, (`test_\w+`(?:(?: and |, )`test_\w+`)*)", text)
+        for name in re.findall(r"\w+", names)
+        if name != "and"
+    }
+    tests = {
+        (path.parts[-3], name)
+        for path in ROOT.glob("molecule/*/tests/test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+    assert {scenario for scenario, _ in claims} >= {"coda", "coda_clients"}
+    assert claims - tests == set()
+
+
 def test_every_play_that_proves_a_claim_exists() -> None:
     """The table of upstream's defects names scenarios, and in them the plays by their names."""
     text = (ROOT / "docs/coda.md").read_text()

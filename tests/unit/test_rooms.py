@@ -22,6 +22,7 @@ OUTSIDE = {"asyncio", "fcntl", "glob", "io", "os", "pathlib", "select", "shutil"
 PROGRAMS = [
     path for path in sorted(ROOT.glob("roles/*/files/*")) if path.read_bytes().splitlines()[:1][0].endswith(b"python3")
 ]
+LAB = sorted((ROOT / "lab/codalab").glob("*.py"))
 
 
 def imports(source: str) -> set[str]:
@@ -101,3 +102,15 @@ def test_programs_on_hosts_import_the_standard_library_only(path: Path) -> None:
 
 def test_programs_on_hosts_are_found() -> None:
     assert {path.name for path in PROGRAMS} >= {"heartbeat-vips", "ipvs-guard", "ipvs-resync"}
+
+
+@pytest.mark.parametrize("path", [ROOT / "lab/lab", *LAB], ids=lambda path: path.stem)
+def test_the_lab_imports_the_standard_library_and_itself(path: Path) -> None:
+    names = {name.partition(".")[0] for name in imports(path.read_text())}
+    assert names - {"codalab"} - set(sys.stdlib_module_names) == set()
+
+
+def test_the_lab_has_no_circles() -> None:
+    found = {f"codalab.{path.stem}": imports(path.read_text()) for path in LAB}
+    TopologicalSorter(found).prepare()
+    assert "codalab.record" in found["codalab.disk"]

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from harness import install_modules
+from harness import Machine, install_modules
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ipvs_tables import tables
@@ -37,41 +37,11 @@ slow = settings(
 )
 
 
-class Machine:
-    """Modules and programs on a machine, in one process there."""
+class Director(Machine):
+    """A machine with a table, in a network namespace of its own or where ldirectord runs."""
 
     def __init__(self, name: str, namespace: str = "") -> None:
-        self.name = name
-        inside = ["ip", "netns", "exec", namespace] if namespace else []
-        command = ["docker", "exec", "--interactive", name, *inside, "python3", f"{PLACE}/serve.py"]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
-
-    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Return the answer to one request."""
-        assert self.process.stdin
-        assert self.process.stdout
-        self.process.stdin.write(json.dumps(request) + "\n")
-        answer = self.process.stdout.readline()
-        assert answer, "the process on the machine has ended"
-        return json.loads(answer)
-
-    def module(self, name: str, **arguments: Any) -> dict[str, Any]:
-        """Run a module, which must not fail."""
-        result = self.ask({"module": name, "arguments": arguments})
-        assert not result["failed"], result["msg"]
-        return result
-
-    def refused(self, name: str, **arguments: Any) -> dict[str, Any]:
-        """Run a module, which must fail."""
-        result = self.ask({"module": name, "arguments": arguments})
-        assert result["failed"], result
-        return result
-
-    def run(self, *words: str) -> str:
-        """Run a program, which must not fail."""
-        result = self.ask({"command": list(words)})
-        assert result["code"] == 0, result["out"]
-        return result["out"]
+        super().__init__(name, PLACE, ("ip", "netns", "exec", namespace) if namespace else ())
 
     def make(self, table: Table) -> dict[str, Any]:
         """Make exactly this table."""
@@ -87,13 +57,6 @@ class Machine:
         assert problems == []
         return found
 
-    def __enter__(self) -> Machine:
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        with self.process:  # closes what it reads from and waits for it
-            pass
-
 
 def identities(table: Table) -> list[dict[str, Any]]:
     """Return the services of a table without their real servers."""
@@ -101,11 +64,11 @@ def identities(table: Table) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def kernel() -> Iterator[Machine]:
+def kernel() -> Iterator[Director]:
     """Return an empty table in a network namespace of its own."""
     install_modules("lb1", PLACE)
     subprocess.run(["docker", "exec", "lb1", "ip", "netns", "add", "tables"], check=True)
-    with Machine("lb1", "tables") as machine:
+    with Director("lb1", "tables") as machine:
         machine.run("ip", "link", "set", "lo", "up")
         machine.run("ip", "link", "add", "eth9", "type", "dummy")
         machine.run("ip", "link", "set", "eth9", "up")
@@ -114,7 +77,7 @@ def kernel() -> Iterator[Machine]:
 
 
 @pytest.fixture
-def empty(kernel: Machine) -> Machine:
+def empty(kernel: Director) -> Director:
     """Return it emptied."""
     kernel.make({})
     kernel.module("ipvs_sync", role="none")
@@ -126,7 +89,7 @@ def empty(kernel: Machine) -> Machine:
 
 @slow
 @given(tables, tables)
-def test_the_kernel_gives_back_what_was_asked(kernel: Machine, first: Table, second: Table) -> None:
+def test_the_kernel_gives_back_what_was_asked(kernel: Director, first: Table, second: Table) -> None:
     """From whatever was there, over a table, to another one; each is exact, and a second call changes nothing."""
     for wanted in (first, second):
         planned = kernel.module("ipvs", services=describe(wanted), purge=True, _ansible_check_mode=True)
@@ -140,7 +103,7 @@ def test_the_kernel_gives_back_what_was_asked(kernel: Machine, first: Table, sec
 
 @slow
 @given(tables, tables)
-def test_without_purge_the_rest_stays(kernel: Machine, before: Table, wanted: Table) -> None:
+def test_without_purge_the_rest_stays(kernel: Director, before: Table, wanted: Table) -> None:
     kernel.make(before)
     kernel.module("ipvs", services=describe(wanted))
     after = kernel.table()
@@ -154,7 +117,7 @@ def test_without_purge_the_rest_stays(kernel: Machine, before: Table, wanted: Ta
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tables)
-def test_ipvsadm_sees_the_same(empty: Machine, table: Table) -> None:
+def test_ipvsadm_sees_the_same(empty: Director, table: Table) -> None:
     """ipvsadm -S leaves out the thresholds; all the rest must be there, in its own words."""
     empty.make(table)
     seen = parse_table(empty.run("ipvsadm", "--save", "--numeric").splitlines())
@@ -169,7 +132,7 @@ def test_ipvsadm_sees_the_same(empty: Machine, table: Table) -> None:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tables)
-def test_what_ipvsadm_has_made_of_our_lines_needs_no_change(empty: Machine, table: Table) -> None:
+def test_what_ipvsadm_has_made_of_our_lines_needs_no_change(empty: Director, table: Table) -> None:
     """The lines that the boot script loads make the same table as the module."""
     for line in print_table(table):
         empty.run("ipvsadm", *line.split())
@@ -212,7 +175,7 @@ WEB6: dict[str, Any] = {
         ("-D -t [2001:db8::30]:80", None),
     ],
 )
-def test_drift_is_corrected_in_place(empty: Machine, drift: str, mended: list[str] | None) -> None:
+def test_drift_is_corrected_in_place(empty: Director, drift: str, mended: list[str] | None) -> None:
     empty.module("ipvs", services=[WEB, WEB6], purge=True)
     whole = empty.lines()
     empty.run("ipvsadm", *drift.split())
@@ -222,7 +185,7 @@ def test_drift_is_corrected_in_place(empty: Machine, drift: str, mended: list[st
         assert result["operations"] == mended
 
 
-def test_the_diff_is_the_table_as_a_person_writes_it(empty: Machine) -> None:
+def test_the_diff_is_the_table_as_a_person_writes_it(empty: Director) -> None:
     empty.module("ipvs", services=[WEB])
     lighter = {**WEB, "real_servers": [{"address": "198.51.100.2", "weight": 0}]}
     diff = empty.module(
@@ -234,7 +197,7 @@ def test_the_diff_is_the_table_as_a_person_writes_it(empty: Machine) -> None:
     )
 
 
-def test_timeouts_are_set_and_read(empty: Machine) -> None:
+def test_timeouts_are_set_and_read(empty: Director) -> None:
     try:
         assert empty.module("ipvs", timeouts={"tcp": 7200, "udp": 60})["operations"] == ["--set 7200 0 60"]
         assert empty.module("ipvs_info")["timeouts"] == {"tcp": 7200, "tcp_fin": 120, "udp": 60}
@@ -243,14 +206,14 @@ def test_timeouts_are_set_and_read(empty: Machine) -> None:
         empty.run("ipvsadm", "--set", "900", "120", "300")
 
 
-def test_a_wrong_list_changes_nothing(empty: Machine) -> None:
+def test_a_wrong_list_changes_nothing(empty: Director) -> None:
     wrong = [WEB, {**WEB, "port": 81, "scheduler": "twos"}, {**WEB6, "real_servers": [{"address": "x", "weight": -1}]}]
     result = empty.refused("ipvs", services=wrong)
     assert [problem["rule"] for problem in result["problems"]] == ["unknown_scheduler", "wrong_address", "out_of_range"]
     assert empty.lines() == []
 
 
-def test_what_the_kernel_refuses_is_named_and_the_next_run_goes_on(empty: Machine) -> None:
+def test_what_the_kernel_refuses_is_named_and_the_next_run_goes_on(empty: Director) -> None:
     """An address that no packet can be sent to passes every check but the kernel's."""
     bad = {**WEB, "port": 81, "real_servers": [{"address": "198.51.100.1"}, {"address": "224.0.0.9"}]}
     many = [{**WEB, "port": port} for port in range(1000, 1400)]
@@ -269,7 +232,7 @@ def test_what_the_kernel_refuses_is_named_and_the_next_run_goes_on(empty: Machin
     assert len(empty.module("ipvs", services=good)["operations"]) == len(result["untried"])
 
 
-def test_a_killed_run_is_mended_by_the_next(empty: Machine) -> None:
+def test_a_killed_run_is_mended_by_the_next(empty: Director) -> None:
     """SIGKILL in the middle of an apply, at moments that differ; at least one must have hit the middle."""
     services = [{**WEB, "port": port} for port in range(1, 2001)]
     request = json.dumps({"module": "ipvs", "arguments": {"services": services, "purge": True}}) + "\n"
@@ -305,7 +268,7 @@ def test_a_killed_run_is_mended_by_the_next(empty: Machine) -> None:
 # --- sync daemons
 
 
-def test_sync_daemons_run_as_asked(empty: Machine) -> None:
+def test_sync_daemons_run_as_asked(empty: Director) -> None:
     both = empty.module(
         "ipvs_sync", role="both", interface="eth9", syncid=7, group="ff02::81", port=9000, ttl=2, maxlen=1400
     )
@@ -326,14 +289,14 @@ def test_sync_daemons_run_as_asked(empty: Machine) -> None:
     assert empty.run("ipvsadm", "--list", "--daemon") == ""
 
 
-def test_an_interface_that_is_not_there_is_named(empty: Machine) -> None:
+def test_an_interface_that_is_not_there_is_named(empty: Director) -> None:
     assert (
         "eth8: this host has no such interface; there are eth9, lo"
         in empty.refused("ipvs_sync", role="both", interface="eth8")["msg"]
     )
 
 
-def test_mixed_families_and_sync_daemons_do_not_mix(empty: Machine) -> None:
+def test_mixed_families_and_sync_daemons_do_not_mix(empty: Director) -> None:
     mixed = {**WEB, "forwarding": "tunnel", "real_servers": [{"address": "2001:db8:1::1"}]}
     empty.module("ipvs_sync", role="master", interface="eth9")
     assert "while a sync daemon runs" in empty.refused("ipvs", services=[mixed])["msg"]
@@ -345,7 +308,7 @@ def test_mixed_families_and_sync_daemons_do_not_mix(empty: Machine) -> None:
 # --- draining
 
 
-def test_a_server_is_drained_and_taken_in_again(empty: Machine) -> None:
+def test_a_server_is_drained_and_taken_in_again(empty: Director) -> None:
     empty.module("ipvs", services=[WEB, WEB6])
     drained = empty.module("ipvs_drain", real_server="198.51.100.1", timeout=5)
     assert (drained["changed"], drained["reached"], [entry["weight"] for entry in drained["services"]]) == (
@@ -367,7 +330,7 @@ def test_a_server_is_drained_and_taken_in_again(empty: Machine) -> None:
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 @given(table=tables, restart=st.booleans())
-def test_ldirectord_does_not_get_in_the_way(watched: Machine, table: Table, restart: bool) -> None:
+def test_ldirectord_does_not_get_in_the_way(watched: Director, table: Table, restart: bool) -> None:
     """It starts, fills and empties its own service while the module works; neither touches what the other has made."""
     if restart:
         watched.run("systemctl", "--no-block", "restart", "ldirectord")
@@ -377,10 +340,10 @@ def test_ldirectord_does_not_get_in_the_way(watched: Machine, table: Table, rest
 
 
 @pytest.fixture(scope="module")
-def watched() -> Iterator[Machine]:
+def watched() -> Iterator[Director]:
     """Return the machine whose table ldirectord keeps."""
     install_modules("lb2", PLACE)
-    with Machine("lb2") as machine:
+    with Director("lb2") as machine:
         yield machine
         deadline = time.monotonic() + 60
         while "-r 198.18.20.21:22" not in machine.run("ipvsadm", "-Sn") and time.monotonic() < deadline:

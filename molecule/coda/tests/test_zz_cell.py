@@ -1,29 +1,25 @@
-"""What must be true on the machines of a Coda cell, as its own programs and files have it."""
+"""What must be true on the machines of a Coda cell, as its own programs and files have it.
+
+The last file, after all accidents. First every server restarts; the other tests stand alone.
+"""
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 
+import cell
 import pytest
+from cell import INVENTORY, ONE, PLACE, THREE, TWO
+from harness import HarnessError, Machine, ask, run, wait_for
 from testinfra.utils.ansible_runner import AnsibleRunner
 
-RUNNER = AnsibleRunner(str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent))
-ONE, TWO, THREE = "coda1.coda.test", "coda2.coda.test", "coda3.coda.test"
-SERVERS = {name: RUNNER.get_host(name) for name in (ONE, TWO, THREE)}
+RUNNER = AnsibleRunner(str(INVENTORY))
+SERVERS = {name: RUNNER.get_host(name) for name in cell.SERVERS}
 UNITS = {
     ONE: {"coda-auth2", "coda-update-master", "coda-update-slave", "coda-server"},
     TWO: {"coda-auth2", "coda-update-slave", "coda-server"},
     THREE: {"coda-auth2", "coda-update-slave"},
 }
-
-
-def volumes(server: str) -> dict[str, str]:
-    """Return the volumes of a file server, and their partitions, as the other one hears it."""
-    other = SERVERS[TWO if server == ONE else ONE]
-    listed = other.check_output(f"volutil -h {server} getvolumelist")
-    return dict(re.findall(r"^W(\S+) I\S+ H\S+ P(\S+) ", listed, re.MULTILINE))
 
 
 def authentication(server: str, user: str, password: str) -> str:
@@ -32,6 +28,26 @@ def authentication(server: str, user: str, password: str) -> str:
     done = SERVERS[ONE].run(f"printf '%s\\n' '{given}' | timeout 60 au -h {server} cp")
     found = re.findall(r"AUTH_\w+", done.stdout + done.stderr)
     return found[-1] if found else done.stdout + done.stderr
+
+
+def all_is_there() -> bool:
+    """Return whether the SCM hears both file servers, and finds all replicas on them."""
+    try:
+        with Machine(ONE, PLACE) as scm:  # which may have restarted
+            told = scm.module("coda_volume_info")
+    except HarnessError:
+        return False
+    partitions = [replica["partition"] for volume in told["volumes"] for replica in volume["replicas"]]
+    up = [server["name"] for server in told["servers"] if server["up"]]
+    return len(up) == 2 and sorted(partitions) == ["/srv/vicepb", "/vicepa", "/vicepa"]
+
+
+@pytest.mark.parametrize("server", [ONE, TWO, THREE])
+def test_all_volumes_are_there_after_a_server_restarted(server: str) -> None:
+    run("docker", "restart", server)
+    running = ("systemctl", "is-system-running", "--wait")
+    wait_for("it has booted", lambda: ask(server, *running).strip() in ("running", "degraded"))
+    wait_for("all volumes are there", all_is_there, 100)
 
 
 def test_each_server_runs_its_services_and_no_others() -> None:
@@ -43,8 +59,8 @@ def test_each_server_runs_its_services_and_no_others() -> None:
 
 
 def test_volumes_are_where_the_inventory_has_them() -> None:
-    assert volumes(ONE) == {"/.0": "/vicepa", "www.0": "/vicepa"}
-    assert volumes(TWO) == {"www.1": "/srv/vicepb"}
+    assert cell.volumes(ONE, by=TWO) == {"/.0": "/vicepa", "www.0": "/vicepa"}
+    assert cell.volumes(TWO, by=ONE) == {"www.1": "/srv/vicepb"}
 
 
 def test_both_file_servers_know_the_replicated_volume() -> None:

@@ -1,0 +1,58 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was cut short or lost on a server is mended. Each test stands alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from cell import THREE, TWO, answers, run_roles, volumes
+from harness import Machine, shell, wait_for
+
+TRY = "/srv/try"
+RVM: dict[str, Any] = {
+    "log": f"{TRY}/LOG",
+    "log_size": 2,
+    "data": f"{TRY}/DATA",
+    "data_size": 32,
+    "partitions": [f"{TRY}/part"],
+    "state_dir": TRY,
+}
+
+
+@pytest.fixture
+def server(on: Callable[[str], Machine]) -> Iterator[Machine]:
+    """Return a server without volumes, and RVM that was just initialised in a folder of its own."""
+    machine = on(THREE)
+    machine.run("mkdir", "--mode=0700", TRY)
+    try:
+        assert machine.module("coda_rvm", **RVM)["initialised"] is True
+        yield machine
+    finally:
+        machine.run("rm", "-r", TRY)
+
+
+def test_rvm_of_a_run_that_was_killed_is_initialised_anew_and_only_once(server: Machine) -> None:
+    server.run("mv", f"{TRY}/rvm.json", f"{TRY}/rvm.begun")  # the last mark is missing
+    assert server.module("coda_rvm", **RVM)["initialised"] is True
+    third = server.module("coda_rvm", **RVM)
+    assert (third["initialised"], third["changed"]) == (False, False)
+
+
+def test_rvm_that_somebody_else_has_made_is_adopted_when_asked_and_not_initialised(server: Machine) -> None:
+    server.run("rm", f"{TRY}/rvm.json")  # no mark, as on a server that was set up by hand
+    assert "adopt" in server.refused("coda_rvm", **RVM)["msg"]
+    adopted = server.module("coda_rvm", **RVM, adopt=True)
+    assert (adopted["initialised"], adopted["changed"]) == (False, True)
+
+
+def test_a_file_server_gets_its_line_in_vicetab_back() -> None:
+    """Without the line it runs, and has no volumes."""
+    shell(TWO, "sed --in-place /^coda2/d /vice/db/vicetab && systemctl restart coda-server.service")
+    wait_for("the file server answers", lambda: answers(TWO), 40)
+    assert volumes(TWO, by=TWO) == {}
+    run_roles(TWO, "coda_common", "coda_server")
+    assert volumes(TWO, by=TWO) == {"www.1": "/srv/vicepb"}
