@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -149,6 +150,25 @@ def test_what_is_missing_is_found(files: dict[str, str], tmp_path: Path) -> None
         f"missing {files['codalvs-nosuch']}",
         f"missing {absent}",
     ]
+
+
+@pytest.mark.skipif(not shutil.which("apt-cache"), reason="only Debian has apt")
+def test_a_package_that_others_name_but_no_list_has_is_unlisted(tmp_path: Path) -> None:
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "status").write_text(
+        "Package: a\nStatus: install ok installed\nVersion: 1\nArchitecture: all\nMaintainer: a <a@b>\nDescription: a\n"
+        "Depends: codalvs-nosuch\n",
+        encoding="utf-8",
+    )
+    places = {"State::Lists": "lists/", "State::Status": "status", "Cache": "cache/"}
+    lines = [f'Dir::{name} "{tmp_path}/{place}";\n' for name, place in places.items()]
+    (tmp_path / "apt.conf").write_text("".join(lines), encoding="utf-8")
+    environment = {**os.environ, "APT_CONFIG": str(tmp_path / "apt.conf")}
+    shown = subprocess.run(["apt-cache", "show", "codalvs-nosuch"], env=environment, capture_output=True, check=False)
+    assert shown.returncode == 0  # which is why the script asks in another way
+    command = ["sh", "-c", VARS["__packages_script"], "sh", "codalvs-nosuch"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "unlisted codalvs-nosuch" in done.stdout.splitlines()
 
 
 CLUSTER = {
