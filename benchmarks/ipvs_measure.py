@@ -25,7 +25,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from ansible.module_utils import basic
 
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import print_table, read
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.lines import print_table
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.options import read
 from ansible_collections.codalvs.ha.plugins.modules import ipvs
 
 NAMESPACE = "ipvs-bench"

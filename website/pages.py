@@ -28,8 +28,9 @@ from antsibull_docs_parser.md import to_md
 from antsibull_docs_parser.parser import Context, parse
 
 from ansible_collections.codalvs.ha.plugins.action.preflight import ActionModule, Seen
-from ansible_collections.codalvs.ha.plugins.module_utils import preflight, schema
-from ansible_collections.codalvs.ha.plugins.plugin_utils.specs import read_specs
+from ansible_collections.codalvs.ha.plugins.module_utils import _schema as schema
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.specs import read_specs
+from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight import check as preflight
 
 ROOT = Path(__file__).resolve().parents[1]
 COLLECTIONS = ROOT / "build/website/collections"

@@ -15,8 +15,8 @@ from typing import Any
 from ansible import constants, context
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.codalvs.ha.plugins.module_utils.directors import MODULES, known, lacking, told
-from ansible_collections.codalvs.ha.plugins.plugin_utils.specs import plain
+from ansible_collections.codalvs.ha.plugins.plugin_utils._directors import MODULES, known, lacking, told
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.specs import plain
 
 PAUSE = 1.0  # s between two looks
 PATIENCE = 120.0  # s for another host to look

@@ -18,11 +18,11 @@ from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 from ansible.template import Templar
 
-from ansible_collections.codalvs.ha.plugins.module_utils.preflight import check, render, stops, summary
-from ansible_collections.codalvs.ha.plugins.module_utils.preflight_rules import Complaint
-from ansible_collections.codalvs.ha.plugins.module_utils.schema import Unevaluated
-from ansible_collections.codalvs.ha.plugins.plugin_utils import inventory_files
-from ansible_collections.codalvs.ha.plugins.plugin_utils.specs import ROLES, plain, read_results, read_specs
+from ansible_collections.codalvs.ha.plugins.module_utils._schema import Unevaluated
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory import files as inventory_files
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.specs import ROLES, plain, read_results, read_specs
+from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.check import check, render, stops, summary
+from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import Complaint
 
 RUNTIME = ROLES.parent / "meta/runtime.yml"
 

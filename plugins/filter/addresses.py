@@ -9,11 +9,11 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.codalvs.ha.plugins.module_utils.model import ClusterError, addresses
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import ClusterError, addresses
 
 
 def addresses_filter(source: Any) -> list[str]:
-    """Return ['eth0: 192.0.2.11/24', …]; see module_utils/model.py."""
+    """Return ['eth0: 192.0.2.11/24', …]; see plugin_utils/_inventory/model.py."""
     try:
         return addresses(source)
     except (ClusterError, AttributeError, KeyError, TypeError, ValueError) as error:

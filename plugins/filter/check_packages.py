@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ansible_collections.codalvs.ha.plugins.module_utils.ldirectord_config import SERVICE_OF_PORT
+from ansible_collections.codalvs.ha.plugins.plugin_utils._ldirectord import SERVICE_OF_PORT
 
 HTTP_OVER_IPV6 = "libnet-inet6glue-perl"  # check_http() of 4.12 requires it
 PACKAGES = {

@@ -9,13 +9,13 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.codalvs.ha.plugins.module_utils.cluster import VARIABLES, cluster
-from ansible_collections.codalvs.ha.plugins.module_utils.model import OWN, ClusterError, parse, viewpoint
-from ansible_collections.codalvs.ha.plugins.plugin_utils.specs import Hostvars, options_of
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.cluster import VARIABLES, cluster
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import OWN, ClusterError, parse, viewpoint
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.specs import Hostvars, options_of
 
 
 def cluster_filter(hostvars: Any, groups: dict[str, list[str]]) -> dict[str, Any]:
-    """Return the cluster that the inventory describes; see module_utils/cluster.py for the shape."""
+    """Return the cluster that the inventory describes; see plugin_utils/_inventory/cluster.py for the shape."""
     view = viewpoint(groups)
     hosts = Hostvars(hostvars, lambda host: VARIABLES if host == view else OWN)
     try:

@@ -9,11 +9,11 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_client import archived_acls
+from ansible_collections.codalvs.ha.plugins.module_utils._coda.client import archived_acls
 
 
 def coda_access_lists(data: Any) -> list[dict[str, Any]]:
-    """Return [{path, rights, denied}, …]; see module_utils/coda_client.py."""
+    """Return [{path, rights, denied}, …]; see module_utils/_coda/client.py."""
     try:
         return archived_acls(data)
     except (AttributeError, KeyError, TypeError) as error:

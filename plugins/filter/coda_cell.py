@@ -9,13 +9,13 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_cell import VARIABLES, cell
-from ansible_collections.codalvs.ha.plugins.module_utils.model import ClusterError, Values
-from ansible_collections.codalvs.ha.plugins.plugin_utils.specs import Hostvars, options_of
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.coda_cell import VARIABLES, cell
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import ClusterError, Values
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.specs import Hostvars, options_of
 
 
 def coda_cell_filter(hostvars: Any, groups: dict[str, list[str]]) -> dict[str, Any]:
-    """Return the cell that the inventory describes; see module_utils/coda_cell.py for the shape."""
+    """Return the cell that the inventory describes; see plugin_utils/_inventory/coda_cell.py for the shape."""
     try:
         return cell(Values(Hostvars(hostvars, lambda _host: VARIABLES), options_of(VARIABLES)), groups)
     except (ClusterError, KeyError, TypeError, ValueError) as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_volumes import lost
+from ansible_collections.codalvs.ha.plugins.module_utils._coda.volumes import lost
 
 
 class FilterModule:

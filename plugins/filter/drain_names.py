@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.codalvs.ha.plugins.module_utils.drains import wanted
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.drains import wanted
 
 
 def drain_names(services: list[dict[str, Any]], host: str, port: int | str | None = None) -> dict[str, list[str]]:

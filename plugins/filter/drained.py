@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.codalvs.ha.plugins.module_utils.drains import without_weight
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.drains import without_weight
 
 
 class FilterModule:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_config import parse_haresources
+from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.haresources import parse_haresources
 
 
 def haresources(text: str) -> list[dict[str, Any]]:

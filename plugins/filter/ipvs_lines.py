@@ -9,7 +9,8 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import print_table, read
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.lines import print_table
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.options import read
 
 
 def ipvs_lines(services: list[dict[str, Any]]) -> list[str]:

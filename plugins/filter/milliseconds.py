@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_config import milliseconds
+from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.values import milliseconds
 
 
 def milliseconds_filter(time: object) -> int:

@@ -9,13 +9,13 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.codalvs.ha.plugins.module_utils.model import ClusterError
-from ansible_collections.codalvs.ha.plugins.module_utils.nfs import VARIABLES, nfs
-from ansible_collections.codalvs.ha.plugins.plugin_utils.specs import Hostvars
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import ClusterError
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.nfs import VARIABLES, nfs
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.specs import Hostvars
 
 
 def nfs_filter(hostvars: Any, groups: dict[str, list[str]]) -> dict[str, Any]:
-    """Return {clients, servers}; see module_utils/nfs.py."""
+    """Return {clients, servers}; see plugin_utils/_inventory/nfs.py."""
     try:
         return nfs(Hostvars(hostvars, lambda _host: VARIABLES), groups)
     except (ClusterError, KeyError, TypeError, ValueError) as error:

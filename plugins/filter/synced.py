@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_connections import compare
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.connections import compare
 
 
 class FilterModule:

@@ -90,7 +90,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_client import (
+from ansible_collections.codalvs.ha.plugins.module_utils._coda.client import (
     Acl,
     acl_commands,
     acl_lines,
@@ -98,7 +98,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils.coda_client import (
     same_acl,
     wanted_acl,
 )
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_edge import cfs, kind, need_client
+from ansible_collections.codalvs.ha.plugins.module_utils._coda.programs import cfs, kind, need_client
 
 PAUSE = 1.0  # s between two looks
 

@@ -103,7 +103,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_backups import (
+from ansible_collections.codalvs.ha.plugins.module_utils._coda.backups import (
     BASE,
     END,
     HEADER,
@@ -116,8 +116,8 @@ from ansible_collections.codalvs.ha.plugins.module_utils.coda_backups import (
     outdated,
     since,
 )
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_edge import look, need_scm
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_volumes import Cell
+from ansible_collections.codalvs.ha.plugins.module_utils._coda.programs import look, need_scm
+from ansible_collections.codalvs.ha.plugins.module_utils._coda.volumes import Cell
 
 LOCKED = 400.0  # s that a client may hold a volume's lock: LQTIMEOUT (300 s) of codasrv, and some
 PAUSE = 2.0  # s between two tries

@@ -92,8 +92,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_client import by_depth, parse_mount
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_edge import as_user, cfs, kind, need_client
+from ansible_collections.codalvs.ha.plugins.module_utils._coda.client import by_depth, parse_mount
+from ansible_collections.codalvs.ha.plugins.module_utils._coda.programs import as_user, cfs, kind, need_client
 
 PAUSE = 1.0  # s between two looks
 

@@ -92,7 +92,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_rvm import MIB, TREE, Found, Layout, plan
+from ansible_collections.codalvs.ha.plugins.module_utils._coda.rvm import MIB, TREE, Found, Layout, plan
 
 # As in upstream's vice-setup-rvm.
 START = "0x50000000"  # where RVM's data is mapped

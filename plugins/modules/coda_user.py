@@ -100,7 +100,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_users import (
+from ansible_collections.codalvs.ha.plugins.module_utils._coda.users import (
     Database,
     Group,
     Plan,

@@ -99,8 +99,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_edge import DB, LIST, look, need_scm, volutil
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_volumes import (
+from ansible_collections.codalvs.ha.plugins.module_utils._coda.programs import DB, LIST, look, need_scm, volutil
+from ansible_collections.codalvs.ha.plugins.module_utils._coda.volumes import (
     Cell,
     Group,
     Place,

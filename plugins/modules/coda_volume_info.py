@@ -103,8 +103,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_edge import look, need_scm
-from ansible_collections.codalvs.ha.plugins.module_utils.coda_volumes import Cell, Listing, describe, strays
+from ansible_collections.codalvs.ha.plugins.module_utils._coda.programs import look, need_scm
+from ansible_collections.codalvs.ha.plugins.module_utils._coda.volumes import Cell, Listing, describe, strays
 
 
 def result(cell: Cell) -> dict[str, Any]:

@@ -86,7 +86,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.codalvs.ha.plugins.module_utils.drains import NOTE, files, plan, problems
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.drains import NOTE, files, plan, problems
 
 FOLDER = "/etc/lvs-drained"
 

@@ -103,15 +103,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_config import (
-    MISSING,
-    WARNING,
-    Problem,
-    check_authkeys,
-    check_ha_cf,
-    check_haresources,
-    parse_ha_cf,
-)
+from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.authkeys import check_authkeys
+from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.ha_cf import check_ha_cf, parse_ha_cf
+from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.haresources import check_haresources
+from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.values import MISSING, WARNING, Problem
 
 RESOURCE_DIRECTORIES = ("/etc/ha.d/resource.d", "/etc/init.d")  # in Heartbeat's order
 

@@ -153,13 +153,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_config import (
-    deadtime_of,
-    late_heartbeats,
-    parse_ha_cf,
-    worst_late,
-)
-from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_state import VIP, look
+from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.ha_cf import deadtime_of, parse_ha_cf
+from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.log import late_heartbeats, worst_late
+from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.state import VIP, look
 
 HA_CF = "/etc/ha.d/ha.cf"
 LATE_DAYS = 7

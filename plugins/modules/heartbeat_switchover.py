@@ -116,11 +116,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_state import VIP, State, Vips, look
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import read
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_edge import failing, open_kernel
-from ansible_collections.codalvs.ha.plugins.module_utils.neighbours import answered
-from ansible_collections.codalvs.ha.plugins.module_utils.switchover import Holders, holders, plan, unfit
+from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.state import VIP, State, Vips, look
+from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.switchover import Holders, holders, plan, unfit
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.kernel import failing, open_kernel
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.options import read
+from ansible_collections.codalvs.ha.plugins.module_utils._network.neighbours import answered
 
 PAUSE = 1.0  # s between two looks
 COMMANDS = {

@@ -187,20 +187,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import (
-    LONGEST_IDLE,
-    TIMEOUTS,
-    Operation,
-    Table,
-    apply,
-    plan,
-    plan_removal,
-    print_table,
-    read,
-)
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_edge import failing, open_kernel
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_netlink import Kernel, Refused
-from ansible_collections.codalvs.ha.plugins.module_utils.schema import Problem
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.kernel import failing, open_kernel
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.lines import print_table
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.netlink import Kernel, Refused
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.options import read
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.plan import apply, plan, plan_removal
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.table import LONGEST_IDLE, TIMEOUTS, Operation, Table
+from ansible_collections.codalvs.ha.plugins.module_utils._schema import Problem
 
 ATTEMPTS = 3  # when another program, such as ldirectord, changes the same entries meanwhile
 

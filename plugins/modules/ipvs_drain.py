@@ -137,10 +137,10 @@ from typing import Any, NamedTuple
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.codalvs.ha.plugins.module_utils.drains import parse
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import MOST, Operation, Server, Service
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_edge import failing, open_kernel
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_netlink import Counted, Kernel
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.drains import parse
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.kernel import failing, open_kernel
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.netlink import Counted, Kernel
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.table import MOST, Operation, Server, Service
 
 PAUSE = 1.0  # s between two looks
 

@@ -193,15 +193,16 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import address_of, describe
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_connections import (
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.connections import (
     fingerprints,
     parse_connections,
     sample,
     select,
 )
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_edge import failing, open_kernel
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_netlink import COUNTERS, RATES, Counted
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.kernel import failing, open_kernel
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.netlink import COUNTERS, RATES, Counted
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.options import describe
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.table import address_of
 
 CONNECTIONS = "/proc/net/ip_vs_conn"
 PAUSE = 3.0  # s between two looks at the connections; more than two directors are apart when one task looks at both

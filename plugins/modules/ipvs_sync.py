@@ -96,9 +96,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import address_of
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_edge import failing, open_kernel
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_netlink import Daemon
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.kernel import failing, open_kernel
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.netlink import Daemon
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.table import address_of
 
 ROLES = {"master": ("master",), "backup": ("backup",), "both": ("backup", "master"), "none": ()}
 BOUNDS = {"syncid": (0, 255), "port": (1, 65535), "ttl": (1, 255), "maxlen": (1024, 65487)}

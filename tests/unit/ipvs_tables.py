@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import ANY_CLIENT, OWN_FLAGS, Key, Server, Service
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.table import ANY_CLIENT, OWN_FLAGS, Key, Server, Service
 
 # Those that every kernel with IPVS has; twos is often left out.
 SCHEDULERS = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh")

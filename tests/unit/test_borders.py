@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.codalvs.ha.plugins.plugin_utils.specs import read_results
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.specs import read_results
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in ROOT.glob("roles/*"))

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.codalvs.ha.plugins.module_utils import preflight, schema
-from ansible_collections.codalvs.ha.plugins.module_utils.cluster import PROFILES
+from ansible_collections.codalvs.ha.plugins.module_utils import _schema as schema
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.cluster import PROFILES
+from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight import check as preflight
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("Problem", "Decision", "Reason", "Rejected", "Consequences")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_config import check_ha_cf, parse_ha_cf
+from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.ha_cf import check_ha_cf, parse_ha_cf
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -82,7 +82,7 @@ def test_neighbours_are_told_with_a_right_checksum(address, mac):
 
 @pytest.mark.parametrize(("text", "expected"), [("3", 3), ("1.5", 1.5), ("500ms", 0.5), ("250000us", 0.25), ("0", 0)])
 def test_times_are_read_as_ha_cf_has_them(text, expected):
-    """heartbeat_config has the rules; this program stands alone."""
+    """module_utils/_heartbeat has the rules; this program stands alone."""
     assert vips.seconds(text) == pytest.approx(expected)
 
 

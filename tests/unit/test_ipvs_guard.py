@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from ipvs_tables import tables
 from programs import load
 
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import apply, parse_table, plan, print_table
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.lines import parse_table, print_table
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.plan import apply, plan
 
 guard = load("roles/lvs_director/files/ipvs-guard")
 

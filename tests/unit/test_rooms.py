@@ -14,8 +14,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN = "ansible_collections.codalvs.ha.plugins."
-UTILS = sorted((ROOT / "plugins/module_utils").glob("*.py"))
-EDGES = {"coda_edge", "ipvs_edge", "ipvs_netlink", "neighbours"}
+PLUGINS = ROOT / "plugins"
+UTILS = sorted((PLUGINS / "module_utils").rglob("*.py"))
+PURE = sorted((PLUGINS / "plugin_utils").rglob("*.py"))  # but for these, which read files
+READERS = {"plugin_utils._inventory.files", "plugin_utils._inventory.specs"}
+EDGES = {
+    "module_utils._coda.programs",
+    "module_utils._ipvs.kernel",
+    "module_utils._ipvs.netlink",
+    "module_utils._network.neighbours",
+}
 # Modules by which a program reads the clock, files, the network or other programs. Of socket, pure files use only what
 # turns an address into bytes, so it is not among these.
 OUTSIDE = {"asyncio", "fcntl", "glob", "io", "os", "pathlib", "select", "shutil", "subprocess", "tempfile", "time"}
@@ -33,8 +41,8 @@ def imports(source: str) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             module = f"{node.module}"
-            packages = (f"{OWN}module_utils", f"{OWN}plugin_utils")
-            found |= {f"{module}.{alias.name}" for alias in node.names} if module in packages else {module}
+            package = PLUGINS.joinpath(*module.removeprefix(OWN).split(".")) if module.startswith(OWN) else None
+            found |= {f"{module}.{alias.name}" for alias in node.names} if package and package.is_dir() else {module}
     return found
 
 
@@ -46,44 +54,73 @@ def calls(source: str, name: str) -> bool:
     )
 
 
-def utils(path: Path) -> set[str]:
-    """Return the files of module_utils that a file imports."""
-    prefix = f"{OWN}module_utils."
-    return {name.removeprefix(prefix) for name in imports(path.read_text()) if name.startswith(prefix)}
+def own(path: Path) -> set[str]:
+    """Return the files of this collection that a file imports, as module_utils._ipvs.table."""
+    return {name.removeprefix(OWN) for name in imports(path.read_text()) if name.startswith(OWN)}
+
+
+def name_of(path: Path) -> str:
+    """Return a file's name as others import it, as module_utils._ipvs.table."""
+    return ".".join(path.relative_to(PLUGINS).with_suffix("").parts)
+
+
+def reached(names: set[str]) -> set[str]:
+    """Return these files of the collection and all that they import."""
+    found: set[str] = set()
+    while names:
+        found |= names
+        names = {
+            other for name in names for other in own(PLUGINS.joinpath(*name.split(".")).with_suffix(".py"))
+        } - found
+    return found
 
 
 def test_imports_are_found() -> None:
-    lines = ("import os.path", "from time import sleep", f"from {OWN}module_utils import ipvs")
-    assert imports("\n".join((*lines, f"from {OWN}module_utils.nfs import nfs"))) == {
+    lines = ("import os.path", "from time import sleep", f"from {OWN}module_utils._ipvs import table")
+    assert imports("\n".join((*lines, f"from {OWN}plugin_utils._inventory.nfs import nfs"))) == {
         "os.path",
         "time",
-        f"{OWN}module_utils.ipvs",
-        f"{OWN}module_utils.nfs",
+        f"{OWN}module_utils._ipvs.table",
+        f"{OWN}plugin_utils._inventory.nfs",
     }
     assert calls("def f():\n    return open('x')", "open")
     assert not calls("x.open()", "open")
 
 
-@pytest.mark.parametrize("path", UTILS, ids=lambda path: path.stem)
+def test_everything_is_found() -> None:
+    assert {name_of(path) for path in UTILS} >= EDGES
+    assert {name_of(path) for path in PURE} >= READERS
+    assert "module_utils._ipvs.table" in reached({"modules.ipvs_drain"})
+
+
+@pytest.mark.parametrize("path", [*UTILS, *PURE], ids=name_of)
+def test_all_is_private(path: Path) -> None:
+    assert path.relative_to(PLUGINS).parts[1].startswith("_")
+
+
+@pytest.mark.parametrize("path", UTILS, ids=name_of)
 def test_module_utils_import_the_standard_library_and_each_other(path: Path) -> None:
     names = {name for name in imports(path.read_text()) if not name.startswith(f"{OWN}module_utils.")}
     assert {name for name in names if name.partition(".")[0] not in sys.stdlib_module_names} == set()
 
 
-@pytest.mark.parametrize("path", [path for path in UTILS if path.stem not in EDGES], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [path for path in (*UTILS, *PURE) if name_of(path) not in EDGES | READERS], ids=name_of
+)
 def test_all_but_the_edges_are_pure(path: Path) -> None:
     source = path.read_text()
     assert {name for name in imports(source) if name.partition(".")[0] in OUTSIDE} == set()
     assert not calls(source, "open")
-    assert utils(path) & EDGES == set()
+    assert own(path) & (EDGES | READERS) == set()
 
 
-def test_the_edges_exist() -> None:
-    assert {path.stem for path in UTILS} >= EDGES
+def test_there_are_no_circles() -> None:
+    TopologicalSorter({name_of(path): own(path) for path in (*UTILS, *PURE)}).prepare()
 
 
-def test_module_utils_have_no_circles() -> None:
-    TopologicalSorter({path.stem: utils(path) for path in UTILS}).prepare()
+def test_module_utils_hold_what_modules_need() -> None:
+    needed = reached({name_of(path) for path in (PLUGINS / "modules").glob("*.py")})
+    assert {name_of(path) for path in UTILS} - needed == set()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "plugins/modules").glob("*.py")), ids=lambda path: path.stem)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import ldirectord_config
 import pytest
 import thesis_figures as figures
 
-from ansible_collections.codalvs.ha.plugins.module_utils import heartbeat_config, ldirectord_config
+from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat import authkeys, ha_cf, haresources
 
 ROOT = Path(__file__).resolve().parents[2]
 DIRECTORS = ("servidor", "cliente")
@@ -59,7 +60,7 @@ def test_ldirectord_takes_its_table_with_it_where_heartbeat_stops_it(rendered, d
 @pytest.mark.parametrize("director", DIRECTORS)
 def test_figure_4_9_ha_cf(rendered, director):
     text = rendered(director, "ha.cf")
-    parsed, problems = heartbeat_config.parse_ha_cf(text)
+    parsed, problems = ha_cf.parse_ha_cf(text)
     assert not [problem for problem in problems if problem.level == "error"]
     wanted = {key: value for key, value in figures.HA_CF.items() if key not in figures.HA_CF_LEFT_OUT}
     assert parsed.meaning() == wanted | figures.HA_CF_ADDED
@@ -67,7 +68,7 @@ def test_figure_4_9_ha_cf(rendered, director):
 
 @pytest.mark.parametrize("director", DIRECTORS)
 def test_figure_4_10_haresources(rendered, director):
-    parsed, problems = heartbeat_config.parse_haresources(rendered(director, "haresources"))
+    parsed, problems = haresources.parse_haresources(rendered(director, "haresources"))
     assert not problems
     found = [(group.node, [(one.script, one.arguments) for one in group.resources]) for group in parsed]
     assert found == figures.HARESOURCES
@@ -75,7 +76,7 @@ def test_figure_4_10_haresources(rendered, director):
 
 @pytest.mark.parametrize("director", DIRECTORS)
 def test_figure_4_11_authkeys(rendered, director):
-    parsed, problems = heartbeat_config.parse_authkeys(rendered(director, "authkeys"))
+    parsed, problems = authkeys.parse_authkeys(rendered(director, "authkeys"))
     assert not problems
     assert parsed.active == figures.AUTHKEYS_ACTIVE
     assert {key: (entry.method, entry.secret) for key, entry in parsed.keys.items()} == figures.AUTHKEYS

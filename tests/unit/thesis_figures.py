@@ -43,7 +43,7 @@ LDIRECTORD_SERVICES: list[dict[str, Any]] = [_virtual_service(443, "https"), _vi
 # The tests of its chapter 5 also had smtp, http and pop3, scheduled rr. (port, scheduler)
 LDIRECTORD_TESTED: list[tuple[int, str]] = [(25, "rr"), (110, "rr")]
 
-# Figure 4.9, as HaCf.meaning() of heartbeat_config returns it.
+# Figure 4.9, as HaCf.meaning() returns it.
 HA_CF: dict[str, Any] = {
     "debugfile": "/var/log/ha-debug",
     "logfile": "/var/log/ha-log",

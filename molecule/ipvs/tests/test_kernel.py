@@ -18,14 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ipvs_tables import tables
 
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import (
-    Table,
-    describe,
-    parse_table,
-    plan,
-    print_table,
-    read,
-)
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.lines import parse_table, print_table
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.options import describe, read
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.plan import plan
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.table import Table
 
 PLACE = "/opt/ipvs-tests"
 TABLES = 200  # random tables in each of the two big properties

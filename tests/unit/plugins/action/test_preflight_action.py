@@ -11,7 +11,7 @@ from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
 from ansible_collections.codalvs.ha.plugins.action.preflight import ActionModule, Seen, too_old
-from ansible_collections.codalvs.ha.plugins.module_utils.schema import Unevaluated
+from ansible_collections.codalvs.ha.plugins.module_utils._schema import Unevaluated
 
 INVENTORY = """
 all:

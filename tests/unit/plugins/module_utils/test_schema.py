@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.codalvs.ha.plugins.module_utils.schema import (
+from ansible_collections.codalvs.ha.plugins.module_utils._schema import (
     HIDDEN,
     UNUSABLE,
     Problem,

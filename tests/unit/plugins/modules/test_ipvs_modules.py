@@ -14,21 +14,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs import Operation, parse_table
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_connections import (
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.connections import (
     compare,
     fingerprints,
     parse_connections,
     sample,
     select,
 )
-from ansible_collections.codalvs.ha.plugins.module_utils.ipvs_netlink import (
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.lines import parse_table
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.netlink import (
     Counted,
     Daemon,
     Refused,
     decode_daemon,
     encode_daemon,
 )
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.table import Operation
 from ansible_collections.codalvs.ha.plugins.modules import ipvs, ipvs_drain, ipvs_sync
 
 LINES = [

@@ -1,0 +1,153 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Drained real servers as names: whom a drain is about, what each director has noted, what follows from it. Pure.
+
+A name is ADDRESS, for all ports, or ADDRESS:PORT ([ADDRESS]:PORT for IPv6), in the kernel's spelling: a file of that
+name in /etc/lvs-drained marks the real server as drained. NOTE before a name says that it was undrained while a
+director did not hear of it; before an ADDRESS it stands for all ports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.table import address_of, endpoint
+
+NOTE = ".active."
+
+
+class Marks(NamedTuple):
+    """What a director should have in the folder of marks."""
+
+    names: frozenset[str]  # drained real servers
+    notes: frozenset[str]  # names that were undrained while a director did not hear of it
+
+
+def parse(name: str) -> tuple[str, int | None] | None:
+    """Return (address, port or None) of a name in any spelling, or None where it is no name."""
+    if known := address_of(name):
+        return known[1], None
+    address, _colon, port = name.rpartition(":")
+    known = address_of(address.strip("[]"))
+    if known is None or not (port.isascii() and port.isdigit() and int(port) <= 65535):
+        return None
+    return known[1], int(port)
+
+
+def spelt(name: str) -> str:
+    """Return a name in the kernel's spelling; what is no name stays as it is."""
+    known = parse(name)
+    if known is None:
+        return name
+    address, port = known
+    return address if port is None else endpoint(address, port)
+
+
+def covers(name: str, other: str) -> bool:
+    """Tell whether a name stands for another one, too: it is the same, or its address without port."""
+    return name in (other, (parse(other) or ("",))[0])
+
+
+# --- from the inventory
+
+
+def wanted(services: Iterable[Mapping[str, Any]], host: str, port: int | None = None) -> dict[str, list[str]]:
+    """Return the names that draining or undraining a host is about, all ports or one.
+
+    services: as cluster() returns them. The result has names, to be marked; weighted, each ADDRESS:PORT that has a
+    weight in all of its services, and so gets it back when it is undrained; and hosts, from which to choose.
+    """
+    servers = [server for service in services for server in service["real_servers"]]
+    fitting = [server for server in servers if port in (None, server["port"])]
+    own = [server for server in fitting if server["host"] == host]
+    weightless = {server["endpoint"] for server in own if server["weight"] == 0}
+    return {
+        "names": _once(server["address" if port is None else "endpoint"] for server in own),
+        "weighted": _once(server["endpoint"] for server in own if server["endpoint"] not in weightless),
+        "hosts": _once(server["host"] for server in servers),
+    }
+
+
+def without_weight(services: Iterable[Mapping[str, Any]], names: Collection[str]) -> list[dict[str, Any]]:
+    """Return the services with weight 0 for each real server that a name stands for, in any spelling.
+
+    What is no real server at all is left for others to complain about.
+    """
+    marked = {spelt(name) for name in names}
+    return [
+        {
+            **service,
+            "real_servers": [
+                {**server, "weight": 0} if _names(server, service) & marked else server
+                for server in service.get("real_servers") or ()
+            ],
+        }
+        for service in services
+    ]
+
+
+def _names(server: Mapping[str, Any], service: Mapping[str, Any]) -> set[str]:
+    port = server.get("port") or service.get("port") or 0
+    known = parse(server.get("endpoint") or endpoint(str(server.get("address")), port))
+    return {known[0], endpoint(known[0], known[1] or 0)} if known else set()
+
+
+def _once(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+# --- on the directors
+
+
+def united(noted: Iterable[str]) -> frozenset[str]:
+    """Return who is drained, from all that the directors have in their folders."""
+    names = {*noted}
+    active = {name.removeprefix(NOTE) for name in names if name.startswith(NOTE)}
+    drained = {name for name in names if not name.startswith(".")}
+    return frozenset(name for name in drained if not any(covers(each, name) for each in active))
+
+
+def problems(noted: Collection[str], drained: Sequence[str], active: Sequence[str], whole: bool) -> list[str]:
+    """Return why a change can't be made; the arguments are those of plan()."""
+    found = [f"{name}: must be ADDRESS or ADDRESS:PORT" for name in (*drained, *active) if parse(name) is None]
+    there = united(noted)
+    undrained = sorted(each.removeprefix(NOTE) for each in noted if each.startswith(NOTE))
+    for name in map(spelt, active):
+        over = next((mark for mark in there if mark != name and covers(mark, name)), None)
+        if over:
+            found.append(f"all ports of {over} are drained, not {name} by itself; undrain it without a port")
+    for name in map(spelt, drained):
+        # The note takes every mark of the address away, and another director may still need it.
+        over = next((each for each in undrained if each != name and covers(each, name)), None)
+        if over and not whole:
+            found.append(
+                f"all ports of {over} were undrained while a director was away; drain it without a port, or wait until "
+                "that director is back and configured"
+            )
+    return found
+
+
+def plan(
+    own: Collection[str], others: Collection[str], drained: Sequence[str], active: Sequence[str], whole: bool
+) -> Marks:
+    """Return what a director should have, so that it knows what all know, and what is changed now.
+
+    own, others: what it, and what the other directors of the run, have in their folders. drained, active: names to be
+    drained and undrained now. whole: every director hears of this, so that no note is needed any longer.
+    """
+    names = set(united([*own, *others]))
+    notes = set() if whole else {name.removeprefix(NOTE) for name in own if name.startswith(NOTE)}
+    for name in map(spelt, active):
+        names = {each for each in names if not covers(name, each)}
+        notes |= set() if whole else {name}
+    for name in map(spelt, drained):
+        notes = {each for each in notes if not covers(name, each)}
+        names.add(name)
+    return Marks(frozenset(names), frozenset(notes))
+
+
+def files(marks: Marks) -> set[str]:
+    """Return the names of the files that a director has for its marks."""
+    return {*marks.names, *(NOTE + name for name in marks.notes)}

@@ -1,0 +1,118 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the looks at several directors say together: who holds what, who balances, who knows the connections. Pure.
+
+A look is what the modules say of one director, {heartbeat: of heartbeat_info, ipvs: of ipvs_info}; looks are by host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from ipaddress import ip_address
+from typing import Any
+
+from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.switchover import live
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.connections import compare
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.options import read
+
+Looks = Mapping[str, Mapping[str, Any]]
+
+# What each condition needs of a look, with the options of the module besides vips.
+MODULES: dict[str, dict[str, dict[str, Any]]] = {
+    "one_holder": {"heartbeat": {}},
+    "balanced": {"heartbeat": {}, "ipvs": {}},
+    "synced": {"heartbeat": {}, "ipvs": {"gather": ["fingerprints"]}},
+}
+ENOUGH = 0.95  # share of its connections that the other director should know
+FEW = 5  # so many may be unknown, whatever their share: they may just have begun
+
+
+def lacking(until: str, looks: Looks, cluster: Mapping[str, Any], absent: Collection[str], idle: bool) -> list[str]:
+    """Return what keeps the directors from fulfilling a condition of MODULES, each with its host.
+
+    cluster: as cluster() returns it. absent: Heartbeat's names of directors that are known to be down. idle: the table
+    of a director without addresses is empty.
+    """
+    if until == "synced":
+        return list(unsynced(looks))
+    found = list(unsettled(looks, [vip["address"] for vip in cluster["vips"]], absent))
+    return found if until == "one_holder" else found + list(unbalanced(looks, cluster["table"], idle))
+
+
+def unsettled(looks: Looks, vips: Collection[str], absent: Collection[str]) -> Iterator[str]:
+    """Yield what keeps the cluster from standing still: Heartbeat active everywhere, one holder for each address.
+
+    Of its nodes Heartbeat's word counts; of the addresses the kernel's. 'transition' doesn't matter: a director that
+    has given its addresses back may say that for good.
+    """
+    for host, look in looks.items():
+        states = {node: state for node, state in look["heartbeat"]["nodes"].items() if node not in absent}
+        if not states:
+            yield f"Heartbeat does not run on {host}"
+        wrong = ", ".join(f"{node} is {state or 'unknown'}" for node, state in states.items() if state != "active")
+        if wrong:
+            yield f"Heartbeat on {host} says that {wrong}"
+    for address in sorted({str(ip_address(vip)) for vip in vips}):
+        holders = [host for host, look in looks.items() if address in look["heartbeat"]["held"]]
+        if len(holders) > 1:
+            yield f"{address} is on {' and '.join(holders)}: restart Heartbeat on the one that should not have it"
+        elif not holders:
+            believed = [host for host, look in looks.items() if address in look["heartbeat"]["expected"]]
+            told = f"; Heartbeat believes that {' and '.join(believed)} holds it" if believed else ""
+            left = f"; {', '.join(absent)} may not be as absent as ha_absent says" if absent else ""
+            yield f"{address} is on none of {', '.join(looks)}{told}{left}"
+
+
+def unbalanced(looks: Looks, table: list[Any], idle: bool) -> Iterator[str]:
+    """Yield the services without a real server of their own that takes connections; fallbacks don't count."""
+    wanted = read(table)[0]
+    for host, look in looks.items():
+        if idle and not look["heartbeat"]["held"]:
+            continue
+        found = read(look["ipvs"]["services"])[0]
+        lost = [
+            str(key)
+            for key, service in wanted.items()
+            if key not in found or not live(found[key]) & service.servers.keys()
+        ]
+        if lost:
+            yield (
+                f"in the IPVS table of {host} these services have no real server that takes connections: "
+                f"{', '.join(lost)}; see /var/log/ldirectord.log there"
+            )
+
+
+def unsynced(looks: Looks) -> Iterator[str]:
+    """Yield which sync daemons don't run, and whose connections the other director does not know."""
+    for host, look in looks.items():
+        running = sorted(daemon["role"] for daemon in look["ipvs"]["daemons"])
+        if running != ["backup", "master"]:
+            yield (
+                f"{host} must run both sync daemons, master and backup, and runs {', '.join(running) or 'neither'}: "
+                "start ipvs-sync.service there"
+            )
+    for host, each in known(looks).items():
+        if each["share"] < ENOUGH and each["unknown"] > FEW:
+            yield (
+                f"{told(host, each)} A takeover would end the others; run /usr/local/sbin/ipvs-resync there to tell it "
+                "of all"
+            )
+
+
+def known(looks: Looks) -> dict[str, dict[str, Any]]:
+    """Return what the other director knows of the connections of each that holds addresses, as compare() does."""
+    found = {}
+    for host, look in looks.items():
+        other = next((name for name in looks if name != host), None)
+        if other and look["heartbeat"]["held"]:
+            found[host] = compare(look["ipvs"]["fingerprints"], looks[other]["ipvs"]["fingerprints"])
+    return found
+
+
+def told(host: str, each: Mapping[str, Any]) -> str:
+    """Return in a sentence what known() says of a director."""
+    return (
+        f"{host} has {each['count']} connections and persistence templates, of which the other director knows "
+        f"{each['share'] * 100:.1f} %."
+    )

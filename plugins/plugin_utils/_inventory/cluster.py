@@ -1,0 +1,308 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan: from the model of the inventory to what every host needs, without I/O.
+
+The inventory names each virtual service once. This file works out the rest: which address of which real server the
+directors forward to, which director holds a VIP and on which interface, which VIPs a real server must carry. The roles'
+defaults are the parts of its answer; nothing in the inventory has to be typed a second time.
+
+It takes the objects that preflight's rules see (model.py), with all defaults in them, and raises
+ClusterError, naming host and variable, where it can't go on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cache
+from ipaddress import ip_address
+from typing import Any
+
+from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.haresources import address_resource
+from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.values import LONGEST_LINE
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import (
+    OWN,
+    Address,
+    Cluster,
+    ClusterError,
+    HostAddress,
+    RealServer,
+    Service,
+)
+from ansible_collections.codalvs.ha.plugins.plugin_utils._ldirectord import SERVICE_PORTS
+
+# What this file reads; the filter fetches no other variable, so that an unrelated one can't fail it.
+VARIABLES = (*OWN, "ha_checker", "ha_standby", "ha_virtual_services", "heartbeat_profile")
+
+# Heartbeat's times by heartbeat_profile, and the silence of heartbeat-vips. Realtime priority, which both take where
+# they may, allows the short ones.
+PROFILES = {
+    "thesis": {"keepalive": "2", "warntime": "10", "deadtime": "20", "initdead": "40", "silence": "0"},
+    "balanced": {"keepalive": "500ms", "warntime": "1500ms", "deadtime": "3", "initdead": "12", "silence": "150ms"},
+    "fast": {"keepalive": "100ms", "warntime": "250ms", "deadtime": "500ms", "initdead": "12", "silence": "75ms"},
+}
+
+# Where the kernel's sync daemons speak, by the family of the link: what they take by default, and its like for IPv6.
+SYNC_GROUPS = {4: "224.0.0.81", 6: "ff02::81"}
+
+
+def cluster(model: Cluster) -> dict[str, Any]:
+    """Return the whole cluster as the roles need it, from a model of at least VARIABLES.
+
+    The result is a dict of
+    checker: who keeps the IPVS table, ldirectord or none;
+    standby: hot or cold, where Heartbeat starts the checker with the VIPs;
+    services: the virtual services, with their real servers' addresses (see resolve_services);
+    table: the same services in the vocabulary of the module ipvs, which knows no checks;
+    times: {keepalive, warntime, deadtime, initdead, silence} of the profile, as Heartbeat takes them;
+    vips: [{address, prefix, interface, node}], each VIP once;
+    nodes: Heartbeat's names of the directors, in order of preference;
+    links: [{type: ucast, interface, peers}], one for every interface on which all directors share a network, with its
+        IPv6 addresses where there is no IPv4 network;
+    witnesses: {interface: [address]}, real servers in the networks of the links;
+    sync_interface: of the link over which connections are synchronised, dedicated where there is one, or None;
+    sync_group: the multicast address to which they are sent there;
+    sync_id: 1 to 255, by which the directors know each other there;
+    resource_groups: [{node, resources}], the lines of haresources, as many as its longest line makes necessary;
+    real_server_vips: {host: [{address, forwarding}]}, only direct and tunnel (NAT needs none);
+    reserved_ports: {director: [port]}, of the TCP services that no program of the director's own may answer;
+    nat_families: [4, 6], the address families in which a director has to forward for NAT.
+    """
+    services = resolve_services(model)
+    vips = list(_vips(model))
+    links = list(_links(model))
+    sync = _sync_link(links, vips, model)
+    return {
+        "checker": model.get("ha_checker"),
+        "standby": model.get("ha_standby"),
+        "services": services,
+        "table": [_in_table(service) for service in services],
+        "times": PROFILES[model.get("heartbeat_profile")],
+        "vips": vips,
+        "nodes": list(model.node_names.values()),
+        "links": links,
+        "witnesses": dict(_witnesses(model, links)),
+        "sync_interface": sync["interface"] if sync else None,
+        "sync_group": SYNC_GROUPS[_family(sync) if sync else 4],
+        "sync_id": _sync_id([*(vip["address"] for vip in vips), *(sync["peers"] if sync else ())]),
+        "resource_groups": list(_resource_groups(vips, model.get("ha_standby") == "cold")),
+        "real_server_vips": _real_server_vips(services),
+        "reserved_ports": {name: _reserved_ports(services, name) for name in model.directors},
+        "nat_families": sorted(
+            {
+                service["family"]
+                for service in services
+                if any(server["forwarding"] == "nat" for server in service["real_servers"])
+            }
+        ),
+    }
+
+
+def resolve_services(model: Cluster) -> list[dict[str, Any]]:
+    """Return the virtual services as the roles need them.
+
+    A service has the keys of ha_virtual_services, of which `check` and `persistence` have what the inventory gives;
+    `family` (4 or 6; fwmark services count as 4) and `endpoint` (what ldirectord calls the service: address:port, or
+    the firewall mark) are added, and `real_servers` is [{host, address, port, endpoint, weight, forwarding}].
+    """
+    near = {own.address.network for name in model.directors for own in model.addresses[name]}
+
+    @cache
+    def address_of(name: str, family: int) -> str:
+        """Choose the address that directors forward to: one in a director's network if there is one, else the first."""
+        candidates = [own.address for own in model.addresses[name] if own.address.version == family]
+        if not candidates:
+            problem = f"no IPv{family} address for a service with an IPv{family} VIP"
+            raise ClusterError(f"host {name}: ha_interfaces: {problem}")
+        return str(next((address for address in candidates if address.network in near), candidates[0]).ip)
+
+    return [_resolve(service, model, address_of) for service in model.services]
+
+
+def _resolve(service: Service, model: Cluster, address_of: Callable[[str, int], str]) -> dict[str, Any]:
+    # What has no port of its own (a firewall mark) goes to every port, as with port 0.
+    vip, port, family = _vip(service, model), service.get("port") or 0, service.family or 4
+    fwmark = service.get("fwmark") or None
+    if not vip and not fwmark:
+        raise ClusterError(f"host {model.view}: {service.variable}: has neither vip nor fwmark")
+    persistence = service.get("persistence") or {}
+    return {
+        **service.options,
+        "vip": str(vip) if vip else None,
+        "family": family,
+        "fwmark": fwmark,
+        "port": port,
+        "endpoint": str(fwmark) if fwmark else _endpoint(str(vip), port),
+        "persistence": {name: value for name, value in persistence.items() if value is not None},
+        "check": _check(service),
+        "preferred_director": model.holder(service),
+        "real_servers": [_real_server(server, address_of(server.host, family)) for server in service.real_servers],
+    }
+
+
+def _check(service: Service) -> dict[str, Any]:
+    """Return the check as it is given. ldirectord has a user for sip only where the file names that protocol."""
+    guessed = service.check.get("type") == "negotiate" and service.get("port") == SERVICE_PORTS["sip"]
+    return {**({"service": "sip"} if guessed else {}), **service.given_check}
+
+
+def _vip(service: Service, model: Cluster) -> Address | None:
+    """Return a service's VIP, None for one of a firewall mark."""
+    if service.given("vip") and not service.vip:
+        raise ClusterError(f"host {model.view}: {service.variable}.vip = {service.get('vip')}: is no address")
+    return service.vip
+
+
+def _real_server(server: RealServer, address: str) -> dict[str, Any]:
+    port = server.port or 0
+    return {
+        "host": server.host,
+        "address": address,
+        "port": port,
+        "endpoint": _endpoint(address, port),
+        "weight": server.weight,
+        "forwarding": server.forwarding,
+    }
+
+
+def _in_table(service: Mapping[str, Any]) -> dict[str, Any]:
+    identity = ("fwmark",) if service["fwmark"] else ("vip", "port", "protocol")
+    keys = ("address", "port", "forwarding", "weight")
+    servers = [{key: server[key] for key in keys} for server in service["real_servers"]]
+    found = {key: service[key] for key in (*identity, "scheduler")} | {"real_servers": servers}
+    return found | ({"persistence": service["persistence"]} if service["persistence"] else {})
+
+
+def _endpoint(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _vips(model: Cluster) -> Iterator[dict[str, Any]]:
+    seen: set[Address] = set()
+    for service in model.services:
+        vip, holder = service.vip, model.holder(service)
+        if vip is None or vip in seen or holder is None:
+            continue
+        seen.add(vip)
+        if holder not in model.directors:
+            place = f"{service.variable}.preferred_director = {holder}"
+            raise ClusterError(f"host {model.view}: {place}: is no host of the group directors")
+        # A VIP belongs to the interface whose network holds it; preflight has seen that both directors agree on it.
+        own = next(iter(model.interfaces_towards(holder, vip)), None)
+        if own is None:
+            raise ClusterError(f"service {service.get('name')}: vip {vip} is in no network of director {holder}")
+        yield {
+            "address": str(vip),
+            "prefix": own.address.network.prefixlen,
+            "interface": own.interface,
+            "node": model.node_names[holder],
+        }
+
+
+def _links(model: Cluster) -> Iterator[dict[str, Any]]:
+    if len(model.directors) < 2:
+        return
+    found: list[dict[str, Any]] = []
+    for first in model.addresses[model.directors[0]]:
+        peers = [
+            str(own.address.ip) for name in model.directors for own in model.addresses[name] if _linked(own, first)
+        ]
+        if len(peers) == len(model.directors):
+            found.append({"type": "ucast", "interface": first.interface, "peers": peers})
+    # IPv4 where there is any: more can go wrong on the way to an IPv6 address.
+    with_ipv4 = {link["interface"] for link in found if _family(link) == 4}
+    yield from (link for link in found if _family(link) == 4 or link["interface"] not in with_ipv4)
+
+
+def _linked(one: HostAddress, other: HostAddress) -> bool:
+    return one.interface == other.interface and one.address.network == other.address.network
+
+
+def _family(link: Mapping[str, Any]) -> int:
+    return ip_address(link["peers"][0]).version
+
+
+def _witnesses(model: Cluster, links: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, list[str]]]:
+    third = [name for name in model.groups.get("real_servers", ()) if name not in model.directors]
+    for link in links:
+        name, family = link["interface"], _family(link)
+        networks = {own.address.network for own in model.addresses[model.directors[0]] if own.interface == name}
+        found = [
+            str(own.address.ip)
+            for host in third
+            for own in model.addresses[host]
+            if own.address.version == family and own.address.network in networks
+        ]
+        if found:
+            yield name, found
+
+
+def _sync_link(
+    links: Sequence[Mapping[str, Any]], vips: Sequence[Mapping[str, Any]], model: Cluster
+) -> Mapping[str, Any] | None:
+    others = {*model.groups.get("real_servers", ())} - {*model.directors}
+    theirs = {own.address.network for name in others for own in model.addresses.get(name, ())}
+    first = model.addresses[model.directors[0]] if model.directors else ()
+    near = {own.interface for own in first if own.address.network in theirs}
+    name = sync_interface([str(link["interface"]) for link in links], {vip["interface"] for vip in vips}, near)
+    return next((link for link in links if link["interface"] == name), None)
+
+
+def sync_interface(shared: Sequence[str], public: Collection[str], near: Collection[str]) -> str | None:
+    """Choose the network with the fewest others in it: what is sent is neither signed nor encrypted.
+
+    shared: interfaces of the networks that all directors share; public: those that carry VIPs; near: those in whose
+    network real servers are.
+    """
+    return min(shared, key=lambda name: (name in public, name in near), default=None)
+
+
+def _sync_id(addresses: Sequence[str]) -> int:
+    """Return a number that follows from the first address.
+
+    It stays when services are added behind the first one. Two clusters whose addresses differ in the last byte alone,
+    as those of one network mostly do, never have the same.
+    """
+    return int(ip_address(addresses[0])) % 255 + 1 if addresses else 1
+
+
+def _resource_groups(vips: Sequence[dict[str, Any]], managed: bool) -> Iterator[dict[str, Any]]:
+    for node in dict.fromkeys(vip["node"] for vip in vips):
+        own = [vip for vip in vips if vip["node"] == node]
+        resources = [address_resource(vip["address"], vip["prefix"], vip["interface"]) for vip in own]
+        for line in _lines(node, resources, ["ldirectord"] if managed else []):
+            yield {"node": node, "resources": line}
+
+
+def _lines(node: str, addresses: Sequence[str], last: Sequence[str]) -> Iterator[list[str]]:
+    """Yield a node's resources in as many lines as Heartbeat needs; those that are the last ones end the last line."""
+    line: list[str] = []
+    for address in addresses:
+        if len(" ".join([node, *line, address, *last])) >= LONGEST_LINE:
+            yield line
+            line = []
+        line.append(address)
+    yield [*line, *last]
+
+
+def _real_server_vips(services: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, str]]]:
+    wanted: dict[str, dict[str, dict[str, str]]] = {}
+    for service in services:
+        for server in service["real_servers"]:
+            if service["vip"] and server["forwarding"] != "nat":
+                entry = {"address": service["vip"], "forwarding": server["forwarding"]}
+                wanted.setdefault(server["host"], {})[service["vip"]] = entry
+    return {host: list(vips.values()) for host, vips in wanted.items()}
+
+
+def _reserved_ports(services: Sequence[dict[str, Any]], director: str) -> list[int]:
+    """Return the ports of TCP services that the director neither serves itself nor is the fallback of."""
+    local = re.compile(r"127\.|\[::1\]|localhost")
+    ports = {
+        service["port"]
+        for service in services
+        if service["protocol"] == "tcp" and service["port"] and not local.match(service["fallback"] or "")
+    }
+    own = {service["port"] for service in services if director in (s["host"] for s in service["real_servers"])}
+    return sorted(ports - own)

@@ -1,0 +1,402 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The inventory as typed objects with every default filled in: what preflight's rules and the plan (cluster) look at.
+
+The only place that reads the cluster's variables. Types and defaults are those of argument_specs. Preflight reports
+what is malformed (by the schema or by the rule of that value) and goes on, so its rules need no defences: a None here
+is 'not given' or 'wrong and already reported'. `parse`, for the plan, raises at the first such value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
+from typing import Any, NamedTuple, TypeAlias
+
+from ansible_collections.codalvs.ha.plugins.module_utils._network.addresses import kernel_addresses
+from ansible_collections.codalvs.ha.plugins.module_utils._schema import (
+    UNUSABLE,
+    Option,
+    Options,
+    Problem,
+    Unevaluated,
+    conform,
+    show,
+)
+
+Address: TypeAlias = "IPv4Address | IPv6Address"
+Network = Any  # IPv4Network | IPv6Network, which typeshed does not let one compare
+Hosts = Mapping[str, Mapping[str, object]]  # variables by host
+Groups = Mapping[str, Sequence[str]]  # host names by group
+
+# Of one host by nature; all else is read from the host whose view it is.
+OWN = ("ha_interfaces", "heartbeat_node_name")
+
+# The groups of each kind of shared storage.
+STORAGE = {"coda": ("coda_scm", "coda_servers", "coda_clients"), "nfs": ("nfs_server", "nfs_clients")}
+
+
+class ClusterError(ValueError):
+    """The inventory doesn't say enough; the text names host, variable and what is wrong or missing."""
+
+
+@dataclass(frozen=True)
+class HostAddress:
+    """One well-formed address of ha_interfaces."""
+
+    host: str
+    interface: str
+    variable: str
+    address: IPv4Interface | IPv6Interface
+
+
+class RealServer(NamedTuple):
+    """One real server of one service. There may be hundreds of thousands, so it is light."""
+
+    variable: str
+    host: str
+    port: int | None
+    weight: int
+    forwarding: str | None
+
+
+@dataclass(frozen=True)
+class Service:
+    """One virtual service; `options` is what the schema made of it, defaults filled in."""
+
+    variable: str
+    options: Mapping[str, Any]
+    real_servers: Sequence[RealServer]
+    written: Mapping[str, object]  # as the inventory has it
+
+    def get(self, name: str) -> Any:
+        """Return an option, None if it is not given or not usable."""
+        return known(self.options[name])
+
+    def given(self, name: str) -> bool:
+        """Tell whether the option is in the inventory, be it right or wrong."""
+        return self.options[name] is not None
+
+    @cached_property
+    def vip(self) -> Address | None:
+        """The virtual address."""
+        return to_address(self.get("vip"))
+
+    @property
+    def family(self) -> int | None:
+        """4 or 6; fwmark services are IPv4, None means that the VIP is malformed."""
+        if self.vip:
+            return self.vip.version
+        return None if self.given("vip") else 4
+
+    @property
+    def check(self) -> Mapping[str, Any]:
+        """The check's options; empty when the check as a whole is malformed."""
+        return self.get("check") or {}
+
+    @property
+    def given_check(self) -> dict[str, Any]:
+        """The check's options without those that the inventory leaves to ldirectord."""
+        written = self.written.get("check")
+        given = written if isinstance(written, Mapping) else {}
+        return {name: value for name, value in self.check.items() if given.get(name) is not None}
+
+
+class Values:
+    """Each host's variables as the schema makes them. A value that several hosts share is looked at once."""
+
+    def __init__(self, hosts: Hosts, options: Options) -> None:
+        self.hosts = hosts
+        self.options = options
+        # With the value itself: while it is kept here, nothing else has its id.
+        self._found: dict[tuple[str, int], tuple[object, Any, list[Problem]]] = {}
+
+    def __call__(self, host: str, name: str) -> tuple[Any, list[Problem]]:
+        """Return what `conform` returns, and what it finds wrong."""
+        value = self.hosts[host].get(name)
+        found = self._found.get((name, id(value)))
+        if found is None:
+            problems: list[Problem] = []
+            found = value, conform(self.options[name], value, name, problems), problems
+            self._found[name, id(value)] = found
+        return found[1:]
+
+    def usable(self, host: str, name: str) -> Any:
+        """Return what `conform` returns; raise ClusterError, naming host, variable and value, at what is malformed."""
+        value, problems = self(host, name)
+        _refuse(host, problems)
+        return value
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The inventory as one director sees it."""
+
+    view: str  # the host whose variables `settings` are
+    settings: Mapping[str, Any]  # conformed, with defaults
+    services: Sequence[Service]
+    addresses: Mapping[str, Sequence[HostAddress]]  # by host, every host; none of one that has malformed ones
+    groups: Groups
+    values: Values
+    readable: Mapping[str, Sequence[HostAddress]] | None = None  # what could be read, by host; None: the same
+
+    @property
+    def hosts(self) -> Hosts:
+        """The variables of each host as they are written."""
+        return self.values.hosts
+
+    @property
+    def options(self) -> Options:
+        """The options of argument_specs by variable."""
+        return self.values.options
+
+    @property
+    def directors(self) -> Sequence[str]:
+        """The hosts of the group `directors`, in order of preference."""
+        return self.groups.get("directors", ())
+
+    @property
+    def is_storage_alone(self) -> bool:
+        """Tell whether the inventory is shared storage and nothing else."""
+        balanced = self.directors or self.groups.get("real_servers")
+        return any(self.groups.get(name) for names in STORAGE.values() for name in names) and not balanced
+
+    def get(self, name: str) -> Any:
+        """Return a setting, None if it is not given or not usable."""
+        return known(self.settings.get(name))
+
+    def given(self, name: str) -> bool:
+        """Tell whether a setting has a value, be it right or wrong."""
+        return self.settings.get(name) is not None
+
+    def value(self, host: str, name: str) -> Any:
+        """Return one host's value of a variable, None if it is not given or not usable."""
+        return known(self.values(host, name)[0])
+
+    def directors_differ(self, name: str) -> bool:
+        """Tell whether the directors have different effective values of a variable, written as they may be."""
+        values = [self.values(host, name)[0] for host in self.directors]
+        return any(value is not values[0] and value != values[0] for value in values)
+
+    def holder(self, service: Service) -> str | None:
+        """Return the director that a service prefers, by default the first one; None without directors."""
+        return service.get("preferred_director") or next(iter(self.directors), None)
+
+    @cached_property
+    def all_addresses(self) -> dict[Address, HostAddress]:
+        """Every host's addresses; of duplicates, the first."""
+        found: dict[Address, HostAddress] = {}
+        for own in self.all_readable.values():
+            for entry in own:
+                found.setdefault(entry.address.ip, entry)
+        return found
+
+    @property
+    def all_readable(self) -> Mapping[str, Sequence[HostAddress]]:
+        """Every well-formed address, also those beside malformed ones. What a host lacks does not follow from them."""
+        return self.addresses if self.readable is None else self.readable
+
+    @cached_property
+    def node_names(self) -> dict[str, str]:
+        """Heartbeat's names of the directors, in lower case as Heartbeat folds them."""
+        return {host: (self.value(host, "heartbeat_node_name") or host).lower() for host in self.directors}
+
+    @cached_property
+    def _networks(self) -> dict[tuple[str, int], set[Network]]:
+        networks: dict[tuple[str, int], set[Network]] = {}
+        for host, own in self.addresses.items():
+            for entry in own:
+                networks.setdefault((host, entry.address.version), set()).add(entry.address.network)
+        return networks
+
+    def networks(self, host: str, family: int) -> set[Network]:
+        """Return the networks that a host is on."""
+        return self._networks.get((host, family), set())
+
+    def interfaces_towards(self, host: str, address: Address) -> list[HostAddress]:
+        """Return a host's own addresses whose network holds the given one."""
+        return [own for own in self.addresses.get(host, ()) if address in own.address.network]
+
+
+def known(value: Any) -> Any:
+    """Return a conformed value, None in place of an unusable one."""
+    return None if value is UNUSABLE else value
+
+
+def to_address(text: object) -> IPv4Address | IPv6Address | None:
+    """Parse an address without prefix or zone; None when it is none."""
+    try:
+        return ip_address(text) if isinstance(text, str) and "%" not in text else None
+    except ValueError:
+        return None
+
+
+def unusable(address: Address) -> str | None:
+    """Tell why no client can open a connection to an address, whatever network it is in; None where one can."""
+    if address.is_multicast:
+        return "a multicast address"
+    if address.is_loopback or address.is_unspecified:
+        return "a loopback address" if address.is_loopback else "the unspecified address, which no host has"
+    if address.is_link_local:
+        return "a link-local address, which no router forwards"
+    if isinstance(address, IPv4Address):
+        # RFC 1122, 3.2.1.3, and RFC 1112, 4: Linux takes neither.
+        return "in a reserved range" if address.is_reserved or int(address) >> 24 == 0 else None
+    return "an IPv4 address written as IPv6" if address.ipv4_mapped else None
+
+
+def to_cluster(
+    view: str,
+    values: Values,
+    groups: Groups,
+    addresses: Mapping[str, Sequence[HostAddress]],
+    readable: Mapping[str, Sequence[HostAddress]] | None = None,
+) -> Cluster:
+    """Return the cluster as a host sees it, leaving out what is malformed."""
+    settings = {
+        name: conform(option, None, name, []) if name in OWN else values(view, name)[0]
+        for name, option in values.options.items()
+    }
+    written = values.hosts[view].get("ha_virtual_services")
+    services = _services(values.options["ha_virtual_services"], settings["ha_virtual_services"], written, groups)
+    return Cluster(view, settings, services, addresses, groups, values, readable)
+
+
+def viewpoint(groups: Groups) -> str | None:
+    """Return the host of which all variables but OWN are read: the first director, else the first real server."""
+    return next(iter(_balanced(groups)), None)
+
+
+def _balanced(groups: Groups) -> dict[str, None]:
+    return dict.fromkeys(host for name in ("directors", "real_servers") for host in groups.get(name, ()))
+
+
+def parse(hosts: Hosts, groups: Groups, options: Options) -> Cluster:
+    """Return the cluster as its first director, else its first real server, sees it.
+
+    hosts: variables by host, read only of the directors and the real servers; options: of argument_specs, by variable,
+    all that are to be read. Raises ClusterError, naming host, variable and value, at a value that is malformed.
+    """
+    values = Values(hosts, options)
+    members = _balanced(groups)
+    view = viewpoint(groups)
+    if view is None:
+        values = Values({"": {}}, options)
+        return to_cluster("", values, groups, {})
+    for name in options:
+        values.usable(view, name)
+    cluster = to_cluster(view, values, groups, {})
+    addresses = {}
+    for host in members | {server.host: None for service in cluster.services for server in service.real_servers}:
+        if host not in hosts:
+            raise ClusterError(f"host {host}: is not in the inventory")
+        for name in OWN if host in cluster.directors else OWN[:1]:
+            values.usable(host, name)
+        addresses[host] = usable_addresses(host, hosts[host].get("ha_interfaces"))
+    return replace(cluster, addresses=addresses)
+
+
+def _refuse(host: str, problems: Sequence[Problem]) -> None:
+    for each in problems:
+        value = f" = {each.value}" if each.value else ""
+        raise ClusterError(f"host {host}: {each.path}{value}: {each.problem}; {each.remedy}")
+
+
+def _services(option: Option, conformed: Any, written: Any, groups: Groups) -> list[Service]:
+    """Make Services of the conformed ha_virtual_services, leaving out what is no service at all."""
+    weight = option["options"]["real_servers"]["options"]["weight"]["default"]
+    group = groups.get("real_servers", ())
+    services = []
+    for index, options in enumerate(known(conformed) or ()):
+        if options is not UNUSABLE:
+            variable = f"ha_virtual_services[{index}]"
+            servers = _real_servers(variable, options, group, weight)
+            services.append(Service(variable, options, servers, written[index]))
+    return services
+
+
+def _real_servers(variable: str, service: Mapping[str, Any], group: Sequence[str], weight: int) -> list[RealServer]:
+    """Return a service's real servers; `weight` is that of those which have none, or none that is usable."""
+    port, forwarding = known(service["port"]), known(service["forwarding"])
+    variable = f"{variable}.real_servers"
+    if not service["real_servers"]:
+        return [RealServer(variable, host, port, weight, forwarding) for host in group]
+    entries = enumerate(known(service["real_servers"]) or ())
+    usable = [(index, entry) for index, entry in entries if entry is not UNUSABLE and known(entry["host"]) is not None]
+    return [
+        RealServer(
+            f"{variable}[{index}]",
+            entry["host"],
+            port if entry["port"] is None else known(entry["port"]),
+            weight if known(entry["weight"]) is None else entry["weight"],
+            forwarding if entry["forwarding"] is None else known(entry["forwarding"]),
+        )
+        for index, entry in usable
+    ]
+
+
+def addresses(source: str | Mapping[str, object]) -> list[str]:
+    """Return addresses as 'eth0: 192.0.2.11/24', from the output of `ip -json address show` or from ha_interfaces.
+
+    They are in the kernel's spelling, so that both can be compared.
+    """
+    if isinstance(source, Mapping):
+        return [f"{own.interface}: {own.address}" for own in usable_addresses("", source)]
+    return kernel_addresses(source)
+
+
+def usable_addresses(host: str, declared: object) -> list[HostAddress]:
+    """Parse ha_interfaces of one host; raise ClusterError at what is no address or no name of an interface."""
+    found, problems = to_host_addresses(host, declared)
+    _refuse(host, problems)
+    return found
+
+
+def to_host_addresses(host: str, declared: object) -> tuple[list[HostAddress], list[Problem]]:
+    """Parse ha_interfaces of one host into addresses and what is wrong with the rest."""
+    addresses: list[HostAddress] = []
+    problems: list[Problem] = []
+    if not isinstance(declared, Mapping):
+        return addresses, problems
+    for key, value in declared.items():
+        name, variable = str(key), f"ha_interfaces.{show(key)}"
+        if not is_interface_name(name):
+            problem = "is no interface name: 1 to 15 characters without blanks, '/' and ':'"
+            problems.append(Problem("bad_interface", variable, "", problem, "write the name that `ip link` shows"))
+        for index, text in enumerate(value if isinstance(value, list | tuple) else [value]):
+            if isinstance(text, Unevaluated):
+                continue  # reported by the schema
+            place = f"{variable}[{index}]" if isinstance(value, list | tuple) else variable
+            try:
+                addresses.append(HostAddress(host, name, place, _to_interface(text)))
+            except ValueError:
+                problem = "must be an address with its prefix length, or a list of them"
+                try:  # what it surely means counts, so that this one mistake is one finding
+                    addresses.append(HostAddress(host, name, place, _to_interface("".join(str(text).split()))))
+                    problem = "contains a blank"
+                except ValueError:
+                    pass
+                problems.append(Problem("bad_interface", place, show(text), problem, "write it like 192.0.2.11/24"))
+    return addresses, problems
+
+
+def is_complete(declared: object, found: Sequence[HostAddress]) -> bool:
+    """Tell whether each address of ha_interfaces has been found, by to_host_addresses."""
+    given = declared.values() if isinstance(declared, Mapping) else ()
+    return len(found) == sum(len(each) if isinstance(each, list | tuple) else 1 for each in given)
+
+
+def _to_interface(text: object) -> IPv4Interface | IPv6Interface:
+    # ip_interface() alone would also take a number, an address without prefix, and a netmask.
+    if not isinstance(text, str) or "%" in text or not text.partition("/")[2].isdigit():
+        raise ValueError(text)
+    return ip_interface(text)
+
+
+def is_interface_name(name: str) -> bool:
+    """Tell whether the kernel takes it as a network device's name."""
+    # The kernel's dev_valid_name(); IFNAMSIZ is 16 with the closing zero. ':' is for the aliases of old.
+    return 0 < len(name) <= 15 and name not in (".", "..") and name.isascii() and not set(name) & set("/: \t\n\r\v\f")

@@ -1,0 +1,80 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The roles' argument_specs, which are the schema of the inventory, and values as Python's own. On the controller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROLES = Path(__file__).resolve().parents[3] / "roles"
+# Ansible templates each task in a process of its own, which reads the files anew: libyaml takes a tenth of the time.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@lru_cache
+def read_specs(roles: Path = ROLES) -> dict[str, dict[str, Any]]:
+    """Return the options of all roles of this collection, by role. Nobody may change them: they are read once."""
+    return {role: entry_points.get("main", {}).get("options", {}) for role, entry_points in _read_specs(roles)}
+
+
+@lru_cache
+def read_results(roles: Path = ROLES) -> frozenset[str]:
+    """Return the names of the facts that roles set for others; an earlier play may have left them to its hosts."""
+    found = (entry_points.get("results", {}).get("options", {}) for _role, entry_points in _read_specs(roles))
+    return frozenset(name for options in found for name in options)
+
+
+def _read_specs(roles: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path in sorted(roles.glob("*/meta/argument_specs.yml")):
+        yield path.parts[-3], yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)["argument_specs"]
+
+
+def options_of(names: Iterable[str]) -> dict[str, Any]:
+    """Return the options of these variables, whichever role they are of."""
+    every = {name: option for role in read_specs().values() for name, option in role.items()}
+    return {name: every[name] for name in names}
+
+
+def plain(value: Any) -> object:
+    """Copy to Python's own types: no tags, no lazy containers, no ciphertexts."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return value + 0
+    return str(value)  # decrypts a vaulted string
+
+
+class Hostvars(Mapping[str, Mapping[str, object]]):
+    """Ansible's hostvars as the model reads them: of a host that is asked for, the variables that are wanted of it.
+
+    Nothing else is evaluated, so that no unrelated variable and no unrelated host can fail it.
+    """
+
+    def __init__(self, hostvars: Any, wanted: Callable[[str], Iterable[str]]) -> None:
+        self._hostvars = hostvars
+        self._wanted = wanted
+        self._read: dict[str, Mapping[str, object]] = {}
+
+    def __getitem__(self, host: str) -> Mapping[str, object]:
+        if host not in self._read:
+            if host not in self._hostvars:
+                raise KeyError(host)
+            given = self._hostvars[host]
+            self._read[host] = {name: plain(given[name]) for name in self._wanted(host) if name in given}
+        return self._read[host]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._hostvars)
+
+    def __len__(self) -> int:
+        return len(self._hostvars)

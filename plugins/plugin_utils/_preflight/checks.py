@@ -1,0 +1,317 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Preflight's rules about health checks: each must be able to pass, and able to fail.
+
+'ldirectord' below means the source of ldirectord 4.12; `check_NAME()` are its functions.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+
+from ansible_collections.codalvs.ha.plugins.module_utils._schema import HIDDEN, show
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import Cluster, Service, known, to_address
+from ansible_collections.codalvs.ha.plugins.plugin_utils._ldirectord import SERVICE_OF_PORT
+from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import Complaint, is_watched, rule
+
+# Written between double quotes to ldirectord.cf; an empty pair of quotes is a configuration error there.
+QUOTED = ("request", "receive", "login", "password", "database", "secret")
+SECRETS = ("password", "secret")
+HTTP = ("http", "https", "http_proxy")
+READS_ANSWER = (*HTTP, "dns", "ftp", "ldap", "ldaps", "simpletcp")  # these compare it with check.receive
+# Without these the check of a service finds every real server down.
+NEEDED: Mapping[str, Mapping[str, str]] = {
+    "http_proxy": {"request": "the address of a page, such as http://www.example.com/"},
+    "dns": {"request": "the name that is looked up", "receive": "a pattern that its address matches, such as 192.0.2"},
+    "radius": {"login": "a user", "password": "that user's password", "secret": "what the servers share"},
+    **{name: {"login": "a user", "request": "a query that returns a row"} for name in ("mysql", "pgsql", "oracle")},
+}
+# ldirectord(8), "IPv6".
+CHECKS_OF_IPV6 = ("dns", "http", "https", "nntp", "none", "simpletcp", "sip")
+
+
+@rule("missing_check_port")
+def missing_check_port(cluster: Cluster) -> Iterator[Complaint]:
+    """ldirectord's ld_checkport(): check port, else the real server's, else the usual one of the protocol."""
+    for service in cluster.services if is_watched(cluster) else ():
+        if _lacks_port(service):
+            what = "a fwmark service" if service.given("fwmark") else "a service on every port"
+            problem = f"ldirectord can't know which port of {what} to check"
+            variable = f"{service.variable}.check.port"
+            yield Complaint(
+                variable, "", problem, "add check.port and check.service, or use check.type ping or external"
+            )
+
+
+@rule("check_checks_nothing", "warning")
+def check_checks_nothing(cluster: Cluster) -> Iterator[Complaint]:
+    """check_none(), check_pop(), check_imap(), check_ftp(): without these, dead and living real servers look alike."""
+    for service in cluster.services if is_watched(cluster) else ():
+        found = _proves_nothing(service)
+        if found:
+            name, problem, remedy = found
+            given = known(service.check.get(name))
+            yield Complaint(f"{service.variable}.check.{name}", show(given) if given else "", problem, remedy)
+
+
+@rule("missing_check_command")
+def missing_check_command(cluster: Cluster) -> Iterator[Complaint]:
+    """ldirectord's default command is /bin/true, which finds every real server up."""
+    for service in cluster.services if is_watched(cluster) else ():
+        command = service.check.get("command")
+        path = known(command)
+        variable = f"{service.variable}.check.command"
+        if str(service.check.get("type")).startswith("external") and command is None:
+            yield Complaint(variable, "", "an external check needs its program", "add its absolute path")
+        elif path is not None and not path.startswith("/"):
+            yield Complaint(variable, show(path), "must be an absolute path on the directors", "write it from / on")
+
+
+@rule("check_never_passes")
+def check_never_passes(cluster: Cluster) -> Iterator[Complaint]:
+    """A check that finds every real server down, whatever it answers, is an outage that lasts."""
+    for service in cluster.services if is_watched(cluster) else ():
+        for name, problem, remedy in _never_passes(service):
+            value = known(service.check.get(name))
+            shown = "" if value is None else HIDDEN if name in SECRETS else show(value)
+            yield Complaint(f"{service.variable}.check.{name}", shown, problem, remedy)
+
+
+@rule("check_without_ipv6", "warning")
+def check_without_ipv6(cluster: Cluster) -> Iterator[Complaint]:
+    """ldirectord(8) names the checks that it has for IPv6."""
+    for service in cluster.services if is_watched(cluster) else ():
+        asked = _asked(service)
+        if service.family == 6 and asked and asked not in CHECKS_OF_IPV6:
+            problem = f"ldirectord's manual names no check of {asked} for IPv6: it may find every real server down"
+            remedy = f"use check.type connect, or one of {', '.join(each for each in CHECKS_OF_IPV6 if each != 'none')}"
+            yield Complaint(f"{service.variable}.check.service", asked, problem, remedy)
+
+
+@rule("check_needs_driver", "warning")
+def check_needs_driver(cluster: Cluster) -> Iterator[Complaint]:
+    """check_sql() loads a driver, and ldirectord ends where that is missing; Debian packages none for Oracle."""
+    for service in cluster.services if is_watched(cluster) else ():
+        if _asked(service) == "oracle":
+            problem = "needs Perl's DBD::Oracle, which is in no package of Debian; without it ldirectord ends"
+            remedy = "install it on both directors, or use check.type connect or external"
+            yield Complaint(f"{service.variable}.check.service", "oracle", problem, remedy)
+
+
+@rule("bad_check_text")
+def bad_check_text(cluster: Cluster) -> Iterator[Complaint]:
+    """ldirectord cuts every line at '#', makes four blanks of a tab, and knows no way to escape either.
+
+    Double quotes are fine inside of quoted values: the parser takes the last one of the line as the end.
+    """
+    for service in cluster.services:
+        for name in (*QUOTED, "virtualhost", "command"):
+            text = known(service.check.get(name))
+            fault = None if text is None else _text_fault(name, text)
+            if fault:
+                value = HIDDEN if name in SECRETS else show(text)
+                yield Complaint(f"{service.variable}.check.{name}", value, fault, "leave it out, or write it without")
+
+
+@rule("bad_check_pattern")
+def bad_check_pattern(cluster: Cluster) -> Iterator[Complaint]:
+    """A pattern that Perl can't compile makes ldirectord's check die."""
+    for service in cluster.services:
+        text = known(service.check.get("receive"))
+        fault = None if text is None else _pattern_fault(text)
+        if fault:
+            variable = f"{service.variable}.check.receive"
+            problem = f"is no valid regular expression: {fault}"
+            yield Complaint(variable, show(text), problem, "correct it; a backslash makes a character ordinary")
+
+
+@rule("interval_without_fork")
+def interval_without_fork(cluster: Cluster) -> Iterator[Complaint]:
+    """ldirectord: 'checkinterval in virtual service … ignored when fork=no'."""
+    for service in cluster.services:
+        interval = known(service.check.get("interval"))
+        if interval is not None and cluster.get("ldirectord_fork") is False:
+            variable = f"{service.variable}.check.interval"
+            problem = "ldirectord ignores the interval of one service unless it forks"
+            yield Complaint(
+                variable, show(interval), problem, "set ldirectord_fork: true or use ldirectord_check_interval"
+            )
+
+
+def _protocol(service: Service) -> str | None:
+    """Return what a negotiate check speaks: given, or guessed by ldirectord from the port of the virtual service."""
+    given: object = service.check.get("service")
+    if given is not None:
+        return given if isinstance(given, str) else None
+    if service.given("fwmark"):
+        return "none"
+    port = service.get("port")
+    return SERVICE_OF_PORT.get(port, "none") if port is not None and 0 <= port <= 65535 else None
+
+
+def _protocol_remedy(service: Service) -> str:
+    return "use check.type connect" if service.get("protocol") != "udp" else "use check.type ping or external"
+
+
+def _lacks_port(service: Service) -> bool:
+    check = service.check
+    portless = service.given("fwmark") or service.get("port") == 0
+    if not portless or check.get("type") not in ("negotiate", "connect") or check.get("port") is not None:
+        return False
+    if check.get("service") is not None and known(check["service"]) not in ("none", "simpletcp"):
+        return False
+    return not service.real_servers or not all(server.port for server in service.real_servers)
+
+
+def _text_fault(name: str, text: str) -> str | None:
+    if not text:
+        return "is empty" if name in QUOTED else None
+    if any(ord(character) < 32 or character == "\x7f" for character in text):
+        return "contains a line break, tab or other control character, which ldirectord.cf can't hold"
+    if "#" in text:
+        return "contains a '#', where ldirectord cuts its line"
+    if name == "virtualhost" and '"' in text:
+        return "contains a double quote, where ldirectord cuts the name"
+    return None
+
+
+def _pattern_fault(pattern: str) -> str | None:
+    """Return what both Perl and Python reject; Perl knows much that Python does not, so anything else passes."""
+    if pattern[:1] in ("*", "+", "?"):
+        return f"nothing before the {pattern[0]!r} to repeat"
+    if any(perl_only in pattern for perl_only in ("[:", "(*", "(?{", "(??")):
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            re.compile(pattern)
+    except re.error as error:
+        common = (
+            *("missing )", "unbalanced parenthesis", "unterminated character set", "bad escape (end of pattern)"),
+            "missing >, unterminated name",
+        )
+        # Perl takes {,n} and {} as they are written, so what follows them repeats a brace.
+        repeats = error.msg == "multiple repeat" and "{" not in pattern
+        wrong_range = re.fullmatch(r"bad character range \w-\w", error.msg)
+        # Of more digits it may be a character by its octal number.
+        no_group = re.fullmatch(r"invalid group reference [1-9]", error.msg)
+        return error.msg if error.msg.startswith(common) or repeats or wrong_range or no_group else None
+    except (OverflowError, RecursionError, ValueError):
+        return None
+    return None
+
+
+def _asked(service: Service) -> str | None:
+    """Return the protocol that a negotiate check speaks, None for a check of another type."""
+    return _protocol(service) if known(service.check.get("type")) == "negotiate" else None
+
+
+def _proves_nothing(service: Service) -> tuple[str, str, str] | None:
+    """Return option, problem and remedy where a check finds dead real servers up, or living ones down, for ever."""
+    check, kind, asked = service.check, known(service.check.get("type")), _asked(service)
+    if kind == "on":
+        return "type", "takes every real server as up, dead or alive", "use another type"
+    if kind == "off":
+        return "type", "puts no real server into the table: nobody is served", "use another type"
+    if asked == "none" and not _lacks_port(service):
+        problem = "a negotiate check of no known protocol finds every real server up, dead or alive"
+        return "service", problem, _protocol_remedy(service)
+    if asked in ("pop", "pops", "imap", "imaps") and check.get("login") is None:
+        problem = f"without a login, the check of {asked} asks nothing: a server that refuses every user is up"
+        return "login", problem, "add login and password of a mailbox that is there for it"
+    if asked == "http_proxy" and (known(check.get("request")) or "").lstrip("/").startswith("https:"):
+        problem = "ldirectord asks an https address without the proxy, whose state makes no difference"
+        return "request", problem, "write it like http://www.example.com/"
+    if str(kind).startswith("external") and known(check.get("command")) in ("/bin/true", "/usr/bin/true"):
+        return "command", "finds every real server up, dead or alive", "name a program that looks at the real server"
+    if asked == "ftp" and check.get("receive") is None:
+        problem = "without a pattern, the check of ftp finds every real server up, dead or alive"
+        return "receive", problem, "add request, a file's name, and receive, a word in it"
+    return None
+
+
+def _never_passes(service: Service) -> Iterator[tuple[str, str, str]]:
+    """Yield option, problem and remedy of all that no real server can ever satisfy."""
+    check, kind, asked = service.check, known(service.check.get("type")), _asked(service)
+    for name, what in NEEDED.get(asked or "", {}).items():
+        if check.get(name) is None:
+            yield name, f"the check of {asked} can't pass without it", f"add it: {what}"
+    request, pattern = known(check.get("request")), known(check.get("receive"))
+    absolute = bool(request and re.match(r"/?https?://", request))
+    if asked == "http_proxy" and request and not absolute:
+        yield "request", "a proxy is asked for a whole address", "write it like http://www.example.com/"
+    if asked in ("http", "https") and absolute:
+        yield "request", "must be a path: ldirectord puts the real server before it", "name the host in virtualhost"
+    if pattern is not None and not _pattern_fault(pattern):
+        if asked in HTTP and known(check.get("http_method")) == "HEAD" and not _matches_nothing(pattern):
+            yield "receive", "the answer to HEAD has no text that could match", "remove it, or use http_method: GET"
+        if asked == "ftp" and request is None and not _matches_nothing(pattern):
+            yield "request", "without a file to fetch there is no text that could match", "add it: a file's name"
+        if asked == "dns" and re.fullmatch(r"[0-9A-Fa-f:]*:[0-9A-Fa-f:]*", pattern):
+            yield "receive", "ldirectord looks at records of IPv4 addresses and names only", "write such a pattern"
+        elif asked == "dns" and _is_name(pattern) and request and to_address(request.removeprefix("/")) is None:
+            problem = "is compared with the IPv4 address that the name has, and matches none"
+            yield "receive", problem, "write that address, or a part of it"
+        if asked in READS_ANSWER and _never_matches(pattern):
+            remedy = "use ^ at the beginning and $ at the end, or a backslash before them; in {1,2}, the smaller first"
+            yield "receive", "no text can match it", remedy
+    command = known(check.get("command"))
+    host = known(check.get("virtualhost"))
+    if asked in ("http", "https") and host is not None and not re.fullmatch(r"[^\s/?#@\"]+", host):
+        problem = "is no host name, and web servers refuse such a request"
+        if not _text_fault("virtualhost", host):
+            yield "virtualhost", problem, "write the name alone, like www.example.com; a path belongs in request"
+    if command and str(kind).startswith("external") and _has_arguments(command) and not _text_fault("command", command):
+        problem = "is run as it stands, without a shell: what follows the blank is no argument"
+        yield "command", problem, "name a program that needs no arguments"
+    if service.family == 6 and (kind == "ping" or (kind == "connect" and service.get("protocol") == "udp")):
+        yield "type", "ldirectord pings by IPv4 alone", "use check.type external, or a check of the service itself"
+
+
+def _is_name(pattern: str) -> bool:
+    """Tell whether a pattern can match a name only, and no number: it has letters, and nothing that means others."""
+    return re.fullmatch(r"[A-Za-z0-9.^$-]*[A-Za-z][A-Za-z0-9.^$-]*", pattern) is not None
+
+
+def _has_arguments(command: str) -> bool:
+    """Tell whether there are arguments behind a program's path; a folder's name may have a blank, too."""
+    folder, _slash, name = command.rpartition("/")
+    return " " in name or re.search(r" [-/\"']", folder) is not None
+
+
+def _matches_nothing(pattern: str) -> bool:
+    """Tell whether the pattern matches an empty text; in doubt it does."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return re.search(pattern, "") is not None
+    except (re.error, OverflowError, RecursionError, ValueError):
+        return True
+
+
+# One thing in a pattern: a quantifier, something escaped, a class, or a single character.
+_PIECE = re.compile(r"(?P<times>[*+?]|\{[0-9]*,?[0-9]*\})|\\.|\[\^?\]?(?:[^]\\]|\\.)*\]|(?P<plain>.)", re.DOTALL)
+
+
+def _never_matches(pattern: str) -> bool:
+    """Tell whether Perl can match nothing with it: what has to stand before the beginning, or behind the end.
+
+    Only patterns without groups and alternatives are looked at, and there only plain neighbours.
+    """
+    if any(character in pattern for character in "|()") or "[:" in pattern:
+        return False
+    pieces = list(_PIECE.finditer(pattern))
+    for left, right, after in zip(pieces, pieces[1:], [*pieces[2:], None], strict=False):
+        one, two = left["plain"] or "", right["plain"] or ""
+        optional = after is not None and after["times"] is not None
+        if (one == "$" and two.isalnum() and not optional) or (one.isalnum() and two == "^" and not optional):
+            return True
+    return any(
+        piece["times"]
+        and (numbers := re.fullmatch(r"\{([0-9]{1,5}),([0-9]{1,5})\}", piece["times"]))
+        and int(numbers[1]) > int(numbers[2])
+        for piece in pieces[1:]
+    )

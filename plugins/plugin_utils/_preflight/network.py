@@ -1,0 +1,466 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Preflight's rules about groups, addresses, and where VIPs can live."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from ipaddress import IPv4Interface, IPv6Interface
+
+from ansible_collections.codalvs.ha.plugins.module_utils._schema import UNUSABLE, closest, did_you_mean, show
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.cluster import sync_interface
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import (
+    STORAGE,
+    Address,
+    Cluster,
+    Network,
+    Service,
+    is_interface_name,
+    known,
+    to_address,
+    to_host_addresses,
+    unusable,
+)
+from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import Complaint, fallback_address, rule
+
+GROUPS = ("directors", "real_servers", *STORAGE["coda"], *STORAGE["nfs"], "clients")
+INVENTORY = "inventory"  # stands for the host of a finding that is about none
+
+
+@rule("missing_group")
+def missing_group(cluster: Cluster) -> Iterator[Complaint]:
+    """Without directors and real servers there is no cluster, unless it is shared storage alone."""
+    if cluster.is_storage_alone:
+        return
+    misspelt = {_meant(cluster, name) for name in cluster.groups}
+    for name, what in (("directors", "the two directors"), ("real_servers", "the real servers")):
+        if not cluster.groups.get(name) and name not in misspelt:
+            state = "has no hosts" if name in cluster.groups else "does not exist"
+            yield Complaint(f"groups.{name}", "", f"the group {state}", f"add {what} to the group {name}", INVENTORY)
+
+
+@rule("unknown_group")
+def unknown_group(cluster: Cluster) -> Iterator[Complaint]:
+    """A misspelt group leaves its hosts out without a word; any other group is the operator's own."""
+    for name in cluster.groups:
+        meant = _meant(cluster, name)
+        if meant:
+            problem = f"is no group of this collection, but close to {meant}"
+            yield Complaint(
+                f"groups.{name}", "", problem, f"did you mean {meant!r}? Else choose another name", INVENTORY
+            )
+
+
+def _meant(cluster: Cluster, name: str) -> str | None:
+    """Return the group that a misspelt name stands for, None for a group of ours or of the operator's own."""
+    meant = None if name in GROUPS else closest(name, GROUPS, 0.8)
+    there = cluster.groups.get(meant, ()) if meant else ()
+    # Names such as real_servers_web or old_directors are close as well, but meant to be different; so is a group that
+    # has no other hosts than the known one.
+    longer = there and re.fullmatch(rf"{meant}[_-].+|.+[_-]{meant}", name)
+    return None if longer or set(cluster.groups[name]) <= set(there) else meant
+
+
+@rule("director_count")
+def director_count(cluster: Cluster) -> Iterator[Complaint]:
+    """haresources, hb_standby and ipfail are designs for exactly two nodes."""
+    if cluster.directors and len(cluster.directors) != 2:
+        value = show(", ".join(cluster.directors))
+        problem = f"a cluster has exactly two directors, not {len(cluster.directors)}"
+        yield Complaint("groups.directors", value, problem, "list two hosts in the group directors", INVENTORY)
+
+
+@rule("unknown_absent")
+def unknown_absent(cluster: Cluster) -> Iterator[Complaint]:
+    """A misspelt name would leave out nobody."""
+    for index, host in enumerate(cluster.get("ha_absent") or ()):
+        if known(host) is not None and host not in cluster.hosts:
+            remedy = did_you_mean(host, cluster.hosts, "write the name that the inventory has")
+            yield Complaint(f"ha_absent[{index}]", show(host), "is no host of the inventory", remedy)
+
+
+@rule("all_absent")
+def all_absent(cluster: Cluster) -> Iterator[Complaint]:
+    """With no director there is nobody to change, and nobody who knows what is drained."""
+    absent = [host for host in cluster.get("ha_absent") or () if known(host) is not None]
+    if cluster.directors and set(cluster.directors) <= set(absent):
+        problem = "leaves no director"
+        yield Complaint("ha_absent", show(", ".join(absent)), problem, "name one director at most")
+
+
+@rule("absent_storage")
+def absent_storage(cluster: Cluster) -> Iterator[Complaint]:
+    """Volumes, keys and users of a cell are made by its servers together; the folder has only one."""
+    servers = {host for name in (*STORAGE["coda"][:2], *STORAGE["nfs"][:1]) for host in cluster.groups.get(name, ())}
+    for index, host in enumerate(cluster.get("ha_absent") or ()):
+        if known(host) is not None and host in servers:
+            problem = "is a server of the shared files, which can't be left out"
+            remedy = "remove it, and run directors.yml or real_servers.yml, which don't need it"
+            yield Complaint(f"ha_absent[{index}]", show(host), problem, remedy)
+
+
+@rule("missing_interfaces")
+def missing_interfaces(cluster: Cluster) -> Iterator[Complaint]:
+    """Nothing is read from the hosts, so the addresses must be in the inventory."""
+    needed = ("directors", "real_servers", *STORAGE["nfs"])
+    for host in dict.fromkeys(host for name in needed for host in cluster.groups.get(name, ())):
+        declared = cluster.hosts[host].get("ha_interfaces")
+        if declared is None or (isinstance(declared, Mapping) and not declared):
+            problem = "every director, real server, NFS server and NFS client needs its addresses"
+            yield Complaint(
+                "ha_interfaces", "", problem, "add, for example, ha_interfaces: {eth0: 192.0.2.11/24}", host
+            )
+
+
+@rule("bad_interface")
+def bad_interface(cluster: Cluster) -> Iterator[Complaint]:
+    """Names as in the kernel's dev_valid_name(); the prefix length says which network the address is in."""
+    for host, variables in cluster.hosts.items():
+        for each in to_host_addresses(host, variables.get("ha_interfaces"))[1]:
+            yield Complaint(each.path, each.value, each.problem, each.remedy, host)
+
+
+@rule("unusable_address")
+def unusable_address(cluster: Cluster) -> Iterator[Complaint]:
+    """An address that no packet from another host can reach."""
+    for own in cluster.all_readable.values():
+        for entry in own:
+            fault = fault_in(entry.address.ip, [entry.address])
+            if fault:
+                remedy = "write the host's own address, leave out loopback"
+                yield Complaint(entry.variable, str(entry.address), f"is {fault}", remedy, entry.host)
+
+
+@rule("duplicate_address")
+def duplicate_address(cluster: Cluster) -> Iterator[Complaint]:
+    """Two hosts with one address answer each other's packets."""
+    for own in cluster.all_readable.values():
+        for entry in own:
+            first = cluster.all_addresses[entry.address.ip]
+            if first is not entry and not entry.address.is_loopback:
+                problem = f"is the address of {first.host} ({first.variable}) as well"
+                remedy = "give each host an address of its own"
+                yield Complaint(entry.variable, str(entry.address), problem, remedy, entry.host)
+
+
+@rule("bad_vip")
+def bad_vip(cluster: Cluster) -> Iterator[Complaint]:
+    """The prefix length comes from the director's network, so a VIP has none."""
+    for service in cluster.services:
+        if service.get("vip") is not None and service.vip is None:
+            problem = "must be an IPv4 or IPv6 address without prefix length"
+            yield _vip_complaint(service, problem, "write it like 192.0.2.30")
+
+
+@rule("unusable_vip")
+def unusable_vip(cluster: Cluster) -> Iterator[Complaint]:
+    """A VIP must be an address that clients can open a connection to."""
+    for service in cluster.services:
+        if service.vip:
+            near = [own.address for host in cluster.directors for own in cluster.interfaces_towards(host, service.vip)]
+            fault = unusable(service.vip) or fault_in(service.vip, near)
+            if fault:
+                yield _vip_complaint(service, f"is {fault}", "choose a free host address in a network of the directors")
+
+
+# Names that kernel and udev give to network cards, and the kernel to its own tunnels.
+_TAKEN_DEVICES = re.compile(
+    r"(eth|em|ib|usb|wlan|ppp|bond|team|br|vlan|docker|virbr|vmbr|veth|vnet|macvlan|ipvlan|vxlan|tun|tap|wg)-?\d.*"
+    r"|br-.*|p\d+p\d+.*|(en|wl|ww)[opsxb].*|(tunl|ip6tnl|sit|gre|ip6gre|gretap|erspan|ip_vti|ip6_vti)0"
+)
+
+
+@rule("bad_device")
+def bad_device(cluster: Cluster) -> Iterator[Complaint]:
+    """On a device that neighbours hear, all real servers answer ARP for the VIP. dev_valid_name() and IFNAMSIZ."""
+    for host in cluster.groups.get("real_servers", ()):
+        device = cluster.value(host, "real_server_device")
+        if device is None or device == "lo":
+            continue
+        remedy = "leave it out, or choose a name for a dummy device, such as lvs0"
+        if not is_interface_name(device):
+            problem = "is no name of a device: 1 to 15 characters without blanks, '/' and ':'"
+            yield Complaint("real_server_device", show(device), problem, remedy, host)
+        elif device in {entry.interface for entry in cluster.all_readable.get(host, ())}:
+            problem = "is one of its interfaces, where neighbours would hear of the VIPs"
+            yield Complaint("real_server_device", show(device), problem, remedy, host)
+        elif _TAKEN_DEVICES.fullmatch(device):
+            problem = "is what network cards, bridges or tunnels are called, where neighbours would hear of the VIPs"
+            yield Complaint("real_server_device", show(device), problem, remedy, host)
+
+
+@rule("bad_real_server_vips")
+def bad_real_server_vips(cluster: Cluster) -> Iterator[Complaint]:
+    """A real server answers for each address that it carries, whoever else has it."""
+    for host in cluster.groups.get("real_servers", ()):
+        for index, entry in enumerate(cluster.value(host, "real_server_vips") or ()):
+            text = None if entry is UNUSABLE else known(entry["address"])
+            address = to_address(text)
+            fault = None
+            if text is not None and address is None:
+                fault = "must be an IPv4 or IPv6 address without prefix length"
+            elif address in cluster.all_addresses:
+                fault = f"is the address of {cluster.all_addresses[address].host}"
+            elif address is not None and unusable(address):
+                fault = f"is {unusable(address)}"
+            if fault:
+                yield Complaint(f"real_server_vips[{index}].address", show(text), fault, "write a VIP alone", host)
+
+
+@rule("vip_not_carried", "warning")
+def vip_not_carried(cluster: Cluster) -> Iterator[Complaint]:
+    """A real server drops the packets to a VIP that it does not carry, or not on the device that they come by."""
+    needed: dict[str, dict[Address, str]] = {}
+    for service in cluster.services:
+        for server in service.real_servers:
+            if service.vip and server.forwarding in ("direct", "tunnel"):
+                needed.setdefault(server.host, {})[service.vip] = server.forwarding
+    for host in cluster.groups.get("real_servers", ()):
+        given = cluster.value(host, "real_server_vips")
+        entries = [None if entry is UNUSABLE else entry for entry in given or ()]
+        carried = {to_address(known(entry["address"])): known(entry["forwarding"]) for entry in entries if entry}
+        if given is None or None in entries or None in carried:
+            continue
+        wanted = needed.get(host, {})
+        lacking = [vip for vip in wanted if vip not in carried]
+        if lacking:
+            problem = f"lacks {', '.join(map(str, lacking))}, to which directors forward packets: they are dropped"
+            yield Complaint("real_server_vips", "", problem, "add it, or leave the list out", host)
+        for vip, forwarding in wanted.items():
+            if carried.get(vip) not in (None, forwarding):
+                problem = f"has {vip} for {carried[vip]} forwarding, and directors use {forwarding} forwarding"
+                remedy = f"write forwarding: {forwarding} there, or leave the list out"
+                yield Complaint("real_server_vips", "", problem, remedy, host)
+
+
+@rule("vip_not_carried", "warning")
+def fallback_without_vip(cluster: Cluster) -> Iterator[Complaint]:
+    """What is sent to a fallback keeps its address, and the role gives a real server the VIPs of its services alone."""
+    served: set[tuple[str, Address | None]] | None = None
+    for service in cluster.services:
+        address = fallback_address(service)
+        owner = cluster.all_addresses.get(address) if address else None
+        if owner is None or service.vip is None or owner.host not in cluster.groups.get("real_servers", ()):
+            continue
+        if served is None:
+            served = {
+                (server.host, other.vip)
+                for other in cluster.services
+                for server in other.real_servers
+                if server.forwarding != "nat"
+            }
+        if (owner.host, service.vip) not in served and cluster.value(owner.host, "real_server_vips") is None:
+            problem = f"{owner.host} does not carry the VIP {service.vip}, and drops the packets that it gets"
+            remedy = f"set real_server_vips for {owner.host}, or name the director itself (127.0.0.1 or [::1])"
+            yield Complaint(f"{service.variable}.fallback", show(service.get("fallback")), problem, remedy)
+
+
+@rule("vip_is_host_address")
+def vip_is_host_address(cluster: Cluster) -> Iterator[Complaint]:
+    """The VIP moves between the directors: the host that owns the address would lose it, or answer in their place."""
+    for service in cluster.services:
+        owner = cluster.all_addresses.get(service.vip) if service.vip else None
+        if owner:
+            problem = f"is the address of {owner.host} ({owner.variable})"
+            yield _vip_complaint(service, problem, "choose an address that no host has")
+
+
+@rule("vip_in_no_network")
+def vip_in_no_network(cluster: Cluster) -> Iterator[Complaint]:
+    """IPaddr2 needs the interface and the prefix of the VIP's network on the director that takes it."""
+    for service, vip in _vips(cluster):
+        lost = [host for host in cluster.directors if not cluster.interfaces_towards(host, vip)]
+        lost = [host for host in lost if cluster.addresses.get(host)]
+        if lost and not unusable(vip):
+            problem = f"is in no network of {' and '.join(lost)}"
+            yield _vip_complaint(
+                service, problem, "choose a VIP in a network of both directors, or correct ha_interfaces"
+            )
+
+
+@rule("vip_interfaces_differ")
+def vip_interfaces_differ(cluster: Cluster) -> Iterator[Complaint]:
+    """haresources is one file for both directors, and it names the interface."""
+    for service, vip in _vips(cluster):
+        names = {host: {own.interface for own in cluster.interfaces_towards(host, vip)} for host in cluster.directors}
+        if len(names) == 2 and all(names.values()) and not set.intersection(*names.values()):
+            where = ", ".join(f"{'/'.join(sorted(found))} on {host}" for host, found in names.items())
+            problem = f"its network is on interfaces of different names: {where}"
+            yield _vip_complaint(service, problem, "give the interface the same name on both directors")
+
+
+@rule("vip_off_link", "warning")
+def vip_off_link(cluster: Cluster) -> Iterator[Complaint]:
+    """Under direct forwarding the real server itself answers the client, from the VIP, past the director."""
+
+    @cache
+    def outside(homes: frozenset[Network], family: int) -> set[str]:
+        networks = {host: cluster.networks(host, family) for host in cluster.addresses}
+        return {host for host, near in networks.items() if near and not homes & near}
+
+    seen = set()
+    for service in cluster.services:
+        if not service.vip:
+            continue
+        homes = frozenset(_homes(cluster, service.vip))
+        lost = outside(homes, service.vip.version)
+        hosts = {server.host: None for server in service.real_servers if server.forwarding == "direct"}
+        far = tuple(host for host in hosts if host in lost)
+        if homes and far and (service.vip, far) not in seen:
+            seen.add((service.vip, far))  # several services of one VIP: say it once
+            home = " or ".join(sorted(map(str, homes)))
+            problem = f"no address in the VIP's network {home} on real server {show(', '.join(far))}"
+            yield _vip_complaint(service, problem, "make sure that their answers find a route to the clients")
+
+
+@rule("unreachable_real_server")
+def unreachable_real_server(cluster: Cluster) -> Iterator[Complaint]:
+    """Direct forwarding only rewrites the MAC address, so no router may be between director and real server."""
+
+    far_from = _distance(cluster)
+    for service in cluster.services:
+        found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        for server in service.real_servers:
+            if server.forwarding == "direct" and (far := far_from(server.host, service)):
+                # Those that the service does not list have one place, and one mistake of a director.
+                found.setdefault((server.variable, tuple(far)), []).append(server.host)
+        for (variable, directors), hosts in found.items():
+            names, verb = ", ".join(hosts), "share" if len(hosts) > 1 else "shares"
+            problem = (
+                f"real server{'s' * (len(hosts) > 1)} {show(names)} {verb} no network with {' and '.join(directors)}"
+            )
+            remedy = "correct ha_interfaces, put both on one network, or use forwarding: tunnel"
+            yield Complaint(variable, show(names), problem, remedy)
+
+
+@rule("wrong_family")
+def wrong_family(cluster: Cluster) -> Iterator[Complaint]:
+    """ip_vs mixes IPv4 and IPv6 only in tunnels, and ldirectord not at all."""
+
+    @cache
+    def lacking(family: int) -> set[str]:
+        return {host for host, own in cluster.addresses.items() if own and not cluster.networks(host, family)}
+
+    for service in cluster.services:
+        family = service.family
+        without = lacking(family) if family else set()
+        for server in service.real_servers:
+            if server.host in without:
+                problem = f"real server {server.host} has no IPv{family} address, as the service needs it"
+                yield Complaint(server.variable, server.host, problem, "add one to its ha_interfaces")
+
+
+def _distance(cluster: Cluster) -> Callable[[str, Service], Sequence[str]]:
+    """Return what names the directors that share no network with a real server; but not those without one for the VIP.
+
+    There may be hundreds of thousands of real servers of services, and few hosts.
+    """
+
+    @cache
+    def far(host: str, family: int) -> Sequence[str]:
+        near = cluster.networks(host, family)
+        directors = [name for name in cluster.directors if near and cluster.addresses.get(name)]
+        return [name for name in directors if not near & cluster.networks(name, family)]
+
+    def far_from(host: str, service: Service) -> Sequence[str]:
+        vip, names = service.vip, far(host, service.family or 0)
+        return [name for name in names if vip is None or cluster.interfaces_towards(name, vip)]
+
+    return far_from
+
+
+def _vips(cluster: Cluster) -> Iterator[tuple[Service, Address]]:
+    """Yield each VIP once, with the first service that has it."""
+    seen: set[Address] = set()
+    for service in cluster.services:
+        if service.vip and service.vip not in seen:
+            seen.add(service.vip)
+            yield service, service.vip
+
+
+def _homes(cluster: Cluster, vip: Address) -> set[Network]:
+    return {own.address.network for host in cluster.directors for own in cluster.interfaces_towards(host, vip)}
+
+
+def _vip_complaint(service: Service, problem: str, remedy: str) -> Complaint:
+    return Complaint(f"{service.variable}.vip", show(service.get("vip")), problem, remedy)
+
+
+def fault_in(ip: Address, near: list[IPv4Interface | IPv6Interface]) -> str | None:
+    """Tell why an address can't be a host's, seen from the networks it is in."""
+    if ip.is_multicast or ip.is_loopback or ip.is_unspecified:
+        return unusable(ip)
+    for network in (own.network for own in near if own.network.prefixlen < own.network.max_prefixlen - 1):
+        if ip == network.network_address:
+            return f"the network address of {network}"
+        if ip.version == 4 and ip == network.broadcast_address:
+            return f"the broadcast address of {network}"
+    return None
+
+
+@rule("sync_without_link")
+def sync_without_link(cluster: Cluster) -> Iterator[Complaint]:
+    """The sync daemons speak over one interface, which both directors must have."""
+    interface = known(cluster.get("lvs_director_sync_interface"))
+    if interface is None:
+        return
+    lacking = [
+        host
+        for host in cluster.directors
+        if cluster.addresses.get(host) and interface not in [own.interface for own in cluster.addresses[host]]
+    ]
+    if lacking:
+        problem = f"there is no such interface in ha_interfaces of {' and '.join(lacking)}"
+        yield Complaint("lvs_director_sync_interface", show(interface), problem, "use an interface of both directors")
+
+
+@rule("open_sync", "warning")
+def open_sync(cluster: Cluster) -> Iterator[Complaint]:
+    """Whatever anybody sends the kernel's backup daemon (ip_vs_sync.c) is a connection, with the real server in it."""
+    wanted, is_hot = cluster.get("lvs_director_sync"), cluster.get("ha_standby") == "hot"
+    if len(cluster.directors) != 2 or not (is_hot if wanted is None else wanted):
+        return
+    own = {host: cluster.addresses.get(host, ()) for host in cluster.directors}
+    public = {
+        entry.interface
+        for host in cluster.directors
+        for _service, vip in _vips(cluster)
+        for entry in cluster.interfaces_towards(host, vip)
+    }
+    first, second = ([(entry.interface, entry.address.network) for entry in own[host]] for host in cluster.directors)
+    shared = [name for name, network in first if (name, network) in second]
+
+    def hosts_of(interface: str, *groups: str) -> list[str]:
+        networks = [network for name, network in first if name == interface]
+        members = dict.fromkeys(host for group in groups for host in cluster.groups.get(group, ()) if host not in own)
+        return [
+            host
+            for host in members
+            if any(entry.address.network in networks for entry in cluster.addresses.get(host, ()))
+        ]
+
+    near = {name for name in shared if hosts_of(name, "real_servers")}
+    interface = known(cluster.get("lvs_director_sync_interface")) or sync_interface(shared, public, near)
+    clients = hosts_of(interface, "clients") if interface else []
+    if interface in public or clients:
+        who = ", ".join(clients) or "it carries a VIP"
+        problem = f"clients are in that network ({who}), and whoever is can tell the directors of made-up connections"
+        remedy = "give both directors a network of their own, set lvs_director_sync to false, or accept it"
+        yield Complaint("lvs_director_sync_interface", show(interface), problem, remedy)
+
+
+@rule("bad_sync")
+def bad_sync(cluster: Cluster) -> Iterator[Complaint]:
+    """ipvsadm(8): a syncid is 0 to 255. A copy lives for three minutes at first; the refresh must come well before."""
+    group = known(cluster.get("lvs_director_sync_group"))
+    address = to_address(group)
+    if group is not None and not (address and address.is_multicast):
+        remedy = "write such an address, or leave it out"
+        yield Complaint("lvs_director_sync_group", show(group), "must be a multicast address", remedy)
+    for name, low, high in (("lvs_director_sync_id", 0, 255), ("lvs_director_sync_refresh", 1, 60)):
+        number = known(cluster.get(name))
+        if number is not None and not low <= number <= high:
+            yield Complaint(name, show(number), f"must be a whole number from {low} to {high}", "write such a value")

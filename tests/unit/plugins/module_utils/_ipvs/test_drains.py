@@ -1,0 +1,190 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which names a drain is about, and what the directors' marks become."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.codalvs.ha.plugins.filter.drain_names import drain_names
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.drains import (
+    NOTE,
+    covers,
+    files,
+    plan,
+    problems,
+    spelt,
+    united,
+    wanted,
+)
+
+NAMES = st.sampled_from(
+    ["192.0.2.21", "192.0.2.21:80", "192.0.2.21:443", "192.0.2.22", "2001:db8::21", "[2001:db8::21]:80"]
+)
+FILES = st.sets(NAMES | NAMES.map(NOTE.__add__))
+
+
+def server(host: str, address: str, port: int, weight: int = 1) -> dict[str, Any]:
+    """Return a real server as cluster() does."""
+    endpoint = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return {"host": host, "address": address, "port": port, "endpoint": endpoint, "weight": weight}
+
+
+SERVICES = [
+    {"real_servers": [server("real1", "192.0.2.21", 80), server("real2", "192.0.2.22", 80)]},
+    {"real_servers": [server("real1", "192.0.2.21", 80), server("real3", "192.0.2.23", 80)]},
+    {"real_servers": [server("real1", "192.0.2.21", 443), server("real2", "192.0.2.22", 443, 0)]},
+    {"real_servers": [server("real1", "2001:db8::21", 80), server("real2", "2001:db8::22", 80)]},
+    {"real_servers": [server("real2", "192.0.2.22", 443), server("real4", "192.0.2.24", 0)]},
+]
+
+
+# --- from the inventory
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "names", "weighted"),
+    [
+        ("real1", None, ["192.0.2.21", "2001:db8::21"], ["192.0.2.21:80", "192.0.2.21:443", "[2001:db8::21]:80"]),
+        ("real1", 80, ["192.0.2.21:80", "[2001:db8::21]:80"], ["192.0.2.21:80", "[2001:db8::21]:80"]),
+        ("real1", "443", ["192.0.2.21:443"], ["192.0.2.21:443"]),
+        # One of its two services at that port has no weight for it.
+        ("real2", 443, ["192.0.2.22:443"], []),
+        ("real2", None, ["192.0.2.22", "2001:db8::22"], ["192.0.2.22:80", "[2001:db8::22]:80"]),
+        ("real4", 0, ["192.0.2.24:0"], ["192.0.2.24:0"]),
+        ("real3", 443, [], []),
+        ("nobody", None, [], []),
+    ],
+)
+def test_a_drain_is_about_all_addresses_or_one_port(
+    host: str, port: int | str | None, names: list[str], weighted: list[str]
+) -> None:
+    hosts = ["real1", "real2", "real3", "real4"]
+    assert drain_names(SERVICES, host, port) == {"names": names, "weighted": weighted, "hosts": hosts}
+
+
+@given(st.sampled_from(["real1", "real2", "real3", "real4"]), st.sampled_from([None, 80, 443]))
+def test_what_gets_its_weight_back_was_marked(host: str, port: int | None) -> None:
+    found = wanted(SERVICES, host, port)
+    assert all(any(covers(name, place) for name in found["names"]) for place in found["weighted"])
+
+
+# --- what the directors have noted
+
+
+@pytest.mark.parametrize(
+    ("dir1", "dir2", "expected"),
+    [
+        pytest.param(["192.0.2.21"], [], ["192.0.2.21"], id="drained while dir2 was away, or dir2 is new"),
+        pytest.param([], ["192.0.2.21"], ["192.0.2.21"], id="dir1 is new"),
+        pytest.param([".active.192.0.2.21"], ["192.0.2.21"], [], id="undrained while dir2 was away"),
+        pytest.param([".active.192.0.2.21"], ["192.0.2.21:80"], [], id="all its ports"),
+        pytest.param([".active.2001:db8::21"], ["[2001:db8::21]:80"], [], id="all its ports, IPv6"),
+        pytest.param([".active.192.0.2.21:80"], ["192.0.2.21:80", "192.0.2.21:443"], ["192.0.2.21:443"], id="one port"),
+        pytest.param([".active.192.0.2.21"], ["192.0.2.22"], ["192.0.2.22"], id="another one"),
+        pytest.param([".hidden"], [], [], id="somebody else's file"),
+    ],
+)
+def test_what_one_director_knows_all_do(dir1: list[str], dir2: list[str], expected: list[str]) -> None:
+    assert sorted(united([*dir1, *dir2])) == expected
+    assert sorted(plan(dir1, dir2, [], [], whole=True).names) == expected
+
+
+@given(FILES, FILES)
+def test_once_all_have_followed_nothing_changes(dir1: set[str], dir2: set[str]) -> None:
+    """Each director then has these names, and what was undrained is forgotten."""
+    one, two = plan(dir1, dir2, [], [], whole=True), plan(dir2, dir1, [], [], whole=True)
+    assert one == two
+    assert not one.notes
+    assert one.names <= dir1 | dir2
+    assert plan(files(one), files(two), [], [], whole=True) == one
+
+
+@given(FILES, FILES, NAMES, st.booleans())
+def test_who_is_drained_is_so_for_all_who_ask(dir1: set[str], dir2: set[str], name: str, whole: bool) -> None:
+    if problems(dir1 | dir2, [name], [], whole):
+        return
+    one, two = (plan(own, others, [name], [], whole) for own, others in ((dir1, dir2), (dir2, dir1)))
+    assert one.names == two.names == united(files(one) | files(two))
+    assert name in one.names
+    assert united(dir1 | dir2) <= one.names  # nobody else is undrained by that
+
+
+@given(FILES, FILES, FILES, NAMES)
+def test_who_is_undrained_stays_so_when_another_director_comes_back(
+    dir1: set[str], dir2: set[str], away: set[str], name: str
+) -> None:
+    if problems(dir1 | dir2, [], [name], whole=False):
+        return
+    one, two = (plan(own, others, [], [name], whole=False) for own, others in ((dir1, dir2), (dir2, dir1)))
+    assert one.names == two.names == united(files(one) | files(two))
+    assert not any(covers(name, each) for each in one.names)
+    later = plan(away, files(one) | files(two), [], [], whole=True)
+    assert not any(covers(name, each) for each in later.names)
+
+
+@given(FILES, NAMES, st.booleans(), st.booleans())
+def test_twice_is_once(own: set[str], name: str, drain: bool, whole: bool) -> None:
+    change = ([name], []) if drain else ([], [name])
+    if problems(own, *change, whole):
+        return
+    marks = plan(own, [], *change, whole)
+    assert problems(files(marks), *change, whole) == []
+    assert plan(files(marks), [], *change, whole) == marks
+
+
+@given(NAMES, st.booleans())
+def test_undrained_is_the_reverse_of_drained(name: str, whole: bool) -> None:
+    drained = plan([], [], [name], [], whole)
+    assert files(drained) == {name}
+    assert files(plan(files(drained), [], [], [name], whole)) == (set() if whole else {NOTE + name})
+
+
+@pytest.mark.parametrize(
+    ("noted", "drained", "active", "whole", "expected"),
+    [
+        ([], ["real1"], [], True, "real1: must be ADDRESS or ADDRESS:PORT"),
+        ([], ["../etc"], [], True, "../etc: must be"),
+        ([], ["192.0.2.21:99999"], [], True, "192.0.2.21:99999: must be"),
+        (["192.0.2.21"], [], ["192.0.2.21:80"], True, "all ports of 192.0.2.21 are drained"),
+        (["2001:db8::21"], [], ["[2001:DB8::21]:80"], True, "all ports of 2001:db8::21 are drained"),
+        ([".active.192.0.2.21"], ["192.0.2.21:80"], [], False, "all ports of 192.0.2.21 were undrained while a"),
+    ],
+)
+def test_what_marks_cannot_say_is_refused(
+    noted: list[str], drained: list[str], active: list[str], whole: bool, expected: str
+) -> None:
+    assert [problem[: len(expected)] for problem in problems(noted, drained, active, whole)] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("noted", "drained", "active", "whole"),
+    [
+        (["192.0.2.21:80"], [], ["192.0.2.21"], False),
+        (["192.0.2.21:80"], [], ["192.0.2.21:80"], False),
+        (["192.0.2.21"], ["192.0.2.21:80"], [], False),
+        ([".active.192.0.2.21"], ["192.0.2.21"], [], False),
+        ([".active.192.0.2.21"], ["192.0.2.21:80"], [], True),
+        ([".active.192.0.2.21"], ["192.0.2.22:80"], [], False),
+    ],
+)
+def test_what_they_can_say_is_not(noted: list[str], drained: list[str], active: list[str], whole: bool) -> None:
+    assert problems(noted, drained, active, whole) == []
+
+
+@pytest.mark.parametrize(
+    ("given_name", "expected"),
+    [
+        ("2001:DB8:0::21", "2001:db8::21"),
+        ("[2001:DB8:0::21]:080", "[2001:db8::21]:80"),
+        ("192.0.2.21:80", "192.0.2.21:80"),
+        ("no name", "no name"),
+    ],
+)
+def test_names_are_spelt_as_the_kernel_does(given_name: str, expected: str) -> None:
+    assert spelt(given_name) == expected

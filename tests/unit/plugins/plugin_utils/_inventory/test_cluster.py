@@ -1,0 +1,372 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What follows from the inventory, where no rendered file shows it."""
+
+from __future__ import annotations
+
+import copy
+import json
+from ipaddress import ip_address, ip_interface
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jinja2 import Template
+
+from ansible_collections.codalvs.ha.plugins.filter.cluster import cluster_filter
+from ansible_collections.codalvs.ha.plugins.filter.drained import drained
+from ansible_collections.codalvs.ha.plugins.filter.haresources import haresources
+from ansible_collections.codalvs.ha.plugins.filter.ipvs_lines import ipvs_lines
+from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.haresources import check_haresources
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory import cluster as plan
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import ClusterError, addresses, parse
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.specs import options_of
+
+GROUPS = {"directors": ["dir1", "dir2"], "real_servers": ["real1", "dir2"]}
+OWN = {
+    "dir1": {"eth0": "192.0.2.11/24"},
+    "dir2": {"eth0": ["192.0.2.12/24", "2001:DB8::12/64"]},
+    "real1": {"eth0": "192.0.2.21/24"},
+}
+
+
+def cluster(known: dict[str, dict[str, Any]], groups: dict[str, list[str]]) -> dict[str, Any]:
+    """Return the plan of an inventory."""
+    return plan.cluster(parse(known, groups, options_of(plan.VARIABLES)))
+
+
+def hosts(*services: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the hosts' variables; each service gets a name and a VIP."""
+    named = [{"name": f"s{number}", "vip": "192.0.2.30", **service} for number, service in enumerate(services)]
+    return {name: {"ha_interfaces": own, "ha_virtual_services": named} for name, own in OWN.items()}
+
+
+def shown(*entries: tuple[str, str]) -> str:
+    """Return what `ip -json address show` prints of these addresses."""
+    links = []
+    for name, text in entries:
+        own = ip_interface(text)
+        links.append({"ifname": name, "addr_info": [{"local": str(own.ip), "prefixlen": own.network.prefixlen}]})
+    return json.dumps([*links, {"ifname": "tun0", "addr_info": [{"broadcast": "192.0.2.255"}]}, {}])
+
+
+def test_addresses_of_inventory_and_kernel_have_one_spelling() -> None:
+    said = addresses(OWN["dir2"])
+    assert said == ["eth0: 192.0.2.12/24", "eth0: 2001:db8::12/64"]
+    assert addresses(shown(("eth0", "192.0.2.12/24"), ("eth0", "2001:db8::12/64"))) == said
+
+
+@given(st.lists(st.tuples(st.sampled_from(["lo", "eth0", "bond0.5"]), st.ip_addresses(), st.integers(0, 32))))
+def test_every_address_of_the_kernel_is_listed(found: list[tuple[str, Any, int]]) -> None:
+    entries = [(name, f"{ip}/{prefix}") for name, ip, prefix in found]
+    assert addresses(shown(*entries)) == [f"{name}: {ip_interface(text)}" for name, text in entries]
+
+
+def test_a_wrong_address_is_named() -> None:
+    with pytest.raises(ClusterError, match=r"eth0.*192\.0\.2\.300"):
+        addresses({"eth0": "192.0.2.300/24"})
+
+
+@pytest.mark.parametrize(
+    ("service", "dir1", "dir2"),
+    [
+        ({"port": 80}, [80], []),  # dir2 is a real server: the program there is the service itself
+        ({"port": 80, "real_servers": [{"host": "real1"}]}, [80], [80]),
+        ({"port": 80, "real_servers": [{"host": "real1"}], "fallback": "127.0.0.1:80"}, [], []),
+        ({"port": 53, "protocol": "udp", "real_servers": [{"host": "real1"}]}, [], []),
+        ({"port": 0, "real_servers": [{"host": "real1"}]}, [], []),
+    ],
+)
+def test_ports_that_directors_must_leave_alone(service: dict[str, Any], dir1: list[int], dir2: list[int]) -> None:
+    assert cluster(hosts(service), GROUPS)["reserved_ports"] == {"dir1": dir1, "dir2": dir2}
+
+
+def test_a_real_server_without_an_address_of_the_family_is_named() -> None:
+    with pytest.raises(ClusterError, match=r"real1.*IPv6"):
+        cluster(hosts({"vip": "2001:db8::30", "port": 80, "real_servers": [{"host": "real1"}]}), GROUPS)
+
+
+def test_resources_are_listed_with_their_nodes() -> None:
+    text = "# all\nDIR1 IPaddr2::192.0.2.30/24/eth0 \\\n  ldirectord\ndir2 192.0.2.31\n"
+    assert haresources(text) == [
+        {"node": "dir1", "script": "IPaddr2", "arguments": ["192.0.2.30/24/eth0"]},
+        {"node": "dir1", "script": "ldirectord", "arguments": []},
+        {"node": "dir2", "script": "IPaddr", "arguments": ["192.0.2.31"]},
+    ]
+
+
+def test_the_table_without_checks_is_what_the_module_takes() -> None:
+    found = cluster(
+        hosts(
+            {"port": 80, "persistence": {"timeout": 60}, "check": {"type": "on"}, "real_servers": [{"host": "real1"}]},
+            {
+                "vip": None,
+                "fwmark": 7,
+                "forwarding": "nat",
+                "real_servers": [{"host": "real1", "weight": 0, "port": 81}],
+            },
+        ),
+        GROUPS,
+    )
+    assert ipvs_lines(found["table"]) == [
+        "-A -f 7 -s wrr",
+        "-a -f 7 -r 192.0.2.21:81 -m -w 0",
+        "-A -t 192.0.2.30:80 -s wrr -p 60",
+        "-a -t 192.0.2.30:80 -r 192.0.2.21:80 -g -w 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "weights"),
+    [
+        (["192.0.2.21"], [0, 1, 0]),
+        (["192.0.2.21:80"], [0, 1, 1]),
+        (["192.0.2.21:81", "real1", "192.0.2"], [1, 1, 1]),
+        (["[2001:db8::1]:443", "192.0.2.22"], [1, 0, 1]),
+    ],
+)
+def test_who_is_drained_has_weight_0(names: list[str], weights: list[int]) -> None:
+    servers = [{"address": "192.0.2.21", "weight": 1}, {"address": "192.0.2.22", "weight": 1}]
+    services = [
+        {"port": 80, "real_servers": servers},
+        {"port": 443, "real_servers": [{"endpoint": "192.0.2.21:443", "weight": 1}]},
+    ]
+    assert [server["weight"] for service in drained(services, names) for server in service["real_servers"]] == weights
+
+
+def test_what_is_no_real_server_is_left_alone() -> None:
+    services = [{"port": 443, "real_servers": [{"adress": "192.0.2.21"}]}, {"vip": "192.0.2.30"}]
+    assert drained(services, ["192.0.2.21"]) == [services[0], {"vip": "192.0.2.30", "real_servers": []}]
+
+
+def test_an_ipv6_server_is_drained_by_address_or_endpoint() -> None:
+    services = [{"port": 443, "real_servers": [{"address": "2001:DB8:0::1", "weight": 1}]}]
+    for name in ("2001:db8::1", "[2001:db8::1]:443", "2001:db8:0:0::1"):
+        assert drained(services, [name])[0]["real_servers"][0]["weight"] == 0
+
+
+def directors_with(**own: Any) -> dict[str, dict[str, Any]]:
+    """Return two directors with these interfaces; '#' stands for the director's number."""
+    return {
+        f"dir{number}": {"ha_interfaces": json.loads(json.dumps(own).replace("#", str(number)))} for number in (1, 2)
+    }
+
+
+@pytest.mark.parametrize("standby", ["hot", "cold"])
+@pytest.mark.parametrize("services", [1, 150, 200, 900])
+@pytest.mark.parametrize("family", [4, 6])
+def test_any_number_of_vips_makes_lines_that_heartbeat_reads(family: int, services: int, standby: str) -> None:
+    own = {"eth0": "10.0.0.#/8"} if family == 4 else {"eth0": "2001:db8::#/64"}
+    known = directors_with(**own)
+    vips = [str(ip_address("10.1.0.0" if family == 4 else "2001:db8::1:0") + number) for number in range(services)]
+    entries = [
+        {
+            "name": f"s{number}",
+            "vip": vip,
+            "port": 80,
+            "real_servers": [],
+            "preferred_director": f"dir{number % 3 // 2 + 1}",
+        }
+        for number, vip in enumerate(vips)
+    ]
+    for variables in known.values():
+        variables |= {"ha_virtual_services": entries, "ha_standby": standby}
+    groups = cluster(known, {"directors": ["dir1", "dir2"]})["resource_groups"]
+    template = Path(__file__).parents[5] / "roles/heartbeat/templates/haresources.j2"
+    text = Template(template.read_text(encoding="utf-8"), trim_blocks=True).render(heartbeat_resource_groups=groups)
+    scripts = ("IPaddr2", "IPv6addr2", "ldirectord")
+    assert check_haresources(text, ("dir1", "dir2"), scripts=scripts, interfaces=("eth0",)) == []
+    found = haresources(text)
+    moved = [str(ip_address(each["arguments"][0].split("/")[0])) for each in found if each["arguments"]]
+    assert sorted(moved) == sorted(vips)
+    # Once a director that has anything, with addresses before it.
+    nodes = {each["node"] for each in found}
+    assert sorted(each["node"] for each in found if each["script"] == "ldirectord") == (
+        sorted(nodes) if standby == "cold" else []
+    )
+    assert all(group["resources"][0] != "ldirectord" for group in groups)
+
+
+def test_ipv4_resources_are_spelt_as_they_always_were() -> None:
+    """Another spelling would release every address of a running cluster at its upgrade."""
+    both = cluster(hosts({"port": 80}), GROUPS)
+    assert both["resource_groups"] == [{"node": "dir1", "resources": ["IPaddr2::192.0.2.30/24/eth0"]}]
+
+
+def test_links_are_ipv4_where_there_is_any() -> None:
+    known = directors_with(eth0=["192.0.2.#/24", "2001:db8::#/64"], eth1="2001:db8:1::#/64", eth2="2001:db8:#::1/64")
+    found = cluster(known, {"directors": ["dir1", "dir2"], "real_servers": []})
+    assert found["links"] == [
+        {"type": "ucast", "interface": "eth0", "peers": ["192.0.2.1", "192.0.2.2"]},
+        {"type": "ucast", "interface": "eth1", "peers": ["2001:db8:1::1", "2001:db8:1::2"]},
+    ]
+    assert (found["sync_interface"], found["sync_group"]) == ("eth0", "224.0.0.81")
+
+
+def test_connections_are_told_where_nobody_else_is() -> None:
+    known = directors_with(eth0="192.0.2.#/24", eth1="198.51.100.#/24", eth2="2001:db8:1::#/64")
+    known["real1"] = {"ha_interfaces": {"eth0": "198.51.100.9/24"}}
+    groups = {"directors": ["dir1", "dir2"], "real_servers": ["real1"]}
+    known["dir1"]["ha_virtual_services"] = [{"name": "web", "vip": "192.0.2.30", "port": 80}]
+    assert [cluster(known, groups)[name] for name in ("sync_interface", "sync_group")] == ["eth2", "ff02::81"]
+    for variables in known.values():
+        variables["ha_interfaces"].pop("eth2", None)
+    assert cluster(known, groups)["sync_interface"] == "eth1"
+
+
+def sync_id(vip: str) -> int:
+    known = directors_with(eth0=["192.0.2.#/24", "2001:db8::#/64"])
+    known["dir1"]["ha_virtual_services"] = [{"name": "web", "vip": vip, "port": 80, "real_servers": []}]
+    return int(cluster(known, {"directors": ["dir1", "dir2"]})["sync_id"])
+
+
+@given(st.sampled_from(["192.0.2.0", "2001:db8::ff00"]), st.integers(1, 254), st.integers(1, 254))
+def test_clusters_of_one_network_have_different_sync_ids(network: str, one: int, other: int) -> None:
+    first, second = (sync_id(str(ip_address(network) + number)) for number in (one, other))
+    assert 1 <= first <= 255
+    assert (first == second) == (one == other)
+
+
+def with_all(known: dict[str, dict[str, Any]], **shared: Any) -> dict[str, dict[str, Any]]:
+    """Return the hosts with further variables, the same on all."""
+    return {name: {**variables, **shared} for name, variables in known.items()}
+
+
+WEB = {"port": 80}
+ON_REAL1 = {**WEB, "real_servers": [{"host": "real1"}]}
+
+
+@pytest.mark.parametrize(
+    ("null", "absent"),
+    [
+        ({**WEB, "check": None}, WEB),
+        ({**WEB, "check": {"request": None, "type": None}}, WEB),
+        ({**WEB, "check": {"request": "/", "receive": None}}, {**WEB, "check": {"request": "/"}}),
+        ({**WEB, "persistence": None}, WEB),
+        ({**WEB, "persistence": {"timeout": 300, "netmask": None}}, {**WEB, "persistence": {"timeout": 300}}),
+        ({**WEB, "real_servers": None}, WEB),
+        ({**WEB, "real_servers": [{"host": "real1", "port": None, "weight": None, "forwarding": None}]}, ON_REAL1),
+        ({**WEB, "fallback": None}, WEB),
+        ({**WEB, "fwmark": None, "protocol": None, "scheduler": None, "forwarding": None}, WEB),
+        ({**WEB, "preferred_director": None}, WEB),
+        ({"vip": None, "port": None, "fwmark": 7}, {"vip": None, "fwmark": 7}),
+    ],
+)
+def test_null_is_not_given(null: dict[str, Any], absent: dict[str, Any]) -> None:
+    assert cluster(hosts(null), GROUPS) == cluster(hosts(absent), GROUPS)
+
+
+@pytest.mark.parametrize("name", ["heartbeat_profile", "heartbeat_node_name", "ha_checker", "ha_standby"])
+def test_a_variable_that_is_null_is_not_given(name: str) -> None:
+    assert cluster(with_all(hosts(WEB), **{name: None}), GROUPS) == cluster(hosts(WEB), GROUPS)
+
+
+def test_templates_see_of_a_check_and_of_persistence_only_what_is_written() -> None:
+    """They write each option that is defined: a default in ldirectord.cf would change it on every cluster."""
+    check = {"service": "http", "request": None, "port": "8080", "password": None}
+    services = cluster(hosts({**WEB, "check": check, "persistence": {"timeout": "60", "netmask": None}}), GROUPS)[
+        "services"
+    ]
+    assert services[0]["check"] == {"service": "http", "port": 8080}
+    assert services[0]["persistence"] == {"timeout": 60}
+    assert cluster(hosts({**WEB, "check": {"type": "negotiate"}}), GROUPS)["services"][0]["check"] == {
+        "type": "negotiate"
+    }
+
+
+def test_a_check_of_sip_names_its_protocol() -> None:
+    """ldirectord takes a user of its own for it, but only at the line `service = sip`."""
+    wanted = {"port": 5060, "protocol": "udp"}
+    checks = [{}, {"service": None}, {"service": "none"}, {"type": "ping"}]
+    made = cluster(
+        hosts(*({**WEB, **wanted, "vip": f"192.0.2.{30 + n}", "check": c} for n, c in enumerate(checks))), GROUPS
+    )
+    assert [service["check"] for service in made["services"]] == [
+        {"service": "sip"},
+        {"service": "sip"},
+        {"service": "none"},
+        {"type": "ping"},
+    ]
+
+
+def test_the_words_of_the_mode_are_in_the_plan() -> None:
+    made = cluster(hosts(WEB), GROUPS)
+    assert (made["checker"], made["standby"]) == ("ldirectord", "hot")
+    assert cluster(with_all(hosts(WEB), ha_checker="none"), GROUPS)["checker"] == "none"
+    assert cluster(with_all(hosts(WEB), ha_standby="cold"), GROUPS)["standby"] == "cold"
+    alone = cluster({"lb1": {}}, {})  # a role by itself
+    assert (alone["checker"], alone["standby"]) == ("ldirectord", "hot")
+
+
+def test_defaults_are_those_of_argument_specs() -> None:
+    options = copy.deepcopy(options_of(plan.VARIABLES))
+    service = options["ha_virtual_services"]["options"]
+    service["scheduler"]["default"], service["protocol"]["default"] = "rr", "udp"
+    service["forwarding"]["default"], service["real_servers"]["options"]["weight"]["default"] = "tunnel", 3
+    options["heartbeat_profile"]["default"] = "fast"
+    options["ha_checker"]["default"], options["ha_standby"]["default"] = "none", "cold"
+    made = plan.cluster(parse(hosts(WEB, ON_REAL1), GROUPS, options))
+    assert [(each["scheduler"], each["protocol"], each["forwarding"]) for each in made["services"]] == [
+        ("rr", "udp", "tunnel")
+    ] * 2
+    servers = [server for each in made["services"] for server in each["real_servers"]]
+    assert {(server["weight"], server["forwarding"]) for server in servers} == {(3, "tunnel")}
+    assert made["times"] == plan.PROFILES["fast"]
+    assert (made["checker"], made["standby"]) == ("none", "cold")
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        (hosts({"port": "http"}), "host dir1: ha_virtual_services[0].port = http: must be a whole number"),
+        (
+            hosts(WEB, {**WEB, "real_servers": [{"host": "real1", "weight": True}]}),
+            "host dir1: ha_virtual_services[1].real_servers[0].weight = true: must be a whole number",
+        ),
+        (hosts({**WEB, "check": {"interval": "5s"}}), "host dir1: ha_virtual_services[0].check.interval = 5s: "),
+        (hosts({**WEB, "check": {"password": ["a"]}}), "host dir1: ha_virtual_services[0].check.password = (hidden): "),
+        (hosts({**WEB, "chek": {}}), "host dir1: ha_virtual_services[0].chek: there is no such option"),
+        (hosts({**WEB, "vip": "192.0.2.300"}), "host dir1: ha_virtual_services[0].vip = 192.0.2.300: is no address"),
+        (hosts({**WEB, "vip": None}), "host dir1: ha_virtual_services[0]: has neither vip nor fwmark"),
+        (hosts({**WEB, "real_servers": [{"host": "real9"}]}), "host real9: is not in the inventory"),
+        (
+            hosts({**WEB, "preferred_director": "real1"}),
+            "host dir1: ha_virtual_services[0].preferred_director = real1: is no",
+        ),
+        (with_all(hosts(WEB), ha_virtual_services="web"), "host dir1: ha_virtual_services = (hidden): must be a list"),
+        (with_all(hosts(WEB), heartbeat_profile="fats"), "host dir1: heartbeat_profile = fats: must be one of thesis"),
+        (with_all(hosts(WEB), ha_standby="Cold"), "host dir1: ha_standby = Cold: must be one of hot, cold; did you"),
+        (with_all(hosts(WEB), ha_interfaces={"eth0": None}), "host dir1: ha_interfaces.eth0 = empty: must be an addr"),
+        (with_all(hosts(WEB), ha_interfaces=["x"]), "host dir1: ha_interfaces = a list: must be a dictionary"),
+    ],
+)
+def test_what_is_malformed_is_named(known: dict[str, dict[str, Any]], said: str) -> None:
+    with pytest.raises(ClusterError) as error:
+        cluster(known, GROUPS)
+    assert str(error.value).startswith(said)
+
+
+class Watched(dict[str, Any]):
+    """A host's variables that note which of them are looked up."""
+
+    def __init__(self, variables: dict[str, Any]) -> None:
+        super().__init__(variables)
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.asked.add(name)
+        return super().__getitem__(name)
+
+
+def test_the_filter_evaluates_what_it_needs_and_nothing_else() -> None:
+    known = with_all(hosts(ON_REAL1), heartbeat_node_name=None, heartbeat_profile="fast", coda_realm="{{ nowhere }}")
+    hostvars = {name: Watched(variables) for name, variables in {**known, "client1": known["real1"]}.items()}
+    groups = {**GROUPS, "clients": ["client1"]}
+    assert cluster_filter(hostvars, groups) == cluster(known, groups)
+    own = {"ha_interfaces", "heartbeat_node_name"}
+    assert hostvars["dir1"].asked == own | {"ha_virtual_services", "heartbeat_profile"}
+    assert hostvars["dir2"].asked | hostvars["real1"].asked == own
+    assert hostvars["client1"].asked == set()

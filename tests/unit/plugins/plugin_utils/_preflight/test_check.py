@@ -1,0 +1,1308 @@
+"""Whole inventories as plain data: what is found, what is not, and that nothing raises."""
+
+from __future__ import annotations
+
+import copy
+import random
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address, ip_interface
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.codalvs.ha.plugins.module_utils._schema import Unevaluated
+from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.check import Finding, check, render, stops, summary
+from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.checks import _never_matches, _pattern_fault
+from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import RULES
+from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.settings import RENAMED
+
+ROOT = Path(__file__).parents[5]
+SPECS = {
+    path.parts[-3]: yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]["main"]["options"]
+    for path in sorted(ROOT.glob("roles/*/meta/argument_specs.yml"))
+}
+OPTIONS = {name: option for role in SPECS.values() for name, option in role.items()}
+GROUPS = {"directors": ["dir1", "dir2"], "real_servers": ["real1", "real2"], "clients": ["client1"]}
+WEB = {
+    "name": "web",
+    "vip": "198.18.20.30",
+    "port": 80,
+    "check": {"service": "http", "request": "index.html", "receive": "happy"},
+}
+ADDRESSES: dict[str, dict[str, Any]] = {
+    "dir1": {"eth0": "198.18.20.11/24", "eth1": "198.18.21.11/24"},
+    "dir2": {"eth0": "198.18.20.12/24", "eth1": "198.18.21.12/24"},
+    "real1": {"eth0": "198.18.20.21/24"},
+    "real2": {"eth0": "198.18.20.22/24"},
+    "client1": {"eth0": "198.18.20.100/24"},
+}
+SECRET = "hunter2"
+KEY = {"id": 1, "method": "sha1", "secret": "a-long-random-secret"}
+
+Hosts = dict[str, dict[str, Any]]
+
+
+def inventory(*services: Any, **shared: Any) -> Hosts:
+    """Return the quickstart cluster with these services (default: one) and variables on every host."""
+    cluster_wide = {"ha_virtual_services": list(services) or [WEB], **shared}
+    return {host: {"ha_interfaces": dict(own), **copy.deepcopy(cluster_wide)} for host, own in ADDRESSES.items()}
+
+
+def web(**changes: Any) -> dict[str, Any]:
+    """Return the good service with some keys changed; None removes one."""
+    return {key: value for key, value in {**WEB, **changes}.items() if value is not None}
+
+
+OPEN_SYNC = ("open_sync", "all hosts", "lvs_director_sync_interface")
+PEERS = ["198.18.20.11", "198.18.20.12"]
+
+
+def held(resource: str) -> Hosts:
+    return inventory(heartbeat_resource_groups=[{"node": "dir1", "resources": [resource]}])
+
+
+def checked(**changes: Any) -> dict[str, Any]:
+    """Return the good service with its check changed."""
+    return web(check={**WEB["check"], **changes})  # type: ignore[dict-item]
+
+
+def checking(**check: Any) -> dict[str, Any]:
+    """Return the good service with another check."""
+    return web(check=check)
+
+
+def keys(*entries: dict[str, Any], active: int = 1) -> dict[str, Any]:
+    return {"heartbeat_authkeys": {"active": active, "keys": list(entries)}}
+
+
+def found(hosts: Hosts, groups: Any = None) -> set[tuple[str, str, str]]:
+    findings = check(hosts, GROUPS if groups is None else groups, SPECS)
+    return {(finding.rule, finding.host, finding.variable) for finding in findings}
+
+
+def test_good_inventory() -> None:
+    assert check(inventory(), GROUPS, SPECS) == []
+    assert not stops([])
+    assert render([]) == "Preflight found no mistakes."
+
+
+V6 = {"dir1": "2001:db8::11/64", "dir2": "2001:db8::12/64", "real1": "2001:db8::21/64", "real2": "2001:db8::22/64"}
+
+
+def dual_stack(*services: Any) -> Hosts:
+    hosts = inventory(*services)
+    for host, address in V6.items():
+        hosts[host]["ha_interfaces"]["eth0"] = [hosts[host]["ha_interfaces"]["eth0"], address]
+    return hosts
+
+
+def six_alone() -> Hosts:
+    hosts = inventory(web(vip="2001:db8::30"))
+    for host, own in {**V6, "client1": "2001:db8::100/64"}.items():
+        hosts[host]["ha_interfaces"] = {"eth0": own}
+    for number in (1, 2):
+        hosts[f"dir{number}"]["ha_interfaces"]["eth1"] = f"2001:db8:1::{number}/64"
+    return hosts
+
+
+SERVERS = [{"host": "real1"}, {"host": "real2"}]
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        pytest.param(inventory(web(port="80")), id="port as a string"),
+        pytest.param(inventory(web(port=0, persistence={"timeout": 300})), id="every port"),
+        pytest.param(inventory(web(fwmark=1, vip=None, port=None)), id="fwmark"),
+        pytest.param(inventory(checked(port=8080), web(name="b", port=81, check={"type": "connect"})), id="connect"),
+        *(
+            pytest.param(inventory(checking(**check)), id=f"check {number}")
+            for number, check in enumerate(
+                [
+                    {"service": "http"},
+                    {"service": "http", "http_method": "HEAD"},
+                    {"service": "http", "http_method": "HEAD", "receive": ".*"},
+                    {"service": "http_proxy", "request": "http://www.example/", "receive": "ok"},
+                    {"service": "dns", "request": "www.example", "receive": "192\\.0\\.2"},
+                    {"service": "radius", "login": "me", "password": "x", "secret": "y"},
+                    {"service": "mysql", "login": "me", "password": "x", "database": "d", "request": "select 1"},
+                    {"service": "imaps", "login": "me", "password": "x"},
+                    {"service": "ftp", "request": "alive.txt", "receive": "yes"},
+                    {"service": "ldap", "request": "dc=example"},
+                    {"service": "sip", "login": "me@example"},
+                    *({"service": name} for name in ("smtp", "submission", "nntp", "simpletcp", "ldaps")),
+                    *(
+                        {"service": "http", "receive": r}
+                        for r in ("^ok$", "a$b?", "a?^b", "(a$b|c)", "\\^a\\$b", "[$^]a")
+                    ),
+                    {"type": "ping"},
+                    {"type": "external", "command": "/usr/local/bin/look"},
+                ]
+            )
+        ),
+        pytest.param(inventory(checked(receive='<a href="x">')), id="a double quote is fine in ldirectord.cf"),
+        pytest.param(inventory(web(fallback="127.0.0.1:80")), id="fallback"),
+        pytest.param(inventory(web(fallback="198.18.20.21")), id="a fallback that carries the VIP"),
+        pytest.param(inventory(web(fallback="198.18.20.99:80")), id="a fallback that is not in the inventory"),
+        *(
+            pytest.param(inventory(checking(**check)), id=f"unusual check {number}")
+            for number, check in enumerate(
+                [
+                    {"type": "external", "command": "/opt/my checks/look"},
+                    {"service": "http", "virtualhost": "www.example.com:8080"},
+                    {"service": "https", "virtualhost": "[2001:db8::1]"},
+                    {"service": "dns", "request": "192.0.2.1", "receive": "www.example.com"},
+                    {"service": "dns", "request": "www.example.com", "receive": "^\\d+"},
+                    {"service": "http_proxy", "request": "/http://www.example.com/"},
+                    {"service": "http", "receive": "(a)\\1"},
+                    {"type": "connect", "port": 8080},
+                ]
+            )
+        ),
+        pytest.param(
+            inventory(web(protocol="sctp", check=None), ha_checker="none", ha_acknowledged=["unwatched_table"]),
+            id="sctp, without ldirectord and its checks",
+        ),
+        pytest.param(
+            inventory(web(vip=None, port=None, fwmark=1, protocol="sctp")), id="a mark, whatever the protocol"
+        ),
+        pytest.param(six_alone(), id="IPv6 alone"),
+        pytest.param(
+            inventory(
+                ha_standby="cold",
+                heartbeat_resource_groups=[
+                    {"node": "dir1", "resources": ["IPaddr2::198.18.20.30/24/eth0"]},
+                    {"node": "dir1", "resources": ["Delay::1", "ldirectord"]},
+                ],
+            ),
+            id="several lines of one director",
+        ),
+        pytest.param(dual_stack(web(vip="2001:db8::30", fallback="[::1]:80"), web(name="b")), id="IPv6 beside IPv4"),
+        pytest.param(inventory(web(forwarding="nat", real_servers=[{"host": "real1", "port": 8080}])), id="nat"),
+        pytest.param(
+            inventory(web(forwarding="nat", real_servers=[{"host": "real1", "port": p} for p in (81, 82)])),
+            id="nat, ports",
+        ),
+        pytest.param(inventory(web(preferred_director="dir2"), web(name="b", vip="198.18.20.31")), id="active/active"),
+        pytest.param(inventory(**keys(KEY, {"id": 2, "method": "crc"})), id="an inactive crc key"),
+        pytest.param(inventory(heartbeat_keepalive=1, heartbeat_warntime="1500ms", heartbeat_deadtime=2.5), id="times"),
+        pytest.param(inventory(heartbeat_ping=["198.18.20.1", "2001:db8::1"], heartbeat_ipfail=True), id="ipfail"),
+        pytest.param(held("IPaddr2::198.18.20.30/24/eth0:vip/198.18.20.255"), id="label and broadcast address"),
+        pytest.param(
+            inventory(
+                heartbeat_ping=["198.18.20.1"],
+                heartbeat_ping_group=[{"name": "routers", "addresses": ["198.18.20.2", "198.18.20.3"]}],
+            ),
+            id="ping groups",
+        ),
+        pytest.param(
+            inventory(heartbeat_ipfail=True, heartbeat_ping_group=[{"name": "routers", "addresses": ["198.18.20.2"]}]),
+            id="ipfail with a group",
+        ),
+        pytest.param(
+            inventory(
+                heartbeat_stonith=[
+                    {"host": "DIR1", "type": "apcmaster", "parameters": "192.0.2.9 admin a-long-secret"},
+                    {"host": "dir2", "type": "external/ipmi", "parameters": "dir1 192.0.2.9 admin a-long-secret lan"},
+                ]
+            ),
+            id="fencing",
+        ),
+        pytest.param(inventory(heartbeat_watchdog="/dev/watchdog0", heartbeat_watchdog_softdog=True), id="watchdog"),
+        pytest.param(inventory(ha_acknowledged=["late_heartbeats"]), id="what the role finds"),
+        pytest.param(inventory(ha_absent=["dir2", "real1"]), id="half of it is down"),
+        pytest.param(
+            inventory(heartbeat_links=[{"type": "bcast", "interface": name} for name in ("eth0", "eth1")]),
+            id="two ways",
+        ),
+        pytest.param(
+            inventory(
+                heartbeat_links=[
+                    {"type": "ucast", "interface": "eth0"},
+                    {"type": "ucast", "interface": "eth1", "peers": ["198.18.21.11", "198.18.21.12"]},
+                    {"type": "mcast", "interface": "eth1", "group": "239.0.0.1", "ttl": 1},
+                    {"type": "mcast", "interface": "eth1", "group": "ff02::694", "ttl": 1},
+                    {"type": "bcast", "interface": "eth1"},
+                    {"type": "serial", "device": "/dev/ttyS0"},
+                ]
+            ),
+            id="links",
+        ),
+        pytest.param(
+            inventory(heartbeat_resource_groups=[{"node": "DIR1", "resources": ["IPaddr2::198.18.20.30/24/eth0"]}]),
+            id="resource group, upper case",
+        ),
+        pytest.param(inventory(hadoop=1, ha_proxy_mode="x", other={"a": 1}), id="other people's variables"),
+        pytest.param(inventory(heartbeat_authkeys={}), id="no keys"),
+    ],
+)
+def test_good_variations(hosts: Hosts) -> None:
+    assert [finding for finding in check(hosts, GROUPS, SPECS) if finding.severity != "acknowledged"] == []
+
+
+S = "ha_virtual_services"
+GROUP = {"node": "dir1", "resources": ["IPaddr2::198.18.20.30/24/eth0"]}
+MAIL = {"node": "dir2", "resources": ["MailTo::root"]}
+TAKEN = {"node": "dir2", "resources": ["MailTo::root", "IPaddr2::198.18.20.30/24/eth0"]}
+EMPTY = {"node": "dir2", "resources": []}
+
+
+def link(**fields: Any) -> Hosts:
+    return inventory(heartbeat_links=[fields, {"type": "serial", "device": "/dev/ttyS0"}])
+
+
+def fencing(**changes: Any) -> dict[str, Any]:
+    """Return a good fencing device with some keys changed."""
+    return {"host": "*", "type": "external/ipmi", "parameters": "dir2 192.0.2.9 admin a-long-secret lan", **changes}
+
+
+def pinging(*groups: tuple[str, list[str]]) -> list[dict[str, Any]]:
+    return [{"name": name, "addresses": addresses} for name, addresses in groups]
+
+
+def serving(*entries: dict[str, Any], **changes: Any) -> Hosts:
+    return inventory(web(real_servers=list(entries), **changes))
+
+
+def resources(*names: str, node: str = "dir1") -> Hosts:
+    """Return an inventory with one group of resources, to which the VIP belongs."""
+    return inventory(heartbeat_resource_groups=[{"node": node, "resources": [*names, *GROUP["resources"]]}])
+
+
+def times(keepalive: str, warntime: str, deadtime: str, initdead: str = "30") -> Hosts:
+    given = {"keepalive": keepalive, "warntime": warntime, "deadtime": deadtime, "initdead": initdead}
+    return inventory(**{f"heartbeat_{name}": value for name, value in given.items()})
+
+
+def persistent(netmask: object) -> dict[str, Any]:
+    return {"timeout": 300, "netmask": netmask}
+
+
+def static(weight: int = 1, **changes: Any) -> Hosts:
+    """Return an inventory with a table of its own."""
+    server = {"address": "198.18.20.21", "weight": weight}
+    service = {"vip": "198.18.20.30", "port": 80, "real_servers": [server], **changes}
+    return inventory(ha_checker="none", lvs_director_table=[service])
+
+
+def changed_networks(vip: str) -> Hosts:
+    """Return an inventory with this VIP, and a network on all hosts that it is in."""
+    hosts = inventory(web(vip=vip))
+    for number, host in enumerate(hosts.values(), start=11):
+        address = ip_address(vip)
+        own = ip_interface((address + number, 24 if address.version == 4 else 64))
+        host["ha_interfaces"]["eth0"] = [host["ha_interfaces"]["eth0"], str(own)]
+    return hosts
+
+
+@pytest.mark.parametrize(
+    ("rule", "variable", "hosts"),
+    [
+        ("no_services", S, inventory(ha_virtual_services=[])),
+        ("bad_service_name", f"{S}[0].name", inventory(web(name="a/b"))),
+        ("duplicate_service_name", f"{S}[1].name", inventory(WEB, web(port=8080, check={"type": "connect"}))),
+        ("vip_or_fwmark", f"{S}[0]", inventory(web(vip=None))),
+        ("vip_or_fwmark", f"{S}[0]", inventory(web(fwmark=1))),
+        ("missing_port", f"{S}[0].port", inventory(web(port=None))),
+        ("port_zero", f"{S}[0].port", inventory(web(port=0))),
+        ("out_of_range", f"{S}[0].port", inventory(web(port=65536))),
+        ("out_of_range", f"{S}[0].fwmark", inventory(web(vip=None, port=None, fwmark=2**32))),
+        ("out_of_range", f"{S}[0].persistence.timeout", inventory(web(persistence={"timeout": 2678401}))),
+        ("out_of_range", f"{S}[0].real_servers[0].weight", serving({"host": "real1", "weight": -1})),
+        ("out_of_range", f"{S}[0].check.negotiate_timeout", inventory(checked(negotiate_timeout=3601))),
+        ("out_of_range", "ldirectord_check_interval", inventory(ldirectord_check_interval=0)),
+        ("out_of_range", "heartbeat_udp_port", inventory(heartbeat_udp_port=70000)),
+        ("duplicate_service", f"{S}[1]", inventory(WEB, web(name="b", vip="198.18.20.30"))),
+        ("duplicate_service", f"{S}[1]", inventory(*(web(name=n, vip=None, port=None, fwmark=1) for n in "ab"))),
+        ("unsupported_protocol", f"{S}[0].protocol", inventory(web(protocol="sctp"))),
+        ("bad_vip", f"{S}[0].vip", inventory(web(vip="198.18.20.30/24"))),
+        ("unusable_vip", f"{S}[0].vip", inventory(web(vip="198.18.20.0"))),
+        ("unusable_vip", f"{S}[0].vip", inventory(web(vip="198.18.20.255"))),
+        ("vip_is_host_address", f"{S}[0].vip", inventory(web(vip="198.18.20.100"))),
+        ("vip_in_no_network", f"{S}[0].vip", inventory(web(vip="198.18.30.1"))),
+        ("vip_off_link", f"{S}[0].vip", inventory(web(vip="198.18.21.30"))),
+        (
+            "vip_on_two_directors",
+            f"{S}[1].preferred_director",
+            inventory(WEB, web(name="b", port=443, preferred_director="dir2")),
+        ),
+        (
+            "ldirectord_on_two_directors",
+            "ha_standby",
+            inventory(
+                WEB,
+                web(name="b", vip="198.18.20.31", preferred_director="dir2"),
+                ha_standby="cold",
+            ),
+        ),
+        ("unwatched_table", "ha_checker", inventory(ha_checker="none")),
+        (
+            "static_and_managed",
+            "ha_standby",
+            inventory(ha_checker="none", ha_standby="cold"),
+        ),
+        ("unknown_director", f"{S}[0].preferred_director", inventory(web(preferred_director="real1"))),
+        ("unknown_real_server", f"{S}[0].real_servers[0].host", serving({"host": "reel1"})),
+        ("unknown_real_server", f"{S}[0].real_servers[0].host", serving({"host": "client1"})),
+        ("duplicate_real_server", f"{S}[0].real_servers[1].host", serving({"host": "real1"}, {"host": "real1"})),
+        ("port_mapping", f"{S}[0].real_servers[0].port", serving({"host": "real1", "port": 81}, forwarding="tunnel")),
+        ("no_weight", f"{S}[0].real_servers", serving({"host": "real1", "weight": 0})),
+        ("bad_netmask", f"{S}[0].persistence.netmask", inventory(web(persistence=persistent("24")))),
+        (
+            "bad_netmask",
+            f"{S}[0].persistence.netmask",
+            dual_stack(web(vip="2001:db8::30", persistence=persistent(129))),
+        ),
+        ("bad_fallback", f"{S}[0].fallback", inventory(web(fallback="127.0.0.1:0"))),
+        ("bad_fallback", f"{S}[0].fallback", inventory(web(fallback="[::1]:80"))),
+        *(
+            ("bad_fallback", f"{S}[0].fallback", inventory(web(fallback=text)))
+            for text in ("198.18.20.255", "198.18.20.0:80", "198.18.20.12", "[198.18.20.21]:80")
+        ),
+        (
+            "check_never_passes",
+            f"{S}[0].check.receive",
+            inventory(checking(service="dns", request="www.example.com", receive="www.example.com")),
+        ),
+        *(
+            ("check_never_passes", f"{S}[0].check.virtualhost", inventory(checked(virtualhost=text)))
+            for text in ("http://www.example.com", "www.example.com/a", "a b", "")
+        ),
+        ("bad_check_text", f"{S}[0].check.command", inventory(checking(type="external", command="/x\n"))),
+        ("check_checks_nothing", f"{S}[0].check.command", inventory(checking(type="external", command="/bin/true"))),
+        (
+            "check_checks_nothing",
+            f"{S}[0].check.request",
+            inventory(checking(service="http_proxy", request="https://www.example.com/")),
+        ),
+        *(("bad_check_pattern", f"{S}[0].check.receive", inventory(checked(receive=p))) for p in ("\\1", "(?P<x")),
+        ("not_read", f"{S}[0].check.receive", inventory(checking(type="connect", receive="happy"))),
+        ("not_read", "lvs_director_timeouts", inventory(lvs_director_timeouts={"tcp": 900})),
+        (
+            "not_read",
+            "lvs_director_table",
+            inventory(lvs_director_table=static()["dir1"]["lvs_director_table"]),
+        ),
+        ("bad_word", "lvs_director_modules[0]", inventory(lvs_director_modules=["-r"])),
+        *(
+            ("bad_word", "lvs_director_disabled_units[0]", inventory(lvs_director_disabled_units=[text]))
+            for text in ("-H", "heartbeat", "heartbeat.service")
+        ),
+        *(
+            (
+                "bad_word",
+                "lvs_director_sysctls.net.ipv4.vs.conntrack",
+                inventory(lvs_director_sysctls={"net.ipv4.vs.conntrack": value}),
+            )
+            for value in (True, None, [1], {"a": 1}, "")
+        ),
+        ("bad_log", "ldirectord_log", inventory(ldirectord_log="/var/log/")),
+        ("ping_own_address", "heartbeat_ping[0]", inventory(heartbeat_ping=["127.0.0.1"])),
+        *(
+            ("bad_ping", "heartbeat_ping[0]", inventory(heartbeat_ping=[text]))
+            for text in ("0.0.0.0", "224.0.0.1", "198.18.20.255")
+        ),
+        ("bad_ping", "heartbeat_ping[1]", inventory(heartbeat_ping=["2001:DB8::1", "2001:db8::1"])),
+        ("bad_watchdog", "heartbeat_watchdog", inventory(heartbeat_watchdog="/dev/watchdog x")),
+        (
+            "bad_link",
+            "heartbeat_links[0].device",
+            inventory(
+                heartbeat_links=[{"type": "serial", "device": "/dev/tty S0"}, {"type": "bcast", "interface": "eth1"}]
+            ),
+        ),
+        (
+            "wrong_choice",
+            "heartbeat_links[0].type",
+            inventory(heartbeat_links=[{"type": "udp", "interface": "eth0"}, {"type": "bcast", "interface": "eth1"}]),
+        ),
+        ("time_order", "heartbeat_warntime", inventory(heartbeat_keepalive="200")),
+        ("time_order", "heartbeat_deadtime", inventory(heartbeat_deadtime="1")),
+        ("unknown_option", "heartbeat_authkeys.secret", inventory(heartbeat_authkeys={"secret": SECRET})),
+        ("unknown_option", f"{S}[0].real_servers[0].name", serving({"name": "real1"})),
+        ("bad_resource", "heartbeat_resource_groups[0].resources[0]", held("IPaddr2::198.18.20.30/24/eth1")),
+        ("bad_resource", "heartbeat_resource_groups[0].resources[0]", resources("IPaddr2::198.18.21.11/24/eth1")),
+        (
+            "wrong_family",
+            f"{S}[0].real_servers[0]",
+            dual_stack(web(vip="2001:db8::30", real_servers=[{"host": "client1"}])),
+        ),
+        ("missing_check_port", f"{S}[0].check.port", inventory(web(vip=None, port=None, fwmark=1, check={}))),
+        (
+            "missing_check_port",
+            f"{S}[0].check.port",
+            inventory(web(port=0, persistence={"timeout": 1}, check={"type": "connect"})),
+        ),
+        ("check_checks_nothing", f"{S}[0].check.service", inventory(web(port=8080, check={}))),
+        ("check_checks_nothing", f"{S}[0].check.service", inventory(checked(service="none"))),
+        ("check_checks_nothing", f"{S}[0].check.type", inventory(checked(type="on"))),
+        ("missing_check_command", f"{S}[0].check.command", inventory(checked(type="external-perl"))),
+        ("missing_check_command", f"{S}[0].check.command", inventory(checked(type="external", command="bin/x"))),
+        ("bad_check_text", f"{S}[0].check.request", inventory(checked(request="a#b"))),
+        ("bad_check_text", f"{S}[0].check.receive", inventory(checked(receive="a\nb"))),
+        ("bad_check_text", f"{S}[0].check.request", inventory(checked(request=""))),
+        ("bad_check_text", f"{S}[0].check.virtualhost", inventory(checked(virtualhost='a"b'))),
+        ("bad_check_pattern", f"{S}[0].check.receive", inventory(checked(receive="[a"))),
+        *(("bad_check_pattern", f"{S}[0].check.receive", inventory(checked(receive=p))) for p in ("[z-a]", "ok+++")),
+        ("interval_without_fork", f"{S}[0].check.interval", inventory(checked(interval=2))),
+        ("fwmark_port", f"{S}[0].port", inventory(web(vip=None, fwmark=1))),
+        *(
+            ("bad_fallback", f"{S}[0].fallback", inventory(web(fallback=text)))
+            for text in (
+                "127.0.0.1:8080",
+                "198.18.20.30",
+                "198.18.20.30:80",
+                "0.0.0.0",
+                "224.0.0.1",
+                "192.0.2.1",
+                "240.0.0.1:80",
+            )
+        ),
+        *(
+            ("bad_fallback", f"{S}[0].fallback", dual_stack(web(vip="2001:db8::30", fallback=text)))
+            for text in ("::1", "[::1]:81", "[ff02::1]", "[::]", "2001:db8::21", "[2001:db8::30]:80")
+        ),
+        *(
+            ("unusable_vip", f"{S}[0].vip", changed_networks(vip))
+            for vip in ("169.254.20.30", "240.0.0.30", "0.1.2.3", "fe80::30", "::ffff:198.18.20.30")
+        ),
+        ("bad_table", "lvs_director_table[0].scheduler", static(scheduler="wlrr")),
+        ("bad_table", "lvs_director_table[0].real_servers[0].weight", static(weight=-1)),
+        ("out_of_range", "lvs_director_timeouts.tcp", inventory(lvs_director_timeouts={"tcp": -1})),
+        ("out_of_range", "lvs_director_reserved_ports[1]", inventory(lvs_director_reserved_ports=[80, 99999])),
+        *(
+            ("bad_time", name, inventory(**{name: "1000000000"}))
+            for name in ("heartbeat_initdead", "heartbeat_deadtime", "heartbeat_keepalive")
+        ),
+        ("many_media", "heartbeat_ping", inventory(heartbeat_ping=[f"198.18.20.{last}" for last in range(150, 220)])),
+        ("bad_witness", "heartbeat_witnesses.eth7", inventory(heartbeat_witnesses={"eth7": ["198.18.20.21"]})),
+        *(
+            ("bad_witness", "heartbeat_witnesses.eth0[0]", inventory(heartbeat_witnesses={"eth0": [text]}))
+            for text in ("198.18.20.12", "198.18.20.30", "198.18.21.9", "real1", "198.18.20.21/24")
+        ),
+        ("bad_witness", "heartbeat_witnesses.eth0", inventory(heartbeat_witnesses={"eth0": "198.18.20.21"})),
+        ("bad_sync", "lvs_director_sync_group", inventory(lvs_director_sync_group="198.18.21.81")),
+        *(
+            ("bad_log", "ldirectord_log", inventory(ldirectord_log=text))
+            for text in ("var/log/x", "local8", "/a b", '/a"b', "/var/log/x\nfork = yes")
+        ),
+        *(
+            ("bad_email", "ldirectord_email_alert", inventory(ldirectord_email_alert=text))
+            for text in ('a"b@example.com', "a@b, ", "a@b c", "a@b\nautoreload = no")
+        ),
+        *(
+            ("bad_path", name, inventory(**{name: text}))
+            for name in ("heartbeat_log", "heartbeat_debug_log")
+            for text in ("ha-log", "/var/log/ha log", "/var/log/x\ncrm yes", "")
+        ),
+        ("bad_word", "lvs_director_modules[0]", inventory(lvs_director_modules=["ip_vs; reboot"])),
+        ("bad_word", "lvs_director_disabled_units[0]", inventory(lvs_director_disabled_units=["nginx; reboot"])),
+        ("bad_word", "lvs_director_sysctls.conntrack", inventory(lvs_director_sysctls={"conntrack": 1})),
+        (
+            "bad_word",
+            "lvs_director_sysctls.net.ipv4.vs.conntrack",
+            inventory(lvs_director_sysctls={"net.ipv4.vs.conntrack": "1\nkernel.panic=1"}),
+        ),
+        ("bad_word", "heartbeat_peer_returned[0]", inventory(heartbeat_peer_returned=["ipvs-resync"])),
+        ("control_character", "coda_client_cell", inventory(coda_client_cell="a\nb"))
+        if "coda_client_cell" in OPTIONS
+        else ("control_character", "heartbeat_peer_returned[1]", inventory(heartbeat_peer_returned=["/bin/x", "a\tb"])),
+        *(
+            ("empty_value", name, inventory(**{name: None}))
+            for name in (
+                "heartbeat_links",
+                "heartbeat_authkeys",
+                "heartbeat_deadtime",
+                "ldirectord_quiescent",
+                "ha_absent",
+            )
+        ),
+        ("check_checks_nothing", f"{S}[0].check.type", inventory(checking(type="off"))),
+        *(("check_checks_nothing", f"{S}[0].check.login", inventory(checking(service=s))) for s in ("pops", "imap")),
+        ("check_checks_nothing", f"{S}[0].check.receive", inventory(checking(service="ftp", request="a.txt"))),
+        ("check_never_passes", f"{S}[0].check.request", inventory(checking(service="dns", receive="192.0.2"))),
+        ("check_never_passes", f"{S}[0].check.receive", inventory(checking(service="dns", request="www.example"))),
+        (
+            "check_never_passes",
+            f"{S}[0].check.receive",
+            inventory(checking(service="dns", request="www.example", receive="2001:db8::1")),
+        ),
+        (
+            "check_never_passes",
+            f"{S}[0].check.secret",
+            inventory(checking(service="radius", login="me", password="x")),
+        ),
+        *(
+            ("check_never_passes", f"{S}[0].check.{missing}", inventory(checking(service=s, database="a", **given)))
+            for s in ("mysql", "pgsql")
+            for missing, given in (("login", {"request": "select 1"}), ("request", {"login": "me"}))
+        ),
+        ("check_never_passes", f"{S}[0].check.request", inventory(checking(service="http_proxy"))),
+        ("check_never_passes", f"{S}[0].check.request", inventory(checking(service="http_proxy", request="/a"))),
+        ("check_never_passes", f"{S}[0].check.request", inventory(checked(request="http://www.example/a"))),
+        ("check_never_passes", f"{S}[0].check.receive", inventory(checked(http_method="HEAD"))),
+        ("check_never_passes", f"{S}[0].check.request", inventory(checking(service="ftp", receive="ok"))),
+        *(
+            ("check_never_passes", f"{S}[0].check.receive", inventory(checked(receive=p)))
+            for p in ("happy$too", "too^happy", "a{3,2}")
+        ),
+        (
+            "check_never_passes",
+            f"{S}[0].check.command",
+            inventory(checking(type="external", command="/usr/local/bin/look --deep")),
+        ),
+        ("check_never_passes", f"{S}[0].check.type", dual_stack(web(vip="2001:db8::30", check={"type": "ping"}))),
+        (
+            "check_without_ipv6",
+            f"{S}[0].check.service",
+            dual_stack(web(vip="2001:db8::30", port=25, check={"service": "smtp"})),
+        ),
+        (
+            "check_needs_driver",
+            f"{S}[0].check.service",
+            inventory(checking(service="oracle", login="me", request="select 1 from dual")),
+        ),
+        ("bad_time", "heartbeat_deadtime", inventory(heartbeat_deadtime="2s")),
+        ("bad_time", "heartbeat_keepalive", inventory(heartbeat_keepalive="500us")),
+        ("time_order", "heartbeat_deadtime", times("200ms", "500ms", "500ms")),
+        ("time_order", "heartbeat_deadtime", times("490ms", "500ms", "980ms")),
+        ("time_order", "heartbeat_initdead", times("1", "2", "31", "30")),
+        ("bad_silence", "heartbeat_silence", inventory(heartbeat_silence="3")),
+        ("bad_silence", "heartbeat_silence", inventory(heartbeat_silence="40ms")),
+        ("bad_silence", "heartbeat_silence", inventory(heartbeat_silence="soon")),
+        ("short_initdead", "heartbeat_initdead", times("1", "2", "7", "13")),
+        ("short_initdead", "heartbeat_initdead", times("1", "2", "3", "9")),
+        ("bad_authkeys", "heartbeat_authkeys.active", inventory(**keys(KEY, active=2))),
+        ("bad_authkeys", "heartbeat_authkeys.active", inventory(heartbeat_authkeys={"active": 1})),
+        ("bad_authkeys", "heartbeat_authkeys.keys[1].id", inventory(**keys(KEY, KEY))),
+        ("bad_authkeys", "heartbeat_authkeys.keys[0].id", inventory(**keys({**KEY, "id": 16}, active=16))),
+        ("bad_authkeys", "heartbeat_authkeys.keys[0].secret", inventory(**keys({"id": 1}))),
+        ("bad_authkeys", "heartbeat_authkeys.keys[0].secret", inventory(**keys({**KEY, "secret": "a long secret"}))),
+        (
+            "bad_authkeys",
+            "heartbeat_authkeys.keys[1].secret",
+            inventory(**keys(KEY, {**KEY, "id": 2, "method": "crc"})),
+        ),
+        (
+            "heartbeat_weak_secret",
+            "heartbeat_authkeys.keys[0].secret",
+            inventory(**keys({**KEY, "secret": "ChangeMe"})),
+        ),
+        ("heartbeat_crc", "heartbeat_authkeys.keys[0].method", inventory(**keys({"id": 1, "method": "crc"}))),
+        ("ping_own_vip", "heartbeat_ping[0]", inventory(heartbeat_ping=["198.18.20.30"])),
+        (
+            "ping_own_vip",
+            "heartbeat_ping_group[0].addresses[1]",
+            inventory(heartbeat_ping_group=pinging(("routers", ["198.18.20.1", "198.18.20.30"]))),
+        ),
+        (
+            "ping_own_address",
+            "heartbeat_ping_group[0].addresses[0]",
+            inventory(heartbeat_ping_group=pinging(("routers", ["198.18.20.11"]))),
+        ),
+        (
+            "bad_ping",
+            "heartbeat_ping_group[1].addresses[0]",
+            inventory(heartbeat_ping_group=pinging(("a", ["198.18.20.1"]), ("b", ["198.18.20.1"]))),
+        ),
+        (
+            "bad_ping_group",
+            "heartbeat_ping_group[0].addresses",
+            inventory(heartbeat_ping_group=pinging(("routers", [])), heartbeat_ping=["198.18.20.1"]),
+        ),
+        (
+            "bad_ping_group",
+            "heartbeat_ping_group[0].name",
+            inventory(heartbeat_ping_group=pinging(("my routers", ["198.18.20.1"]))),
+        ),
+        (
+            "bad_ping_group",
+            "heartbeat_ping_group[0].name",
+            inventory(heartbeat_ping_group=pinging(("Dir1", ["198.18.20.1"]))),
+        ),
+        (
+            "bad_ping_group",
+            "heartbeat_ping_group[1].name",
+            inventory(heartbeat_ping_group=pinging(("a", ["198.18.20.1"]), ("A", ["198.18.20.2"]))),
+        ),
+        ("unknown_node", "heartbeat_stonith[0].host", inventory(heartbeat_stonith=[fencing(host="dir3")])),
+        ("bad_stonith", "heartbeat_stonith[0].type", inventory(heartbeat_stonith=[fencing(type="")])),
+        ("bad_stonith", "heartbeat_stonith[0].type", inventory(heartbeat_stonith=[fencing(type="ipmi lan")])),
+        ("bad_stonith", "heartbeat_stonith[0].parameters", inventory(heartbeat_stonith=[fencing(parameters="a #b")])),
+        ("bad_stonith", "heartbeat_stonith[0].parameters", inventory(heartbeat_stonith=[fencing(parameters="a\nb")])),
+        (
+            "bad_stonith",
+            "heartbeat_stonith[1].host",
+            inventory(heartbeat_stonith=[fencing(host="dir2"), fencing()]),
+        ),
+        (
+            "bad_stonith",
+            "heartbeat_stonith[1].host",
+            inventory(heartbeat_stonith=[fencing(host="dir1"), fencing(host="DIR1")]),
+        ),
+        ("unsafe_stonith", "heartbeat_stonith[0].type", inventory(heartbeat_stonith=[fencing(type="null")])),
+        ("missing_option", "heartbeat_stonith[0].host", inventory(heartbeat_stonith=[{"type": "external/ipmi"}])),
+        ("bad_watchdog", "heartbeat_watchdog", inventory(heartbeat_watchdog="softdog")),
+        ("bad_watchdog", "heartbeat_watchdog_softdog", inventory(heartbeat_watchdog_softdog=True)),
+        (
+            "single_link",
+            "heartbeat_links",
+            inventory(heartbeat_links=[{"type": kind, "interface": "eth1"} for kind in ("ucast", "bcast")]),
+        ),
+        ("ping_own_address", "heartbeat_ping[0]", inventory(heartbeat_ping=["198.18.21.12"])),
+        ("bad_ping", "heartbeat_ping[0]", inventory(heartbeat_ping=["router"])),
+        ("bad_ping", "heartbeat_ping[1]", inventory(heartbeat_ping=["198.18.20.1"] * 2)),
+        ("ipfail_without_ping", "heartbeat_ipfail", inventory(heartbeat_ipfail="yes")),
+        ("bad_link", "heartbeat_links[0].interface", link(type="bcast", interface="eth2")),
+        ("bad_link", "heartbeat_links[0].interface", link(type="ucast")),
+        ("bad_link", "heartbeat_links[0].peers[0]", link(type="ucast", interface="eth0", peers=["198.18.20.99"])),
+        ("bad_link", "heartbeat_links[0].group", link(type="mcast", interface="eth0", group="192.0.2.1")),
+        ("bad_link", "heartbeat_links[0].ttl", link(type="mcast", interface="eth0", group="239.0.0.1", ttl=0)),
+        ("bad_link", "heartbeat_links[0].ttl", link(type="bcast", interface="eth0", ttl=1)),
+        ("bad_link", "heartbeat_links[0].device", link(type="serial", device="ttyS0")),
+        ("unknown_node", "heartbeat_nodes[1]", inventory(heartbeat_nodes=["dir1", "dir3", "dir2"])),
+        ("unknown_node", "heartbeat_nodes", inventory(heartbeat_nodes=["dir1"])),
+        ("unknown_node", "heartbeat_nodes[1]", inventory(heartbeat_nodes=["dir1", "dri2"])),
+        ("unknown_node", "heartbeat_resource_groups[0].node", resources("MailTo::root", node="x")),
+        (
+            "duplicate_resource_group",
+            "heartbeat_resource_groups[1].resources[0]",
+            inventory(heartbeat_resource_groups=[MAIL, {**GROUP, "resources": MAIL["resources"] + GROUP["resources"]}]),
+        ),
+        ("bad_resource", "heartbeat_resource_groups[0].resources[0]", resources("192.0.2.1")),
+        ("bad_resource", "heartbeat_resource_groups[0].resources[0]", resources("IPaddr::192.0.2.1")),
+        ("bad_resource", "heartbeat_resource_groups[0].resources[0]", resources("a b")),
+        *(
+            ("bad_resource", "heartbeat_resource_groups[0].resources[0]", held(other_form))
+            for other_form in (
+                "198.18.20.30",
+                "IPaddr2::198.18.20.30",
+                "IPaddr2::198.18.20.30/24",
+                "IPaddr2::198.18.20.30/255.255.255.0/eth0",
+                "IPaddr2::198.18.20.30/24/eth7",
+                "IPaddr2::198.18.20.30/24/198.18.20.255",
+                "IPv6addr2::198.18.20.30/24/eth0",
+            )
+        ),
+        (
+            "bad_resource",
+            "heartbeat_resource_groups[0].resources[0]",
+            inventory(
+                ha_standby="cold",
+                heartbeat_resource_groups=[{"node": "dir1", "resources": ["ldirectord::web.cf", *GROUP["resources"]]}],
+            ),
+        ),
+        ("bad_resource", "heartbeat_resource_groups[0].resources[0]", resources("MailTo::root;reboot")),
+        ("bad_resource", "heartbeat_resource_groups[0].resources", resources(*(f"Delay::{n:05}" for n in range(400)))),
+        (
+            "bad_resource",
+            "heartbeat_resource_groups[0].resources[2]",
+            resources("Delay::1", "IPaddr2::198.18.20.99/24/eth0", "IPaddr2::198.18.20.99/24/eth1"),
+        ),
+        ("bad_resource", "heartbeat_resource_groups[1].resources", inventory(heartbeat_resource_groups=[GROUP, EMPTY])),
+        ("vip_without_holder", "heartbeat_resource_groups", inventory(heartbeat_resource_groups=[MAIL])),
+        ("vip_without_holder", "heartbeat_resource_groups", inventory(heartbeat_resource_groups=[GROUP, TAKEN])),
+        ("ldirectord_unstarted", "heartbeat_resource_groups[0].resources", resources("ldirectord")),
+        (
+            "ldirectord_unstarted",
+            "heartbeat_resource_groups[0].resources",
+            inventory(ha_standby="cold", heartbeat_resource_groups=[GROUP]),
+        ),
+        (
+            "bad_link",
+            "heartbeat_links[0].peers",
+            link(type="ucast", interface="eth0", peers=["198.18.20.11"]),
+        ),
+        ("bad_link", "heartbeat_links[0].group", link(type="mcast", interface="eth0", group="2001:db8::1")),
+        (
+            "bad_link",
+            "heartbeat_links[0].peers[0]",
+            link(type="ucast", interface="eth0", peers=["2001:db8::1", *PEERS]),
+        ),
+        (
+            "bad_ping",
+            "heartbeat_ping_group[0].addresses[0]",
+            inventory(heartbeat_ping_group=[{"name": "routers", "addresses": ["2001:db8::1"]}]),
+        ),
+        ("unknown_variable", "heartbeat_deadtme", inventory(heartbeat_deadtme=1)),
+        ("unknown_variable", "real_server_x", inventory(real_server_x=1)),
+        ("unknown_variable", "ha_virtual_service", inventory(ha_virtual_service=[])),
+        ("unknown_acknowledgement", "ha_acknowledged[0]", inventory(ha_acknowledged=["heartbeat_crk"])),
+        ("unknown_acknowledgement", "ha_acknowledged[0]", inventory(ha_acknowledged=["bad_vip"])),
+        ("unknown_absent", "ha_absent[1]", inventory(ha_absent=["dir2", "dir3"])),
+        ("all_absent", "ha_absent", inventory(ha_absent=["dir2", "dir1"])),
+        ("cannot_evaluate", f"{S}[0].vip", inventory(web(vip=Unevaluated("x is undefined")))),
+        ("cannot_evaluate", S, inventory(ha_virtual_services=Unevaluated("x is undefined"))),
+        ("wrong_type", "heartbeat_ping", inventory(heartbeat_ping="198.18.20.1")),
+        ("wrong_choice", f"{S}[0].scheduler", inventory(web(scheduler="wlrr"))),
+        ("wrong_choice", "ha_standby", inventory(ha_standby="Cold")),
+        ("wrong_choice", "ha_checker", inventory(ha_checker="ldirectrod")),
+    ],
+)
+def test_one_mistake_is_one_finding(rule: str, variable: str, hosts: Hosts) -> None:
+    everywhere = {(rule, "all hosts", variable)}
+    extra = {
+        # A host outside of real_servers is a mistake of its own.
+        "wrong_family": {("unknown_real_server", "all hosts", f"{S}[0].real_servers[0].host")},
+        # The other network is that of the VIP then, and this one that of the clients.
+        "vip_off_link": {OPEN_SYNC},
+        # Whoever writes a table by hand has nobody who checks the real servers.
+        "bad_table": {("unwatched_table", "all hosts", "ha_checker")},
+    }
+    assert found(hosts) == everywhere | extra.get(rule, set())
+
+
+def changed(host: str, **variables: Any) -> Hosts:
+    hosts = inventory()
+    hosts[host].update(variables)
+    return hosts
+
+
+@pytest.mark.parametrize(
+    ("rule", "host", "variable", "hosts"),
+    [
+        ("missing_interfaces", "real1", "ha_interfaces", changed("real1", ha_interfaces=None)),
+        ("bad_interface", "real1", "ha_interfaces.eth0", changed("real1", ha_interfaces={"eth0": "198.18.20.21"})),
+        (
+            "bad_interface",
+            "real1",
+            "ha_interfaces.eth0[1]",
+            changed("real1", ha_interfaces={"eth0": ["198.18.20.21/24", 7]}),
+        ),
+        (
+            "bad_interface",
+            "client1",
+            "ha_interfaces.a-name-too-long-",
+            changed("client1", ha_interfaces={"a-name-too-long-": []}),
+        ),
+        ("unusable_address", "client1", "ha_interfaces.lo", changed("client1", ha_interfaces={"lo": "127.0.0.1/8"})),
+        (
+            "unusable_address",
+            "client1",
+            "ha_interfaces.eth0",
+            changed("client1", ha_interfaces={"eth0": "198.18.20.0/24"}),
+        ),
+        (
+            "duplicate_address",
+            "real2",
+            "ha_interfaces.eth0",
+            changed("real2", ha_interfaces={"eth0": "198.18.20.21/24"}),
+        ),
+        ("single_link", "all hosts", "heartbeat_links", changed("dir1", ha_interfaces={"eth0": "198.18.20.11/24"})),
+        ("bad_node_name", "dir1", "heartbeat_node_name", changed("dir1", heartbeat_node_name="dir_1")),
+        ("wrong_type", "real1", "ha_interfaces", changed("real1", ha_interfaces="198.18.20.21/24")),
+        ("cannot_evaluate", "real1", "ha_interfaces.eth0", changed("real1", ha_interfaces={"eth0": Unevaluated("x")})),
+    ],
+)
+def test_mistakes_of_one_host(rule: str, host: str, variable: str, hosts: Hosts) -> None:
+    extra = {OPEN_SYNC} if rule == "single_link" else set()
+    assert found(hosts) == {(rule, host, variable)} | extra
+
+
+def test_node_names_are_compared_as_heartbeat_folds_them() -> None:
+    assert found(changed("dir1", heartbeat_node_name="DIR2")) == {
+        ("duplicate_node_name", "dir1, dir2", "heartbeat_node_name"),
+    }
+
+
+def test_directors_must_agree() -> None:
+    assert found(changed("dir2", heartbeat_deadtime="4")) == {("values_differ", "all hosts", "heartbeat_deadtime")}
+    different = changed("dir2", heartbeat_authkeys={"keys": [KEY]})
+    assert [rule for rule, _host, _variable in found(different)] == ["authkeys_differ"]
+    # The same in other words is no difference.
+    assert found(changed("dir2", heartbeat_udp_port="694")) == set()
+
+
+def test_each_director_is_checked_by_its_own_values() -> None:
+    hosts = changed("dir2", heartbeat_initdead="5")
+    assert ("short_initdead", "dir2", "heartbeat_initdead") in found(hosts)
+
+
+@pytest.mark.parametrize(
+    ("host", "variables", "expected"),
+    [
+        ("dir2", {"lvs_director_sync_id": 7}, {("values_differ", "all hosts", "lvs_director_sync_id")}),
+        ("dir1", {"lvs_director_sync": False}, {("values_differ", "all hosts", "lvs_director_sync"), OPEN_SYNC}),
+        ("dir2", {"ldirectord_quiescent": False}, {("values_differ", "all hosts", "ldirectord_quiescent")}),
+        ("dir2", {"ldirectord_email_alert": "root"}, set()),
+        ("dir2", {"ha_checker": "none"}, {("values_differ", "all hosts", "ha_checker")}),
+        ("dir2", {"ha_standby": "cold"}, {("values_differ", "all hosts", "ha_standby")}),
+        ("real1", {"ha_standby": "cold"}, {("not_read", "real1", "ha_standby")}),
+        *(
+            ("dir2", own, set())
+            for own in (
+                {"heartbeat_watchdog": "/dev/watchdog1"},
+                {"heartbeat_log": "/var/log/ha2", "heartbeat_log_facility": "local0"},
+                {"heartbeat_stonith": [fencing(host="dir2")]},
+            )
+        ),
+        *(("real1", {"real_server_device": name}, set()) for name in ("dummy0", "kube-ipvs0", "enable", "web0")),
+        ("real1", {"ha_virtual_services": [web(port=81)]}, {("not_read", "real1", "ha_virtual_services")}),
+        ("real1", {"heartbeat_deadtime": "5"}, {("not_read", "real1", "heartbeat_deadtime")}),
+        ("dir1", {"real_server_device": "lvs0"}, {("not_read", "dir1", "real_server_device")}),
+        ("real2", {"real_server_device": "lvs0"}, set()),
+        *(
+            ("real1", {"real_server_device": device}, {("bad_device", "real1", "real_server_device")})
+            for device in (
+                *("eth0", "eth1", "enp3s0", "tunl0", "a device", "abcdefghijklmnop", "a/b", ""),
+                *("br-lan", "vlan10", "em1", "p1p1", "ib0", "docker0", "virbr0", "wg0", "vxlan1", "ip_vti0"),
+            )
+        ),
+        *(
+            (
+                "real1",
+                {"real_server_vips": [{"address": "198.18.20.30"}, {"address": address}]},
+                {("bad_real_server_vips", "real1", "real_server_vips[1].address")},
+            )
+            for address in ("198.18.20.31/32", "198.18.20.22", "127.0.0.1")
+        ),
+        (
+            "real1",
+            {"real_server_vips": [{"address": "198.18.20.31"}]},
+            {("vip_not_carried", "real1", "real_server_vips")},
+        ),
+        ("real1", {"real_server_vips": []}, {("vip_not_carried", "real1", "real_server_vips")}),
+        (
+            "real1",
+            {"real_server_vips": [{"address": "198.18.20.30", "forwarding": "tunnel"}]},
+            {("vip_not_carried", "real1", "real_server_vips")},
+        ),
+        ("real1", {"real_server_vips": [{"address": "198.18.20.30"}, {"address": "198.18.20.31"}]}, set()),
+    ],
+)
+def test_one_host_alone(host: str, variables: dict[str, Any], expected: set[tuple[str, str, str]]) -> None:
+    hosts = inventory()
+    hosts[host].update(variables)
+    found_there = found(hosts)
+    assert {finding for finding in found_there if finding != OPEN_SYNC} == {
+        each for each in expected if each != OPEN_SYNC
+    }
+
+
+def test_what_is_set_for_all_and_again_for_the_directors_is_read() -> None:
+    hosts = inventory(heartbeat_deadtime="5")
+    for host in ("dir1", "dir2"):
+        hosts[host]["heartbeat_deadtime"] = "4"
+    assert found(hosts) == set()
+    hosts["real1"]["heartbeat_deadtime"] = "6"
+    assert ("not_read", "real1", "heartbeat_deadtime") in found(hosts)
+
+
+def test_a_lone_real_server_may_have_what_is_set_for_all() -> None:
+    hosts = {host: own for host, own in inventory(heartbeat_deadtime="5").items() if host not in ("real2", "client1")}
+    for host in ("dir1", "dir2"):
+        hosts[host]["heartbeat_deadtime"] = "4"
+    assert found(hosts, {"directors": ["dir1", "dir2"], "real_servers": ["real1"]}) == set()
+
+
+def test_a_fallback_needs_the_vip() -> None:
+    hosts = inventory(web(real_servers=SERVERS[:1], fallback="198.18.20.22"))
+    assert found(hosts) == {("vip_not_carried", "all hosts", f"{S}[0].fallback")}
+    hosts["real2"]["real_server_vips"] = [{"address": "198.18.20.30"}]
+    assert found(hosts) == set()
+    groups = {**GROUPS, "real_servers": ["real1", "dir2"]}
+    cold = inventory(web(fallback="198.18.20.12"), ha_standby="cold")
+    assert found(cold, groups) == set()
+
+
+@pytest.mark.parametrize("text", ["198.18.20.11", None, Unevaluated("x is undefined"), "dhcp"])
+def test_what_an_unreadable_address_brings_with_it_is_not_reported(text: object) -> None:
+    hosts = changed("dir1", ha_interfaces={"eth0": text, "eth1": "198.18.21.11/24"})
+    ((_rule, host, variable),) = found(hosts)
+    assert (host, variable) == ("dir1", "ha_interfaces.eth0")
+    # What is wrong with the others is.
+    hosts["dir2"]["ha_interfaces"]["eth1"] = "198.18.21.11/24"
+    assert ("duplicate_address", "dir2", "ha_interfaces.eth1") in found(hosts)
+
+
+def test_a_director_in_another_network_is_not_all_that_it_lacks() -> None:
+    hosts = changed("dir1", ha_interfaces={"eth0": "198.18.2.11/24", "eth1": "198.18.21.11/24"})
+    assert found(hosts) == {("vip_in_no_network", "all hosts", f"{S}[0].vip")}
+    hosts = changed("dir1", ha_interfaces={"eth0": "198.18.20.11/25", "eth1": "198.18.21.11/24"})
+    (far,) = (each for each in check(hosts, GROUPS, SPECS) if each.rule == "unreachable_real_server")
+    assert far.problem == "real servers real1, real2 share no network with dir1"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "words"),
+    [
+        (inventory(web(real_servers=["real1"])), "write a dictionary, such as {host: real1}"),
+        (inventory(web(persistence=300)), "write a dictionary, such as {timeout: 300}"),
+        (changed("dir1", ha_interfaces=["198.18.20.11/24"]), "write a dictionary, such as {eth0: 192.0.2.11/24}"),
+        (inventory(heartbeat_keepalive="200"), "must be longer than heartbeat_keepalive (200 s)"),
+        (inventory(heartbeat_authkeys=SECRET), "must be a dictionary"),
+        (held("IPaddr2::198.18.20.30/24/eth0::x"), "must be written IPaddr2::ADDRESS/PREFIX/INTERFACE[:LABEL]"),
+        (inventory(web(vip="0.0.0.0")), "is the unspecified address, which no host has"),
+    ],
+)
+def test_messages_tell_what_to_write(hosts: Hosts, words: str) -> None:
+    assert words in render(check(hosts, GROUPS, SPECS))
+
+
+def test_a_blank_in_an_address_is_one_finding() -> None:
+    for text in ("198.18.20.11 /24", " 198.18.20.11/24", "198.18.20. 11/24"):
+        hosts = changed("dir1", ha_interfaces={"eth0": text, "eth1": "198.18.21.11/24"})
+        assert found(hosts) == {("bad_interface", "dir1", "ha_interfaces.eth0")}
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        ({"directors": ["dir1", "dir2"]}, {("missing_group", "inventory", "groups.real_servers")}),
+        ({**GROUPS, "real_servers": []}, {("missing_group", "inventory", "groups.real_servers")}),
+        ({**GROUPS, "directors": ["dir1"]}, {("director_count", "inventory", "groups.directors")}),
+        ({**GROUPS, "real_server": ["client1"]}, {("unknown_group", "inventory", "groups.real_server")}),
+        ({**GROUPS, "real_servers_web": ["real1"]}, set()),
+        ({**GROUPS, "webservers": ["client1"]}, set()),
+        ({**GROUPS, "real_servers_old": ["client1"], "new-directors": ["client1"]}, set()),
+        (
+            {"director": ["dir1", "dir2"], "real_servers": ["real1"]},
+            {("unknown_group", "inventory", "groups.director")},
+        ),
+    ],
+)
+def test_groups(groups: dict[str, list[str]], expected: set[tuple[str, str, str]]) -> None:
+    assert found(inventory(), groups) == expected
+
+
+@pytest.mark.parametrize("name", ["heartbeat_manages_ldirectord", "ldirectord_managed_by_heartbeat"])
+@pytest.mark.parametrize(
+    ("value", "shown", "written"),
+    [
+        (True, "true", "ha_standby: cold"),
+        (False, "false", "ha_standby: hot"),
+        ("yes", "yes", "ha_standby: cold"),
+        ("no", "no", "ha_standby: hot"),
+        ("maybe", "maybe", "ha_standby: hot or cold"),
+        (None, "empty", "ha_standby: hot or cold"),
+        (Unevaluated("x is undefined"), "", "ha_standby: hot or cold"),
+    ],
+)
+def test_an_old_name_is_refused_with_what_to_write(name: str, value: object, shown: str, written: str) -> None:
+    (finding,) = check(inventory(**{name: value}), GROUPS, SPECS)
+    assert (finding.rule, finding.severity) == ("renamed_variable", "error")
+    assert (finding.variable, finding.value) == (name, shown)
+    assert finding.remedy == f"write {written} in its place"
+
+
+@pytest.mark.parametrize(("value", "written"), [(True, "ha_checker: none"), (False, "ha_checker: ldirectord")])
+def test_the_old_name_of_a_table_without_ldirectord_is_refused(value: bool, written: str) -> None:
+    hosts = inventory(ha_acknowledged=["unwatched_table"])
+    hosts["dir2"]["lvs_director_static"] = value
+    (finding,) = (each for each in check(hosts, GROUPS, SPECS) if each.rule == "renamed_variable")
+    assert (finding.host, finding.variable, finding.value) == ("dir2", "lvs_director_static", str(value).lower())
+    assert finding.remedy == f"write {written} in its place"
+
+
+def test_old_names_mean_for_the_other_rules_what_they_meant() -> None:
+    """Else the findings would be those of a mode that nobody wants."""
+    groups = {**GROUPS, "real_servers": ["real1", "dir2"]}
+    old = ("renamed_variable", "all hosts", "heartbeat_manages_ldirectord")
+    there = ("director_is_real_server", "all hosts", f"{S}[0].real_servers")
+    assert found(inventory(heartbeat_manages_ldirectord=True), groups) == {old}
+    assert found(inventory(heartbeat_manages_ldirectord=False), groups) == {old, there}
+    both = inventory(heartbeat_manages_ldirectord=True, ldirectord_managed_by_heartbeat=False)
+    assert found(both, groups) == {old, ("renamed_variable", "all hosts", "ldirectord_managed_by_heartbeat")}
+    # The new name, where it is given, is the one that counts.
+    assert found(inventory(heartbeat_manages_ldirectord=True, ha_standby="hot"), groups) == {old, there}
+    assert found(inventory(lvs_director_static=True)) == {
+        ("renamed_variable", "all hosts", "lvs_director_static"),
+        ("unwatched_table", "all hosts", "ha_checker"),
+    }
+
+
+def test_each_renamed_variable_has_words_that_are_allowed() -> None:
+    options = {name: option for role in SPECS.values() for name, option in role.items()}
+    for old, (new, words) in RENAMED.items():
+        assert old not in options
+        assert old.startswith(tuple(f"{role}_" for role in SPECS))  # else preflight is not shown it
+        assert {*words.values()} <= {*options[new]["choices"]}
+
+
+def test_standby_director_as_real_server() -> None:
+    groups = {**GROUPS, "real_servers": ["real1", "dir2"]}
+    assert found(inventory(), groups) == {("director_is_real_server", "all hosts", f"{S}[0].real_servers")}
+    assert found(inventory(ha_standby="cold"), groups) == set()
+    assert found(inventory(web(forwarding="nat")), groups) == set()
+
+
+def test_interfaces_of_different_names() -> None:
+    hosts = changed("dir2", ha_interfaces={"ens3": "198.18.20.12/24", "ens4": "198.18.21.12/24"})
+    assert found(hosts) == {
+        ("vip_interfaces_differ", "all hosts", f"{S}[0].vip"),
+        ("no_link", "all hosts", "heartbeat_links"),
+    }
+
+
+def test_real_server_behind_a_router() -> None:
+    hosts = changed("real2", ha_interfaces={"eth0": "198.18.22.22/24"})
+    assert found(hosts) == {
+        ("unreachable_real_server", "all hosts", f"{S}[0].real_servers"),
+        ("vip_off_link", "all hosts", f"{S}[0].vip"),
+    }
+    for host in hosts.values():
+        host[S][0]["forwarding"] = "tunnel"
+    assert found(hosts) == set()
+
+
+def test_acknowledged_warning_does_not_stop() -> None:
+    hosts = inventory(**keys({"id": 1, "method": "crc"}))
+    warning = check(hosts, GROUPS, SPECS)
+    assert [finding.severity for finding in warning] == ["warning"]
+    assert warning[0].remedy.endswith('or accept it: add "heartbeat_crc" to ha_acknowledged')
+    assert stops(warning)
+    for host in hosts.values():
+        host["ha_acknowledged"] = ["heartbeat_crc"]
+    accepted = check(hosts, GROUPS, SPECS)
+    assert [finding.severity for finding in accepted] == ["acknowledged"]
+    assert not stops(accepted)
+
+
+def test_render() -> None:
+    findings = [
+        Finding("bad_vip", "error", "all hosts", "v[10].vip", "x", "is wrong", "mend it"),
+        Finding("bad_vip", "error", "all hosts", "v[2].vip", "y", "is wrong", "mend it"),
+        Finding("no_weight", "warning", "dir1", "v[2]", "", "is odd", "change it"),
+        Finding("heartbeat_crc", "acknowledged", "dir1", "k", "crc", "signs nothing", "use sha1"),
+    ]
+    assert render(findings).splitlines() == [
+        "Preflight: 2 errors, 1 warning, 1 acknowledged. No host was touched.",
+        "",
+        "ERROR         all hosts: v[2].vip = y",
+        "              is wrong  [bad_vip]",
+        "              -> mend it",
+        "",
+        "ERROR         all hosts: v[10].vip = x",
+        "              is wrong  [bad_vip]",
+        "              -> mend it",
+        "",
+        "WARNING       dir1: v[2]",
+        "              is odd  [no_weight]",
+        "              -> change it",
+        "",
+        "ACKNOWLEDGED  dir1: k = crc",
+        "              signs nothing  [heartbeat_crc]",
+    ]
+
+
+def test_every_rule_says_where_it_comes_from() -> None:
+    assert all(rule.find.__doc__ for rule in RULES)
+    assert {rule.severity for rule in RULES} == {"error", "warning"}
+
+
+# Arbitrary data, with a good chance of nearly right data: names, words and numbers that rules look at.
+WORDS = st.sampled_from(
+    [
+        *(
+            "web",
+            "198.18.20.30",
+            "198.18.20.11/24",
+            "2001:db8::1/64",
+            "fe80::1%eth0",
+            "real1",
+            "dir1",
+            "eth0",
+            "on",
+            "",
+        ),
+        *("(", "#", "2", "500ms", "1.", "IPaddr::1.2.3.4", "tcp", "nat", "direct", "negotiate", "external", "none"),
+        *("sha1", "crc", "mcast"),
+    ]
+)
+NUMBERS = st.integers() | st.sampled_from([0, 1, 2, 15, 53, 80, 65535, 65536]) | st.floats()
+LEAVES = st.none() | st.booleans() | NUMBERS | WORDS | st.text(max_size=8) | st.just(Unevaluated("x is undefined"))
+ANYTHING = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS | st.text(max_size=4), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def nearly(option: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Return values that mostly have the shape that an option wants."""
+    kind = option.get("type", "str")
+    if kind == "list":
+        element = {**option, "type": option.get("elements", "raw")}
+        right: st.SearchStrategy[Any] = st.lists(nearly(element), max_size=3)
+    elif kind == "dict" and "options" in option:
+        right = st.fixed_dictionaries({}, optional={name: nearly(inner) for name, inner in option["options"].items()})
+    elif kind == "dict":
+        right = st.dictionaries(WORDS, WORDS | st.lists(WORDS, max_size=2) | ANYTHING, max_size=3)
+    elif "choices" in option:
+        right = st.sampled_from(option["choices"])
+    else:
+        right = {"int": NUMBERS, "bool": st.booleans()}.get(kind, WORDS)
+    return st.one_of(right, right, right, LEAVES, ANYTHING)
+
+
+VARIABLES = st.fixed_dictionaries({}, optional={name: nearly(option) for name, option in OPTIONS.items()})
+NAMES = st.sampled_from([*ADDRESSES, "x"])
+SOME_GROUPS = st.dictionaries(
+    st.sampled_from(["directors", "real_servers", "all", "director", "x"]), st.lists(NAMES, max_size=3), max_size=4
+)
+
+
+@settings(max_examples=3 * settings().max_examples)
+@given(st.dictionaries(NAMES, VARIABLES, max_size=4), SOME_GROUPS | st.just(GROUPS))
+def test_never_raises_on_nearly_right_inventories(hosts: Hosts, groups: dict[str, list[str]]) -> None:
+    findings = check(hosts, groups, SPECS)
+    assert all(len(block.splitlines()) <= 4 for block in render(findings).split("\n\n"))
+
+
+@settings(max_examples=2 * settings().max_examples)
+@given(
+    st.dictionaries(NAMES, st.dictionaries(st.sampled_from([*OPTIONS, "ha_x", "heartbeat_x"]), ANYTHING), max_size=4)
+)
+def test_never_raises_on_garbage(hosts: Hosts) -> None:
+    render(check(hosts, GROUPS, SPECS))
+
+
+@given(VARIABLES, st.randoms(use_true_random=False))
+def test_order_of_variables_and_hosts_does_not_matter(variables: dict[str, Any], chance: random.Random) -> None:
+    hosts = {host: {"ha_interfaces": own, **variables} for host, own in ADDRESSES.items()}
+    names = [*hosts]
+    chance.shuffle(names)
+    shuffled = {name: dict(chance.sample([*hosts[name].items()], len(hosts[name]))) for name in names}
+    wanted = render(check(hosts, GROUPS, SPECS))
+    # Which of two hosts with one address is the first does depend on their order.
+    if "duplicate_address" not in wanted:
+        assert render(check(shuffled, GROUPS, SPECS)) == wanted
+
+
+PLACES: list[Callable[[Any], Hosts]] = [
+    lambda secret: inventory(checked(password=secret)),
+    lambda secret: inventory(checked(secret=secret)),
+    lambda secret: inventory(checked(pasword=secret)),
+    lambda secret: inventory(web(check=secret)),
+    lambda secret: inventory(web(chekc=secret)),
+    inventory,
+    lambda secret: inventory(heartbeat_authkeys=secret),
+    lambda secret: inventory(heartbeat_authkey=secret),
+    lambda secret: inventory(**keys({"id": 1, "secret": secret})),
+    lambda secret: inventory(**keys({"id": 1, "key": secret})),
+    lambda secret: inventory(**keys({"id": 1, "method": "crc", "secret": secret})),
+    lambda secret: inventory(**keys(secret)),
+    lambda secret: changed("dir1", **keys({**KEY, "secret": secret})),
+    lambda secret: inventory(heartbeat_stonith=secret),
+    lambda secret: inventory(heartbeat_stonith=[fencing(parameters=secret)]),
+    lambda secret: inventory(heartbeat_stonith=[fencing(parameter=secret)]),
+    lambda secret: changed("dir1", heartbeat_stonith=[fencing(parameters=secret)]),
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "secret",
+    [SECRET, f"{SECRET} #\n", [SECRET], {SECRET: 1}, [{"a": SECRET}], Unevaluated("it failed", SECRET)],
+    ids=["word", "odd", "list", "key", "nested", "template"],
+)
+def test_secrets_are_never_shown(place: Callable[[Any], Hosts], secret: Any) -> None:
+    findings = check(place(secret), GROUPS, SPECS)
+    if secret == {SECRET: 1}:
+        return  # the name of an option is no secret; only that this does not raise is of interest
+    assert SECRET not in render(findings)
+    assert SECRET not in repr(findings)
+
+
+@pytest.mark.skipif(shutil.which("perl") is None, reason="compares with Perl")
+def test_patterns_that_perl_takes_are_never_refused() -> None:
+    chance = random.Random(1)
+    pieces = [
+        *"()[]{}*+?^$|\\.ab1:-#",
+        "(?:",
+        "(?<n>",
+        "[:alpha:]",
+        "\\z",
+        "\\h",
+        "{2,}",
+        "(*FAIL)",
+        "(?|",
+        "\\x{28}",
+        "(?i)",
+    ]
+    patterns = ["".join(chance.choices(pieces, k=chance.randint(1, 8))) for _number in range(20000)]
+    program = "no warnings; $/ = qq(\\0); while (<STDIN>) { chomp; print eval { qr/$_/; 1 } ? 1 : 0 }"
+    answer = subprocess.run(
+        ["perl", "-e", program], input="\0".join(patterns), capture_output=True, text=True, check=True
+    )
+    refused = [pattern for pattern in patterns if _pattern_fault(pattern)]
+    wrong = [
+        pattern
+        for pattern, taken in zip(patterns, answer.stdout, strict=True)
+        if taken == "1" and _pattern_fault(pattern)
+    ]
+    assert len(refused) > 1000
+    assert wrong == []
+
+
+@pytest.mark.skipif(shutil.which("perl") is None, reason="compares with Perl")
+def test_patterns_that_match_something_in_perl_are_never_taken_for_others() -> None:
+    chance = random.Random(2)
+    patterns = ["".join(chance.choices([*"ab$^*?.\\[]", "{2,1}"], k=chance.randint(1, 6))) for _number in range(20000)]
+    texts = [
+        "",
+        "a",
+        "b",
+        "ab",
+        "ba",
+        "aa",
+        "bb",
+        "aba",
+        "$",
+        "^",
+        "a$b",
+        "a^b",
+        "\\",
+        "[",
+        "]",
+        "$a",
+        "^b",
+        "a\n",
+        "\na",
+    ]
+    program = r"""no warnings; $/ = qq(\0); @texts = split /\x01/, shift, -1;
+        while (<STDIN>) { chomp; $p = $_; print eval { grep { /$p/ } @texts } ? 1 : 0 }"""
+    answer = subprocess.run(
+        ["perl", "-e", program, "\x01".join(texts)],
+        input="\0".join(patterns),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    hopeless = [pattern for pattern in patterns if _never_matches(pattern)]
+    wrong = [p for p, matched in zip(patterns, answer.stdout, strict=True) if matched == "1" and _never_matches(p)]
+    assert len(hopeless) > 500
+    assert wrong == []
+
+
+class Counted(list[Any]):
+    """A list that knows how often somebody went through it."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        self.times += 1
+        return super().__iter__()
+
+
+def test_a_value_of_many_hosts_is_not_looked_at_once_more_for_each() -> None:
+    services = Counted([WEB])
+    hosts = inventory()
+    hosts.update({f"x{number}": {} for number in range(500)})
+    for own in hosts.values():
+        own["ha_virtual_services"] = services
+    check(hosts, GROUPS, SPECS)
+    assert services.times < 50
+
+
+def test_success_says_what_was_checked() -> None:
+    hosts = inventory(WEB, web(name="b", port=81, check={"type": "connect"}))
+    assert summary(hosts, GROUPS, []) == "Checked: 5 hosts, 2 virtual services, 2 directors, 2 real servers."
+    crc = check(inventory(**keys({"id": 1, "method": "crc"}), ha_acknowledged=["heartbeat_crc"]), GROUPS, SPECS)
+    assert summary(hosts, {"nfs_server": ["a"]}, crc) == "Checked: 5 hosts, 1 NFS server. Accepted: heartbeat_crc."

@@ -1,0 +1,153 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What looks at two directors say together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.codalvs.ha.plugins.plugin_utils._directors import ENOUGH, FEW, lacking
+
+VIP = "192.0.2.30"
+SERVER = {"address": "192.0.2.21", "port": 80, "forwarding": "direct", "weight": 1}
+SERVICE = {"vip": VIP, "port": 80, "protocol": "tcp", "scheduler": "wrr", "real_servers": [SERVER]}
+CLUSTER = {"vips": [{"address": VIP}], "table": [SERVICE]}
+DAEMONS = [{"role": "master"}, {"role": "backup"}]
+
+
+def prints(lasting: int = 0, seen: int | None = None) -> dict[str, Any]:
+    """Return what ipvs_info says of so many connections."""
+    names = [f"{number:04}" for number in range(max(lasting, seen or 0))]
+    return {
+        "count": lasting,
+        "lasting": names[:lasting],
+        "seen": names[: lasting if seen is None else seen],
+        "whole": True,
+    }
+
+
+def look(
+    held: tuple[str, ...] = (),
+    expected: tuple[str, ...] = (),
+    nodes: dict[str, str] | None = None,
+    services: list[Any] | None = None,
+    daemons: list[Any] | None = None,
+    fingerprints: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return a look at one director, well unless told."""
+    known = {"dir1": "active", "dir2": "active"} if nodes is None else nodes
+    return {
+        "heartbeat": {"held": list(held), "expected": list(expected), "nodes": known},
+        "ipvs": {
+            "services": [SERVICE] if services is None else services,
+            "daemons": DAEMONS if daemons is None else daemons,
+            "fingerprints": fingerprints or prints(),
+        },
+    }
+
+
+def found(
+    until: str, dir1: dict[str, Any], dir2: dict[str, Any], absent: tuple[str, ...] = (), idle: bool = False
+) -> str:
+    """Return what is lacking as one text."""
+    return " | ".join(lacking(until, {"dir1": dir1, "dir2": dir2}, CLUSTER, absent, idle))
+
+
+GOOD = look(held=(VIP,), expected=(VIP,))
+
+
+@pytest.mark.parametrize("until", ["one_holder", "balanced", "synced"])
+def test_a_cluster_that_stands_still_lacks_nothing(until: str) -> None:
+    assert found(until, GOOD, look()) == found(until, look(), GOOD) == ""
+
+
+@pytest.mark.parametrize("until", ["one_holder", "balanced"])
+@pytest.mark.parametrize(
+    ("dir1", "dir2", "absent", "expected"),
+    [
+        (look(), look(), (), "192.0.2.30 is on none of dir1, dir2"),
+        (look(), look(expected=(VIP,)), (), "is on none of dir1, dir2; Heartbeat believes that dir2 holds it"),
+        (look(), look(), ("dir3",), "is on none of dir1, dir2; dir3 may not be as absent as ha_absent says"),
+        (GOOD, GOOD, (), "192.0.2.30 is on dir1 and dir2: restart Heartbeat"),
+        (GOOD, look(nodes={}), (), "Heartbeat does not run on dir2"),
+        (GOOD, look(nodes={"dir1": "dead", "dir2": "active"}), (), "Heartbeat on dir2 says that dir1 is dead"),
+        (GOOD, look(nodes={"dir1": "", "dir2": "active"}), (), "Heartbeat on dir2 says that dir1 is unknown"),
+    ],
+)
+def test_one_holder_each_and_heartbeat_everywhere(
+    until: str, dir1: dict[str, Any], dir2: dict[str, Any], absent: tuple[str, ...], expected: str
+) -> None:
+    assert expected in found(until, dir1, dir2, absent)
+
+
+def test_what_is_said_of_an_absent_director_does_not_count() -> None:
+    one = look(held=(VIP,), nodes={"dir1": "active", "dir2": "dead"})
+    assert lacking("balanced", {"dir1": one}, CLUSTER, ["dir2"], False) == []
+    assert lacking("balanced", {"dir1": one}, CLUSTER, [], False) == ["Heartbeat on dir1 says that dir2 is dead"]
+
+
+def test_the_kernel_s_spelling_counts() -> None:
+    cluster = {"vips": [{"address": "2001:DB8::30"}], "table": []}
+    assert lacking("one_holder", {"dir1": look(held=("2001:db8::30",))}, cluster, [], False) == []
+
+
+@pytest.mark.parametrize(
+    "services",
+    [
+        [],
+        [{**SERVICE, "real_servers": []}],
+        [{**SERVICE, "real_servers": [{**SERVER, "weight": 0}]}],
+        [{**SERVICE, "real_servers": [{**SERVER, "address": "127.0.0.1"}]}],  # the fallback
+        [{**SERVICE, "vip": "192.0.2.31"}],
+    ],
+)
+def test_every_service_has_a_real_server_of_its_own(services: list[Any]) -> None:
+    assert (
+        "in the IPVS table of dir2 these services have no real server that takes connections: tcp 192.0.2.30:80;"
+        in (found("balanced", GOOD, look(services=services)))
+    )
+    assert found("one_holder", GOOD, look(services=services)) == ""
+
+
+def test_a_standby_may_have_an_empty_table_where_heartbeat_starts_ldirectord() -> None:
+    assert found("balanced", GOOD, look(services=[]), idle=True) == ""
+    assert "IPVS table of dir1" in found("balanced", look(held=(VIP,), services=[]), look(services=[]), idle=True)
+
+
+@pytest.mark.parametrize(
+    ("daemons", "runs"), [([], "neither"), (DAEMONS[:1], "master"), (DAEMONS * 2, "backup, backup")]
+)
+def test_both_sync_daemons_run(daemons: list[Any], runs: str) -> None:
+    assert f"dir2 must run both sync daemons, master and backup, and runs {runs}" in (
+        found("synced", GOOD, look(daemons=daemons))
+    )
+
+
+@pytest.mark.parametrize(
+    ("lasting", "seen", "well"),
+    [
+        (100, 100, True),
+        (100, 95, True),
+        (100, 94, False),
+        (10, 5, True),
+        (FEW, 0, True),
+        (FEW + 1, 0, False),
+        (0, 0, True),
+    ],
+)
+def test_the_other_director_knows_almost_all(lasting: int, seen: int, well: bool) -> None:
+    assert ENOUGH == 0.95
+    holder, other = look(held=(VIP,), fingerprints=prints(lasting)), look(fingerprints=prints(0, seen))
+    assert (found("synced", holder, other) == "") == well
+    # What a standby has, nobody needs to know.
+    assert found("synced", look(fingerprints=prints(lasting)), look(held=(VIP,))) == ""
+
+
+def test_how_much_is_known_is_told() -> None:
+    text = found("synced", look(held=(VIP,), fingerprints=prints(40)), look(fingerprints=prints(0, 30)))
+    assert text.startswith(
+        "dir1 has 40 connections and persistence templates, of which the other director knows 75.0 %."
+    )
