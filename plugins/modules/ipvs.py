@@ -23,34 +23,114 @@ description:
 options:
   services:
     description:
-      - The virtual services, each a dictionary with the keys below. What is given of a service is the whole of it, what
-        is not given becomes the default.
-      - C(vip) - virtual address, IPv4 or IPv6. A service has either this or C(fwmark).
-      - C(port) - 1 to 65535, or 0, every port, which goes only with persistence. Default 0.
-      - C(protocol) - V(tcp), the default, V(udp) or V(sctp).
-      - C(fwmark) - in place of the three, the mark that a packet filter has set, 1 to 4294967295.
-      - C(family) - with C(fwmark), V(4), the default, or V(6).
-      - C(scheduler) - any that the kernel has, such as V(rr), V(wrr) or V(mh). Default V(wlc).
-      - C(scheduler_flags) - list of V(sh-fallback) and V(sh-port) with V(sh), V(mh-fallback) and V(mh-port) with V(mh),
-        V(flag-1) to V(flag-3) with any.
-      - C(one_packet) - schedule each packet by itself; udp and fwmark services only. Default V(false).
-      - C(persistence) - dictionary of C(timeout) (seconds, 1 to 2678400, default 300), C(netmask) (of clients that
-        count as one, such as V(255.255.255.0), for IPv6 a prefix length) and C(engine) (V(sip); for udp and fwmark).
-        Not given, there is none.
-      - C(forwarding) - V(direct), the default, V(nat) or V(tunnel), for those real servers that name no other.
-      - C(real_servers) - list of dictionaries with the keys below.
-      - C(real_servers[].address) - required, IPv4 or IPv6; of the service's family unless C(forwarding) is V(tunnel).
-      - C(real_servers[].port) - default is the service's; another one only with V(nat) or a mark.
-      - C(real_servers[].forwarding) - default is the service's.
-      - C(real_servers[].weight) - 0 to 2147483647, 0 for no new connections. Default 1.
-      - C(real_servers[].upper_threshold) - connections from which on it gets no new ones, 0 to 65535, 0 for no limit.
-        Default 0.
-      - C(real_servers[].lower_threshold) - connections below which it gets some again. Default 0.
-      - C(real_servers[].tunnel) - with V(tunnel), dictionary of C(type) (V(ipip), the default, V(gue) or V(gre)),
-        C(port) (gue only, required there) and C(checksum) (V(none), the default, V(full), or V(remote), gue only).
+      - The virtual services. What is given of a service is the whole of it, what is not given becomes the default.
+      - All are checked together, and the module names everything that is wrong in RV(problems).
     type: list
     elements: dict
     default: []
+    suboptions:
+      vip:
+        description: Virtual address, IPv4 or IPv6. A service has either this or O(services[].fwmark).
+        type: str
+      port:
+        description: 1 to 65535, or 0, every port, which goes only with persistence.
+        type: int
+        default: 0
+      protocol:
+        description: V(tcp) where it is not given. A service by mark has none.
+        type: str
+        choices: [tcp, udp, sctp]
+      fwmark:
+        description:
+          - In place of O(services[].vip), O(services[].port) and O(services[].protocol), the mark that a packet filter
+            has set, 1 to 4294967295.
+        type: int
+      family:
+        description: With O(services[].fwmark), V(4), the default, or V(6). An address tells its family.
+        type: int
+        choices: [4, 6]
+      scheduler:
+        description: Any that the kernel has, such as V(rr), V(wrr) or V(mh).
+        type: str
+        default: wlc
+      scheduler_flags:
+        description:
+          - V(sh-fallback) and V(sh-port) with V(sh), V(mh-fallback) and V(mh-port) with V(mh), V(flag-1) to V(flag-3)
+            with any scheduler.
+        type: list
+        elements: str
+        default: []
+      one_packet:
+        description: Schedule each packet by itself; udp and fwmark services only.
+        type: bool
+        default: false
+      persistence:
+        description: Send a client's connections to the server that it had before. Not given, there is none.
+        type: dict
+        suboptions:
+          timeout:
+            description: For how many seconds after its last connection, 1 to 2678400.
+            type: int
+            default: 300
+          netmask:
+            description:
+              - Clients with the same network count as one, by a netmask such as V(255.255.255.0), for IPv6 by a prefix
+                length, 1 to 128. Not given, each client is one.
+            type: str
+          engine:
+            description: V(sip) tells clients apart by the call; udp and fwmark services only.
+            type: str
+            choices: [sip]
+      forwarding:
+        description: How packets reach those real servers that name no other way.
+        type: str
+        choices: [direct, nat, tunnel]
+        default: direct
+      real_servers:
+        description: The servers that do the work.
+        type: list
+        elements: dict
+        suboptions:
+          address:
+            description:
+              - The real server's address, IPv4 or IPv6; of the service's family unless the forwarding is V(tunnel).
+            type: str
+            required: true
+          port:
+            description: Where not given, the service's. Another one goes only with V(nat) or a mark.
+            type: int
+          forwarding:
+            description: Where not given, the service's.
+            type: str
+            choices: [direct, nat, tunnel]
+          weight:
+            description: Its share of new connections, 0 to 2147483647; 0 for none.
+            type: int
+            default: 1
+          upper_threshold:
+            description: Connections from which on it gets no new ones, 0 to 65535; 0 for no limit.
+            type: int
+            default: 0
+          lower_threshold:
+            description: Connections below which it gets some again.
+            type: int
+            default: 0
+          tunnel:
+            description: With the forwarding V(tunnel), how packets are wrapped.
+            type: dict
+            suboptions:
+              type:
+                description: The kind of tunnel.
+                type: str
+                choices: [ipip, gue, gre]
+                default: ipip
+              port:
+                description: Of V(gue) only, and required there.
+                type: int
+              checksum:
+                description: V(none) where it is not given; V(full) with V(gue) and V(gre); V(remote) with V(gue) only.
+                type: str
+                choices: [none, full, remote]
   state:
     description:
       - V(present) adds and corrects the services and real servers that are named.

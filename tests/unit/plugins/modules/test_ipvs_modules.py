@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,7 +30,8 @@ from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.netlink import (
     decode_daemon,
     encode_daemon,
 )
-from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.table import Operation
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.options import LONGEST, MOST_CONNECTIONS, OPTIONS
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.table import MOST, Operation
 from ansible_collections.codalvs.ha.plugins.modules import ipvs, ipvs_drain, ipvs_sync
 
 LINES = [
@@ -40,6 +42,31 @@ LINES = [
     "-a -t 192.0.2.30:443 -r 192.0.2.21:443 -g -w 0",
     "-a -t 192.0.2.30:443 -r 192.0.2.22:443 -g -w 1",
 ]
+
+SERVICES = yaml.safe_load(ipvs.DOCUMENTATION)["options"]["services"]["suboptions"]
+
+
+def without_words(options: Any) -> dict[str, Any]:
+    """Return options as a module's code or its documentation has them, without their descriptions."""
+    return {
+        name: {
+            "options" if key == "suboptions" else key: without_words(value) if key.endswith("options") else value
+            for key, value in option.items()
+            if key != "description"
+        }
+        for name, option in options.items()
+    }
+
+
+def test_the_documentation_of_services_is_what_the_code_takes() -> None:
+    assert without_words(SERVICES) == without_words(OPTIONS)
+
+
+def test_the_documentation_of_services_has_the_limits_of_the_code() -> None:
+    servers = SERVICES["real_servers"]["suboptions"]
+    assert f"1 to {LONGEST}." in SERVICES["persistence"]["suboptions"]["timeout"]["description"]
+    assert f"0 to {MOST_CONNECTIONS};" in servers["upper_threshold"]["description"]
+    assert f"0 to {MOST};" in servers["weight"]["description"]
 
 
 def counted(lines: list[str], **connections: tuple[int, int, int]) -> list[Any]:
@@ -134,7 +161,7 @@ def test_each_place_has_to_be_there_unless_it_may_be_missing(names: list[str], m
 
 # --- ipvs_sync
 
-OPTIONS: dict[str, Any] = {
+SYNC: dict[str, Any] = {
     "role": "both",
     "interface": "eth1",
     "syncid": 7,
@@ -163,7 +190,7 @@ def test_a_daemon_on_the_wire_is_the_same(daemon: Daemon) -> None:
 
 @given(st.lists(daemons, unique_by=lambda daemon: daemon.role), st.sampled_from(("master", "backup", "both", "none")))
 def test_after_the_plan_exactly_the_wanted_ones_run(running: list[Daemon], role: str) -> None:
-    wanted = ipvs_sync.wanted_daemons({**OPTIONS, "role": role})
+    wanted = ipvs_sync.wanted_daemons({**SYNC, "role": role})
     stop, start = ipvs_sync.plan(running, wanted)
     after = [daemon for daemon in running if daemon not in stop] + [daemon._replace(maxlen=1472) for daemon in start]
     assert sorted(daemon.role for daemon in after) == sorted(daemon.role for daemon in wanted)
@@ -190,7 +217,7 @@ class Kernel:
 
 
 def two(**settings: Any) -> list[Daemon]:
-    return ipvs_sync.wanted_daemons({**OPTIONS, "maxlen": 1472, **settings})
+    return ipvs_sync.wanted_daemons({**SYNC, "maxlen": 1472, **settings})
 
 
 def change(kernel: Kernel, running: list[Daemon], wanted: list[Daemon]) -> list[str]:
@@ -220,7 +247,7 @@ def test_a_daemon_whose_new_settings_are_refused_runs_with_the_old_ones() -> Non
 
 
 def test_the_settings_of_sync_daemons_are_checked_all_at_once() -> None:
-    wrong = {**OPTIONS, "interface": None, "syncid": 256, "group": "192.0.2.1", "port": 0, "ttl": 0, "maxlen": 9}
+    wrong = {**SYNC, "interface": None, "syncid": 256, "group": "192.0.2.1", "port": 0, "ttl": 0, "maxlen": 9}
     assert [problem.split(" ")[0].rstrip(":") for problem in ipvs_sync.check(wrong)] == [
         "syncid",
         "port",
@@ -229,7 +256,7 @@ def test_the_settings_of_sync_daemons_are_checked_all_at_once() -> None:
         "group",
         "interface",
     ]
-    assert ipvs_sync.check(OPTIONS) == []
+    assert ipvs_sync.check(SYNC) == []
 
 
 # --- ipvs
