@@ -41,27 +41,21 @@ options:
         description: Rights that are denied whatever else is given, in the same form.
         type: dict
         default: {}
-  uid:
-    description:
-      - Number of the local user whose tokens are used; no account of it is needed.
-      - If not given, those of the user who runs the module.
-    type: int
   timeout:
     description: Seconds until a folder that was made on this client must be on the servers, which have its list.
     type: int
     default: 60
+extends_documentation_fragment:
+  - codalvs.ha.attributes
+  - codalvs.ha.attributes.coda_client
 attributes:
   check_mode:
     support: full
-    description:
+    details:
       - A folder that is not there is taken for one that will be. Whether users are known is seen only afterwards.
   diff_mode:
     support: full
-    description: The lists before and after.
-  platform:
-    support: full
-    platforms: posix
-    description: A Coda client that runs.
+    details: The lists before and after.
 seealso:
   - module: codalvs.ha.coda_mount
   - module: codalvs.ha.coda_user

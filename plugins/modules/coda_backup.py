@@ -40,17 +40,16 @@ options:
         or where the dump that stayed beside that is damaged.
     type: int
     default: 0
+extends_documentation_fragment:
+  - codalvs.ha.attributes
+  - codalvs.ha.attributes.coda_scm
 attributes:
   check_mode:
     support: full
-    description: Says which archives would go.
+    details: Says which archives would go.
   diff_mode:
     support: none
-    description: Archives are new each time.
-  platform:
-    support: full
-    platforms: posix
-    description: The SCM of a Coda cell, with its file server running; root.
+    details: Archives are new each time.
 seealso:
   - module: codalvs.ha.coda_acl
 """

@@ -39,26 +39,20 @@ options:
         type: str
         choices: [present, absent]
         default: present
-  uid:
-    description:
-      - Number of the local user whose tokens are used; no account of it is needed.
-      - If not given, those of the user who runs the module.
-    type: int
   timeout:
     description: Seconds until each volume must be there. Servers ask the SCM for new ones every 30 seconds.
     type: int
     default: 90
+extends_documentation_fragment:
+  - codalvs.ha.attributes
+  - codalvs.ha.attributes.coda_client
 attributes:
   check_mode:
     support: full
-    description: Refuses what would be refused; whether a volume is there is known only afterwards.
+    details: Refuses what would be refused; whether a volume is there is known only afterwards.
   diff_mode:
     support: full
-    description: The listed mount points before and after.
-  platform:
-    support: full
-    platforms: posix
-    description: A Coda client that runs.
+    details: The listed mount points before and after.
 seealso:
   - module: codalvs.ha.coda_volume
   - module: codalvs.ha.coda_acl

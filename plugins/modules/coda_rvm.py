@@ -47,17 +47,18 @@ options:
     description: Take over a server that was initialised by hand, as it is.
     type: bool
     default: false
+extends_documentation_fragment:
+  - codalvs.ha.attributes
 attributes:
   check_mode:
     support: full
-    description: Refuses what would be refused.
+    details: Refuses what would be refused.
   diff_mode:
     support: full
-    description: The mark before and after.
+    details: The mark before and after.
   platform:
-    support: full
     platforms: posix
-    description: Linux with Coda's server; root.
+    details: Linux with Coda's server; root.
 seealso:
   - module: codalvs.ha.coda_volume
 """

@@ -58,17 +58,18 @@ options:
     description: Folder of the databases.
     type: path
     default: /vice/db
+extends_documentation_fragment:
+  - codalvs.ha.attributes
 attributes:
   check_mode:
     support: full
-    description: Refuses what would be refused.
+    details: Refuses what would be refused.
   diff_mode:
     support: full
-    description: The commands for pdbtool, and whose password is set; no password.
+    details: The commands for pdbtool, and whose password is set; no password.
   platform:
-    support: full
     platforms: posix
-    description: The SCM of a Coda cell; root.
+    details: The SCM of a Coda cell; root.
 """
 
 EXAMPLES = r"""

@@ -51,17 +51,16 @@ options:
     description: Seconds until all file servers must know the volumes. They ask the SCM every 30 seconds.
     type: int
     default: 120
+extends_documentation_fragment:
+  - codalvs.ha.attributes
+  - codalvs.ha.attributes.coda_scm
 attributes:
   check_mode:
     support: full
-    description: Refuses what would be refused.
+    details: Refuses what would be refused.
   diff_mode:
     support: full
-    description: The replicated volumes before and after.
-  platform:
-    support: full
-    platforms: posix
-    description: The SCM of a Coda cell, with its file server running; root.
+    details: The replicated volumes before and after.
 seealso:
   - module: codalvs.ha.coda_volume_info
 """

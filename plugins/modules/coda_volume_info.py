@@ -12,17 +12,10 @@ version_added: 0.1.0
 author: The codalvs.ha engineers (@codalvs)
 description:
   - Asks the SCM for the replicated volumes and every file server for what it holds, and reads only. Run it on the SCM.
-attributes:
-  check_mode:
-    support: full
-    description: Reads only.
-  diff_mode:
-    support: none
-    description: Reads only.
-  platform:
-    support: full
-    platforms: posix
-    description: The SCM of a Coda cell, with its file server running; root.
+extends_documentation_fragment:
+  - codalvs.ha.attributes
+  - codalvs.ha.attributes.reads
+  - codalvs.ha.attributes.coda_scm
 seealso:
   - module: codalvs.ha.coda_volume
 """

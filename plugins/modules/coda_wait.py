@@ -29,26 +29,14 @@ options:
       - Whether all changes made on this client have to be on the servers. Until they are, they are lost with its disk.
     type: bool
     default: true
-  uid:
-    description:
-      - Number of the local user whose tokens are used; no account of it is needed.
-      - If not given, those of the user who runs the module.
-    type: int
   timeout:
     description: Seconds to wait.
     type: int
     default: 120
-attributes:
-  check_mode:
-    support: full
-    description: Reads only.
-  diff_mode:
-    support: none
-    description: Reads only.
-  platform:
-    support: full
-    platforms: posix
-    description: A Coda client that runs.
+extends_documentation_fragment:
+  - codalvs.ha.attributes
+  - codalvs.ha.attributes.reads
+  - codalvs.ha.attributes.coda_client
 """
 
 EXAMPLES = r"""

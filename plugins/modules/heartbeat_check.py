@@ -32,19 +32,20 @@ options:
       - Text of the C(authkeys) that both directors have now.
       - What would part them while only one of them has the new O(authkeys) is an error.
     type: str
+extends_documentation_fragment:
+  - codalvs.ha.attributes
 attributes:
   check_mode:
     support: full
-    description:
+    details:
       - Reads only. In check mode a missing user, program or resource script is a warning, because the package that
         brings it may not be installed yet.
   diff_mode:
-    support: none
-    description: Reads only.
+    support: N/A
+    details: Reads only.
   platform:
-    support: full
     platforms: posix
-    description: Debian with Heartbeat 3 in haresources mode.
+    details: Debian with Heartbeat 3 in haresources mode.
 """
 
 EXAMPLES = r"""

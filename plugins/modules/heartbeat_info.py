@@ -41,17 +41,14 @@ options:
       prefix:
         description: Prefix length of its network; not looked at.
         type: int
+extends_documentation_fragment:
+  - codalvs.ha.attributes
+  - codalvs.ha.attributes.reads
+  - codalvs.ha.attributes.heartbeat_vips
 attributes:
-  check_mode:
-    support: full
-    description: Reads only.
-  diff_mode:
-    support: none
-    description: Reads only.
   platform:
-    support: full
     platforms: posix
-    description: Debian with Heartbeat 3.
+    details: Debian with Heartbeat 3.
 """
 
 EXAMPLES = r"""

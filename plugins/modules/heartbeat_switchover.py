@@ -58,17 +58,19 @@ options:
     description: Seconds in which it has to be done. When they have passed, the module fails, and says what it saw last.
     type: int
     default: 120
+extends_documentation_fragment:
+  - codalvs.ha.attributes
+  - codalvs.ha.attributes.heartbeat_vips
 attributes:
   check_mode:
     support: full
-    description: Says what would be done, and refuses what would be refused.
+    details: Says what would be done, and refuses what would be refused.
   diff_mode:
     support: full
-    description: The directors that have each address, before and after.
+    details: The directors that have each address, before and after.
   platform:
-    support: full
     platforms: posix
-    description: Debian with Heartbeat 3; root.
+    details: Debian with Heartbeat 3; root.
 seealso:
   - module: codalvs.ha.heartbeat_info
   - module: codalvs.ha.tcp_probe

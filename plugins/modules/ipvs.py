@@ -157,17 +157,16 @@ options:
       udp:
         description: After a UDP packet, 1 to 2147483.
         type: int
+extends_documentation_fragment:
+  - codalvs.ha.attributes
+  - codalvs.ha.attributes.ipvs
 attributes:
   check_mode:
     support: full
-    description: Reads the table and says what would be done. Where C(ip_vs) is not loaded, the table counts as empty.
+    details: Reads the table and says what would be done. Where C(ip_vs) is not loaded, the table counts as empty.
   diff_mode:
     support: full
-    description: The table before and after, in lines of C(ipvsadm).
-  platform:
-    support: full
-    platforms: posix
-    description: Linux with IPVS; root.
+    details: The table before and after, in lines of C(ipvsadm).
 seealso:
   - module: codalvs.ha.ipvs_info
 """

@@ -63,19 +63,18 @@ options:
         counts as a failure, for the address may be misspelt.
     type: bool
     default: false
+extends_documentation_fragment:
+  - codalvs.ha.attributes
+  - codalvs.ha.attributes.ipvs
 attributes:
   check_mode:
     support: full
-    description:
+    details:
       - Says what would be done, does not wait, and refuses what would be refused. RV(reached) is what it would be
         at once.
   diff_mode:
     support: full
-    description: The weights before and after.
-  platform:
-    support: full
-    platforms: posix
-    description: Linux with IPVS; root.
+    details: The weights before and after.
 seealso:
   - module: codalvs.ha.ipvs
 """

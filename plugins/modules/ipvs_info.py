@@ -50,17 +50,10 @@ options:
       state:
         description: Such as V(ESTABLISHED), V(FIN_WAIT) or, for persistence, V(NONE) and V(ASSURED).
         type: str
-attributes:
-  check_mode:
-    support: full
-    description: Reads only.
-  diff_mode:
-    support: none
-    description: Reads only.
-  platform:
-    support: full
-    platforms: posix
-    description: Linux with IPVS; root.
+extends_documentation_fragment:
+  - codalvs.ha.attributes
+  - codalvs.ha.attributes.reads
+  - codalvs.ha.attributes.ipvs
 seealso:
   - module: codalvs.ha.ipvs
 """

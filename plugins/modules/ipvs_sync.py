@@ -47,17 +47,16 @@ options:
   maxlen:
     description: Bytes of the longest datagram, 1024 to 65487; if not given, the kernel chooses, such as 1472.
     type: int
+extends_documentation_fragment:
+  - codalvs.ha.attributes
+  - codalvs.ha.attributes.ipvs
 attributes:
   check_mode:
     support: full
-    description: Reads only, and says what would be done.
+    details: Reads only, and says what would be done.
   diff_mode:
     support: full
-    description: The daemons before and after, in words of C(ipvsadm).
-  platform:
-    support: full
-    platforms: posix
-    description: Linux with IPVS; root.
+    details: The daemons before and after, in words of C(ipvsadm).
 seealso:
   - module: codalvs.ha.ipvs_info
 """

@@ -20,20 +20,16 @@ description:
   - A warning stops the run as an error does, unless its name is in C(ha_acknowledged).
   - Values that may be secret are never shown.
 options: {}
+extends_documentation_fragment:
+  - codalvs.ha.attributes
+  - codalvs.ha.attributes.reads
 attributes:
   action:
     support: full
     description: Runs on the controller.
-  check_mode:
-    support: full
-    description: Reads only.
-  diff_mode:
-    support: none
-    description: Reads only.
   platform:
-    support: full
     platforms: all
-    description: Touches no host.
+    details: Touches no host.
 """
 
 EXAMPLES = r"""

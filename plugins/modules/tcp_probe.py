@@ -37,17 +37,18 @@ options:
       - Keep it below 1, so that TCP's first repetition can't hide an outage.
     type: float
     default: 0.4
+extends_documentation_fragment:
+  - codalvs.ha.attributes
 attributes:
   check_mode:
     support: full
-    description: Does the same; it only looks.
+    details: Does the same; it only looks.
   diff_mode:
     support: none
-    description: There is nothing to compare.
+    details: There is nothing to compare.
   platform:
-    support: full
     platforms: posix
-    description: Any host that can reach the service.
+    details: Any host that can reach the service.
 """
 
 EXAMPLES = r"""
