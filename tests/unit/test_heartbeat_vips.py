@@ -80,12 +80,6 @@ def test_neighbours_are_told_with_a_right_checksum(address, mac):
     assert vips.checksum(header[8:40] + struct.pack("!II", len(body), 58) + body) == 0
 
 
-@pytest.mark.parametrize(("text", "expected"), [("3", 3), ("1.5", 1.5), ("500ms", 0.5), ("250000us", 0.25), ("0", 0)])
-def test_times_are_read_as_ha_cf_has_them(text, expected):
-    """module_utils/_heartbeat has the rules; this program stands alone."""
-    assert vips.seconds(text) == pytest.approx(expected)
-
-
 @pytest.mark.parametrize(
     ("resources", "expected"),
     [("all", "ab"), ("local", "a"), ("foreign", "b"), ("none", ""), ("transition", ""), ("unknown", "")],

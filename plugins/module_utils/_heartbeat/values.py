@@ -29,7 +29,9 @@ class Problem:
 Check = Callable[[str], "str | None"]  # what is wrong with a value, None when nothing is
 
 
-_TIME = re.compile(r"(?P<whole>[0-9]{0,12})(\.(?P<part>[0-9]{0,9}))?(?P<unit>ms|msec|us|usec)?", re.IGNORECASE)
+_TIME = re.compile(
+    r"(?P<whole>[0-9]{0,12})(\.(?P<part>[0-9]{0,9}))?(?P<unit>ms|msec|us|usec)?", re.ASCII | re.IGNORECASE
+)
 _TIME_ALLOWED = "must be a time: seconds such as 2 or 1.7, or 500ms, or 500us, and no blank before the unit"
 _TRUE = frozenset(("true", "on", "yes", "y", "1"))
 _FALSE = frozenset(("false", "off", "no", "n", "0"))

@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from fractions import Fraction
 from typing import Any
 
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.ha_cf import MOST_MEDIA
@@ -25,7 +24,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.haresources 
     moved_address,
     parse_resource,
 )
-from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.values import LONGEST_LINE
+from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.values import LONGEST_LINE, milliseconds
 from ansible_collections.codalvs.ha.plugins.module_utils._schema import (
     HIDDEN,
     UNUSABLE,
@@ -567,13 +566,13 @@ def _time(cluster: Cluster, name: str) -> str | None:
     return profile[name.removeprefix("heartbeat_")] if given is None and profile else given
 
 
-def _milliseconds(cluster: Cluster, name: str) -> Fraction | None:
+def _milliseconds(cluster: Cluster, name: str) -> int | None:
     """Return a time setting; None (or nothing at all) when it is no valid time."""
-    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(ms|us)?", _time(cluster, name) or "")
-    if not match:
+    try:
+        found = milliseconds(_time(cluster, name) or "")
+    except ValueError:
         return None
-    milliseconds = Fraction(match[1]) * {None: Fraction(1000), "ms": Fraction(1), "us": Fraction(1, 1000)}[match[2]]
-    return milliseconds if 1 <= milliseconds <= LONGEST_TIME else None
+    return found if 1 <= found <= LONGEST_TIME else None
 
 
 def _with_unit(cluster: Cluster, name: str) -> str:

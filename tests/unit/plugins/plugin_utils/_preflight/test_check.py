@@ -569,7 +569,7 @@ def changed_networks(vip: str) -> Hosts:
             inventory(checking(service="oracle", login="me", request="select 1 from dual")),
         ),
         ("bad_time", "heartbeat_deadtime", inventory(heartbeat_deadtime="2s")),
-        ("bad_time", "heartbeat_keepalive", inventory(heartbeat_keepalive="500us")),
+        ("bad_time", "heartbeat_keepalive", inventory(heartbeat_keepalive="499us")),
         ("time_order", "heartbeat_deadtime", times("200ms", "500ms", "500ms")),
         ("time_order", "heartbeat_deadtime", times("490ms", "500ms", "980ms")),
         ("time_order", "heartbeat_initdead", times("1", "2", "31", "30")),
