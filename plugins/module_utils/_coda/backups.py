@@ -20,8 +20,9 @@ LISTS = f"{TOP}/..CodaACLs.yaml"  # the access lists of all folders
 NAME, FOLDER, LINK = 99, 154, 98  # bytes of what has certainly not been cut, and one more
 # How a dump ends: a tag, and DUMPENDMAGIC (codadumpfile(5)). codadump2tar does not miss it.
 END = bytes([8]) + (0x3A214B6E).to_bytes(4, "big")
-STAMP = r"\d{8}T\d{6}Z"
+STAMP = r"[0-9]{8}T[0-9]{6}Z"
 FULL, BASE = ".tar", ".dump"
+_NAME = re.compile(rf"(.+)\.({STAMP})(?:(\.tar)|(\.dump)|\.since-({STAMP})\.dump)", re.DOTALL)
 # How a dump begins: D_DUMPHEADER, DUMPBEGINMAGIC, a version, then fields of a letter and a value (DumpDumpHeader in
 # coda-src/volutil/vol-dump.cc). Numbers have four bytes, the highest first.
 BEGIN = bytes([1]) + (0xB3A11322).to_bytes(4, "big")
@@ -37,6 +38,15 @@ class Header(NamedTuple):
     mark: int  # its own mark, by which one that goes on from it knows it
 
 
+class Name(NamedTuple):
+    """What the name of an archive's file says."""
+
+    volume: str  # with % in place of /
+    stamp: str
+    kind: str  # full, base or incremental
+    since: str  # of an incremental one, the stamp of the full one that it goes on from; empty
+
+
 def file_name(volume: str, stamp: str, kind: str = FULL) -> str:
     """Return the name of a volume's archive; stamp: YYYYMMDDTHHMMSSZ, so that names sort by age."""
     return f"{volume.replace('/', '%')}.{stamp}{kind}"
@@ -45,6 +55,29 @@ def file_name(volume: str, stamp: str, kind: str = FULL) -> str:
 def since(stamp: str) -> str:
     """Return the kind of an incremental archive: how its name ends."""
     return f".since-{stamp}{BASE}"
+
+
+def parse_name(name: str) -> Name | None:
+    """Read the name of an archive's file, as file_name() makes it; None if it is none."""
+    match = _NAME.fullmatch(name)
+    if not match:
+        return None
+    volume, stamp, full, dump, begin = match.groups()
+    return Name(volume, stamp, "full" if full else "base" if dump else "incremental", begin or "")
+
+
+def to_restore(path: str) -> dict[str, str]:
+    """Return {kind, base}: full or incremental, and the path of the dump that an incremental archive goes on from.
+
+    Both are empty where no archive is called so. A full archive may have been given another name, since all of it is in the one file.
+    """
+    folder, _slash, name = path.rpartition("/")
+    found = parse_name(name)
+    if not path.startswith("/") or not name.removesuffix(FULL):
+        return {"kind": "", "base": ""}
+    if found and found.kind == "incremental":
+        return {"kind": found.kind, "base": f"{folder}/{file_name(found.volume, found.since, BASE)}"}
+    return {"kind": "full" if name.endswith(FULL) else "", "base": ""}
 
 
 def header(data: bytes) -> Header | None:
@@ -71,13 +104,12 @@ class Chain(NamedTuple):
 
 def chains(names: Iterable[str], volume: str) -> dict[str, Chain]:
     """Return a volume's full archives by stamp, oldest first, each with what goes on from it."""
-    own = re.compile(rf"{re.escape(volume.replace('/', '%'))}\.({STAMP})(?:(\.tar)|(\.dump)|\.since-({STAMP})\.dump)")
-    found = [match.groups() for name in names if (match := own.fullmatch(name))]
-    bases = {stamp for stamp, _whole, base, _begin in found if base}
-    later = [(begin, stamp) for stamp, _whole, _base, begin in found if begin]
+    own = volume.replace("/", "%")
+    found = [each for each in map(parse_name, names) if each and each.volume == own]
+    bases = {each.stamp for each in found if each.kind == "base"}
     return {
-        stamp: Chain(stamp in bases, sorted(end for begin, end in later if begin == stamp))
-        for stamp in sorted(stamp for stamp, whole, _base, _begin in found if whole)
+        stamp: Chain(stamp in bases, sorted(each.stamp for each in found if each.since == stamp))
+        for stamp in sorted(each.stamp for each in found if each.kind == "full")
     }
 
 

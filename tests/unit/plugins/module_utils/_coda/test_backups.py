@@ -20,9 +20,12 @@ from ansible_collections.codalvs.ha.plugins.module_utils._coda.backups import (
     file_name,
     header,
     outdated,
+    parse_name,
     since,
+    to_restore,
 )
 
+VOLUMES = st.text(alphabet="abcA./-_0TZ", min_size=1)
 STAMPS = st.datetimes().map(lambda moment: moment.strftime("%Y%m%dT%H%M%SZ")).filter(lambda text: len(text) == 16)
 
 
@@ -30,6 +33,42 @@ def link(name: str, target: str) -> TarInfo:
     made = TarInfo(name)
     made.type, made.linkname = SYMTYPE, target
     return made
+
+
+@given(VOLUMES, STAMPS, STAMPS)
+def test_a_name_tells_what_it_was_made_of(volume: str, stamp: str, begin: str) -> None:
+    own = volume.replace("/", "%")
+    assert parse_name(file_name(volume, stamp)) == (own, stamp, "full", "")
+    assert parse_name(file_name(volume, stamp, BASE)) == (own, stamp, "base", "")
+    assert parse_name(file_name(volume, stamp, since(begin))) == (own, stamp, "incremental", begin)
+
+
+@given(VOLUMES, STAMPS, STAMPS)
+def test_what_a_path_says_is_what_the_module_wrote(volume: str, stamp: str, begin: str) -> None:
+    folder = "/vice/backup/archives"
+    base_path = f"{folder}/{file_name(volume, begin, BASE)}"
+    assert to_restore(f"{folder}/{file_name(volume, stamp)}") == {"kind": "full", "base": ""}
+    assert to_restore(base_path) == {"kind": "", "base": ""}
+    whole = f"{folder}/{file_name(volume, stamp, since(begin))}"
+    assert to_restore(whole) == {"kind": "incremental", "base": base_path}
+    assert to_restore(whole.removeprefix("/")) == {"kind": "", "base": ""}
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("", ""),
+        ("/", ""),
+        ("/a/.tar", ""),
+        ("/a/renamed.tar", "full"),
+        ("a.tar", ""),
+        ("/a/www.20260101T000000Z.tar.new", ""),
+        ("/a/www.20260101T000000Z.since-2026.dump", ""),
+        ("/a/www.since-20260101T000000Z.dump", ""),
+    ],
+)
+def test_which_paths_can_be_restored(path: str, kind: str) -> None:
+    assert to_restore(path) == {"kind": kind, "base": ""}
 
 
 @given(st.lists(STAMPS, unique=True), st.integers(1, 9))
