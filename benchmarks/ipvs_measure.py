@@ -34,7 +34,7 @@ NAMESPACE = "ipvs-bench"
 
 def services(count: int, weight: int = 1) -> list[dict[str, Any]]:
     """Return services of 10 real servers each; the first real server of all has the given weight."""
-    found = [
+    found: list[dict[str, Any]] = [
         {
             "vip": f"10.{number >> 8}.{number & 255}.1",
             "port": 80,
@@ -60,7 +60,7 @@ def module(path: str) -> None:
         finally:
             work = time.perf_counter() - began
 
-    ipvs.converge = timed
+    ipvs.converge = timed  # type: ignore[assignment]  # as it is called, but for the names of its arguments
     basic._ANSIBLE_ARGS = Path(path).read_bytes()
     basic._ANSIBLE_PROFILE = "legacy"
     try:

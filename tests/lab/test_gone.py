@@ -25,7 +25,7 @@ PANIC = 'test "$LAB_KIND" = uml && lab/lab exec sh -c "echo c >/proc/sysrq-trigg
 @pytest.fixture(scope="module", autouse=True)
 def _lab() -> Iterator[None]:
     """Have a User-Mode Linux lab, and remove it at the end."""
-    lab = [ROOT / "lab/lab", "--name", NAME]
+    lab = [str(ROOT / "lab/lab"), "--name", NAME]
     subprocess.run([*lab, "up"], check=True, env=ENVIRONMENT)
     yield
     subprocess.run([*lab, "down"], check=True, env=ENVIRONMENT)
@@ -33,7 +33,7 @@ def _lab() -> Iterator[None]:
 
 def with_lab(*words: str) -> subprocess.CompletedProcess[str]:
     """Run tests/with-lab to its end."""
-    command = [ROOT / "tests/with-lab", *words]
+    command = [str(ROOT / "tests/with-lab"), *words]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT, cwd=ROOT)
 
 

@@ -204,3 +204,12 @@ def test_who_is_through_helps_the_patient_lab() -> None:
     assert next(lane) is absent
     absent.result = "SKIPPED"
     assert list(lane) == []
+
+
+def test_mypy_looks_at_every_program_on_hosts() -> None:
+    files = [path for path in tests.ROOT.glob("roles/*/files/*") if path.read_bytes().startswith(b"#!")]
+    found = {
+        path.relative_to(tests.ROOT).as_posix() for path in files if b"python3" in path.read_bytes().split(b"\n")[0]
+    }
+    assert found <= set(tests.MYPY)
+    assert "roles/heartbeat/files/heartbeat-vips" in found

@@ -370,7 +370,8 @@ def test_a_server_that_crashes_on_what_one_client_sends_serves_the_other_one() -
     finally:
         servers_cables(plugged=True)
     wait_for_crashes(before + 2)
-    end, pending = time.monotonic() + 60, []
+    end = time.monotonic() + 60
+    pending: list[Host] = []
     while len(pending) != 1:  # a client that has lost its server a moment ago does not answer
         assert time.monotonic() < end, f"{len(pending)} clients have something to send"
         pending = [host for host in (ONE, TWO) if "CML" in host.run(f"cfs listvol {WWW}").stdout]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import shlex
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from faults import (
@@ -74,15 +75,17 @@ def moves(since: float) -> list[str]:
     return [line for name in DIRECTORS for line in shell(name, words, check=False).splitlines()]
 
 
+def hears(name: str) -> bool:
+    """Return whether a director gets the other one's reports."""
+    return '"reports": true' in shell(name, "heartbeat-vips status", check=False)
+
+
 def forget_trust() -> None:
     """Let heartbeat-vips begin anew: after a wrong trial it tries nothing for a minute."""
     for name in DIRECTORS:
         shell(name, "systemctl restart heartbeat-vips")
     for name in DIRECTORS:
-        wait_for(
-            "the directors hear each other",
-            lambda name=name: '"reports": true' in shell(name, "heartbeat-vips status", check=False),
-        )
+        wait_for("the directors hear each other", partial(hears, name))
     time.sleep(1)
 
 

@@ -106,7 +106,7 @@ def run(program):
     main = sys.modules["__main__"] = types.ModuleType("__main__")
     sys.argv = [""]
     os.lseek(0, 0, os.SEEK_END)  # it has been read
-    code = 0
+    code: str | int | None = 0
     try:
         exec(compile(program, "<stdin>", "exec"), main.__dict__)
     except SystemExit as end:

@@ -73,13 +73,16 @@ class Relay:
         self.clients: dict[int, socket.socket] = {}
         self.number = 0
         self.last = time.monotonic()
+        assert self.agent.stdin is not None
+        assert self.agent.stdout is not None
+        self.to, self.of = self.agent.stdin, self.agent.stdout
         for part in (AGENT.read_bytes(), module_utils()):
             self.to_agent(len(part).to_bytes(4, "big") + part)
-        receive(self.agent.stdout, 4)
+        receive(self.of, 4)
 
     def to_agent(self, data: bytes) -> None:
-        self.agent.stdin.write(data)
-        self.agent.stdin.flush()
+        self.to.write(data)
+        self.to.flush()
 
     def serve(self) -> None:
         """Serve until the agent has gone, or nobody has asked for some time."""
@@ -108,9 +111,9 @@ class Relay:
     def answers(self) -> None:
         with suppress(EOFError):
             while True:
-                header = receive(self.agent.stdout, ANSWER.size)
+                header = receive(self.of, ANSWER.size)
                 number, _, *sizes = ANSWER.unpack(header)
-                content = receive(self.agent.stdout, sum(sizes))
+                content = receive(self.of, sum(sizes))
                 with self.lock:
                     client = self.clients.pop(number)
                     self.last = time.monotonic()

@@ -65,7 +65,7 @@ class WarmConnection(ConnectionBase):
                         stderr=log,
                         start_new_session=True,
                     )
-                if process.stdout.readline() != b"ready\n":
+                if not process.stdout or process.stdout.readline() != b"ready\n":
                     raise EOFError(Path(f"{path}.log").read_text().strip()) from None
                 relay.connect(path)
         return relay
