@@ -217,7 +217,9 @@ def test_every_play_that_proves_a_claim_exists() -> None:
 
 
 def test_every_playbook_role_and_module_exists(page: Path) -> None:
-    named = set(re.findall(r"codalvs\.ha\.([a-z_0-9]+)", page.read_text()))
+    named = set(re.findall(r"(?<!group/)codalvs\.ha\.([a-z_0-9]+)", page.read_text()))
+    groups = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["action_groups"]
+    assert set(re.findall(r"group/codalvs\.ha\.([a-z_0-9]+)", page.read_text())) <= groups.keys()
     kinds = ("playbooks/{}.yml", "roles/{}", "plugins/modules/{}.py", "plugins/filter/{}.py")
     assert {name for name in named if not any((ROOT / kind.format(name)).exists() for kind in kinds)} == set()
 

@@ -51,3 +51,8 @@ def test_the_modules_of_a_group_say_so_and_share_an_option(group: str) -> None:
 
 def test_every_fragment_is_used() -> None:
     assert {name for module in MODULES for name in fragments(module)} == FRAGMENTS.keys() - {"documentation"}
+
+
+def test_every_filter_is_documented() -> None:
+    filters = ROOT / "plugins/filter"
+    assert {path.stem for path in filters.glob("*.py")} == {path.stem for path in filters.glob("*.yml")}
