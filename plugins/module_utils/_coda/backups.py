@@ -69,7 +69,8 @@ def parse_name(name: str) -> Name | None:
 def to_restore(path: str) -> dict[str, str]:
     """Return {kind, base}: full or incremental, and the path of the dump that an incremental archive goes on from.
 
-    Both are empty where no archive is called so. A full archive may have been given another name, since all of it is in the one file.
+    Both are empty where no archive is called so. A full archive may have been given another name, since all of it is
+    in the one file.
     """
     folder, _slash, name = path.rpartition("/")
     found = parse_name(name)

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from jinja2 import Template
 
 from ansible_collections.codalvs.ha.plugins.filter.cluster import cluster_filter
-from ansible_collections.codalvs.ha.plugins.filter.drained import drained
 from ansible_collections.codalvs.ha.plugins.filter.haresources import haresources
 from ansible_collections.codalvs.ha.plugins.filter.ipvs_lines import ipvs_lines
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.haresources import check_haresources
@@ -117,35 +116,6 @@ def test_the_table_without_checks_is_what_the_module_takes() -> None:
         "-A -t 192.0.2.30:80 -s wrr -p 60",
         "-a -t 192.0.2.30:80 -r 192.0.2.21:80 -g -w 1",
     ]
-
-
-@pytest.mark.parametrize(
-    ("names", "weights"),
-    [
-        (["192.0.2.21"], [0, 1, 0]),
-        (["192.0.2.21:80"], [0, 1, 1]),
-        (["192.0.2.21:81", "real1", "192.0.2"], [1, 1, 1]),
-        (["[2001:db8::1]:443", "192.0.2.22"], [1, 0, 1]),
-    ],
-)
-def test_who_is_drained_has_weight_0(names: list[str], weights: list[int]) -> None:
-    servers = [{"address": "192.0.2.21", "weight": 1}, {"address": "192.0.2.22", "weight": 1}]
-    services = [
-        {"port": 80, "real_servers": servers},
-        {"port": 443, "real_servers": [{"endpoint": "192.0.2.21:443", "weight": 1}]},
-    ]
-    assert [server["weight"] for service in drained(services, names) for server in service["real_servers"]] == weights
-
-
-def test_what_is_no_real_server_is_left_alone() -> None:
-    services = [{"port": 443, "real_servers": [{"adress": "192.0.2.21"}]}, {"vip": "192.0.2.30"}]
-    assert drained(services, ["192.0.2.21"]) == [services[0], {"vip": "192.0.2.30", "real_servers": []}]
-
-
-def test_an_ipv6_server_is_drained_by_address_or_endpoint() -> None:
-    services = [{"port": 443, "real_servers": [{"address": "2001:DB8:0::1", "weight": 1}]}]
-    for name in ("2001:db8::1", "[2001:db8::1]:443", "2001:db8:0:0::1"):
-        assert drained(services, [name])[0]["real_servers"][0]["weight"] == 0
 
 
 def directors_with(**own: Any) -> dict[str, dict[str, Any]]:
