@@ -1025,6 +1025,16 @@ def test_each_renamed_variable_has_words_that_are_allowed() -> None:
         assert {*words.values()} <= {*options[new]["choices"]}
 
 
+@pytest.mark.parametrize("folder", ["benchmarks", "docs", "inventories", "lab", "molecule", "playbooks", "roles"])
+def test_nobody_reads_an_old_name(folder: str) -> None:
+    """A variable that no role has any more is undefined, and `default` would hide that."""
+    listed = subprocess.run(["git", "ls-files", "-z", folder], cwd=ROOT, capture_output=True, text=True, check=True)
+    names = [name for name in listed.stdout.split("\0") if name]
+    texts = {name: (ROOT / name).read_bytes().decode(errors="replace") for name in names if (ROOT / name).is_file()}
+    assert texts
+    assert [(name, old) for name, text in texts.items() for old in RENAMED if old in text] == []
+
+
 def test_standby_director_as_real_server() -> None:
     groups = {**GROUPS, "real_servers": ["real1", "dir2"]}
     assert found(inventory(), groups) == {("director_is_real_server", "all hosts", f"{S}[0].real_servers")}
