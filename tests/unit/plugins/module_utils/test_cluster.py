@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from jinja2 import Template
 
 from ansible_collections.codalvs.ha.plugins.filter.cluster import cluster_filter
-from ansible_collections.codalvs.ha.plugins.filter.drained import drained
 from ansible_collections.codalvs.ha.plugins.filter.haresources import haresources
 from ansible_collections.codalvs.ha.plugins.filter.ipvs_lines import ipvs_lines
 from ansible_collections.codalvs.ha.plugins.module_utils import cluster as plan
+from ansible_collections.codalvs.ha.plugins.module_utils.drains import without_weight
 from ansible_collections.codalvs.ha.plugins.module_utils.heartbeat_config import check_haresources
 from ansible_collections.codalvs.ha.plugins.module_utils.model import ClusterError, addresses, parse
 from ansible_collections.codalvs.ha.plugins.plugin_utils.specs import options_of
@@ -134,18 +134,20 @@ def test_who_is_drained_has_weight_0(names: list[str], weights: list[int]) -> No
         {"port": 80, "real_servers": servers},
         {"port": 443, "real_servers": [{"endpoint": "192.0.2.21:443", "weight": 1}]},
     ]
-    assert [server["weight"] for service in drained(services, names) for server in service["real_servers"]] == weights
+    assert [
+        server["weight"] for service in without_weight(services, names) for server in service["real_servers"]
+    ] == weights
 
 
 def test_what_is_no_real_server_is_left_alone() -> None:
     services = [{"port": 443, "real_servers": [{"adress": "192.0.2.21"}]}, {"vip": "192.0.2.30"}]
-    assert drained(services, ["192.0.2.21"]) == [services[0], {"vip": "192.0.2.30", "real_servers": []}]
+    assert without_weight(services, ["192.0.2.21"]) == [services[0], {"vip": "192.0.2.30", "real_servers": []}]
 
 
 def test_an_ipv6_server_is_drained_by_address_or_endpoint() -> None:
     services = [{"port": 443, "real_servers": [{"address": "2001:DB8:0::1", "weight": 1}]}]
     for name in ("2001:db8::1", "[2001:db8::1]:443", "2001:db8:0:0::1"):
-        assert drained(services, [name])[0]["real_servers"][0]["weight"] == 0
+        assert without_weight(services, [name])[0]["real_servers"][0]["weight"] == 0
 
 
 def directors_with(**own: Any) -> dict[str, dict[str, Any]]:
