@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _supports_async = False
     _supports_check_mode = True
-    _VALID_ARGS = frozenset(("absent", "cluster", "idle", "looks", "until"))
+    _VALID_ARGS = frozenset(("absent", "cluster", "looks", "until"))
 
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what the last look saw; failed, with what is lacking and where, when the looks were over."""
@@ -40,7 +40,6 @@ class ActionModule(ActionBase):
                 "until": {"type": "str", "choices": list(MODULES), "required": True},
                 "cluster": {"type": "dict", "required": True},
                 "absent": {"type": "list", "elements": "str", "default": []},
-                "idle": {"type": "bool", "default": False},
                 "looks": {"type": "int", "default": 30},
             }
         )
@@ -63,7 +62,7 @@ class ActionModule(ActionBase):
             result.update(changed=False, looked=number, lacking=missing)
             if missing:
                 break
-            result["lacking"] = lacking(given["until"], looks, cluster, absent, given["idle"])
+            result["lacking"] = lacking(given["until"], looks, cluster, absent)
             if not result["lacking"]:
                 break
         if not missing:

@@ -22,7 +22,8 @@ options:
     description:
       - V(one_holder) - Heartbeat is active on all directors, and by the kernel's word each VIP is on exactly one of
         them.
-      - V(balanced) - that, and in each director's IPVS table every service has a real server that takes connections.
+      - V(balanced) - that, and in each director's IPVS table every service has a real server that takes connections. In
+        cold standby a director without VIPs has none.
       - V(synced) - both sync daemons run everywhere, and the other director knows 95 % of the connections of each that
         has VIPs, or all but five.
     type: str
@@ -37,28 +38,20 @@ options:
     type: list
     elements: str
     default: []
-  idle:
-    description: Whether a director without VIPs has an empty table, because Heartbeat starts ldirectord.
-    type: bool
-    default: false
   looks:
     description: How often it looks at most, with a second between two looks. After that, the task fails on all hosts.
     type: int
     default: 30
+extends_documentation_fragment:
+  - codalvs.ha.attributes
+  - codalvs.ha.attributes.reads
 attributes:
   action:
     support: full
     description: Compares on the controller what modules see on the hosts.
-  check_mode:
-    support: full
-    description: Reads only.
-  diff_mode:
-    support: none
-    description: Reads only.
   platform:
-    support: full
     platforms: posix
-    description: Debian with Heartbeat 3; root.
+    details: Debian with Heartbeat 3; root.
 seealso:
   - module: codalvs.ha.heartbeat_info
   - module: codalvs.ha.ipvs_info

@@ -39,17 +39,18 @@ options:
     description: Whether every director takes part, and its marks are among O(others).
     type: bool
     default: false
+extends_documentation_fragment:
+  - codalvs.ha.attributes
 attributes:
   check_mode:
     support: full
-    description: Says what would be done, and refuses what would be refused.
+    details: Refuses what would be refused.
   diff_mode:
     support: full
-    description: The files before and after.
+    details: The files before and after.
   platform:
-    support: full
     platforms: posix
-    description: Linux; root.
+    details: Linux; root.
 seealso:
   - module: codalvs.ha.ipvs_drain
 """

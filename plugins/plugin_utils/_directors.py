@@ -28,16 +28,16 @@ ENOUGH = 0.95  # share of its connections that the other director should know
 FEW = 5  # so many may be unknown, whatever their share: they may just have begun
 
 
-def lacking(until: str, looks: Looks, cluster: Mapping[str, Any], absent: Collection[str], idle: bool) -> list[str]:
+def lacking(until: str, looks: Looks, cluster: Mapping[str, Any], absent: Collection[str]) -> list[str]:
     """Return what keeps the directors from fulfilling a condition of MODULES, each with its host.
 
-    cluster: as cluster() returns it. absent: Heartbeat's names of directors that are known to be down. idle: the table
-    of a director without addresses is empty.
+    cluster: as cluster() returns it; in cold standby, the table of a director without addresses is empty. absent:
+    Heartbeat's names of directors that are known to be down.
     """
     if until == "synced":
         return list(unsynced(looks))
     found = list(unsettled(looks, [vip["address"] for vip in cluster["vips"]], absent))
-    return found if until == "one_holder" else found + list(unbalanced(looks, cluster["table"], idle))
+    return found if until == "one_holder" else found + list(unbalanced(looks, cluster["table"], cluster["standby"]))
 
 
 def unsettled(looks: Looks, vips: Collection[str], absent: Collection[str]) -> Iterator[str]:
@@ -64,11 +64,11 @@ def unsettled(looks: Looks, vips: Collection[str], absent: Collection[str]) -> I
             yield f"{address} is on none of {', '.join(looks)}{told}{left}"
 
 
-def unbalanced(looks: Looks, table: list[Any], idle: bool) -> Iterator[str]:
+def unbalanced(looks: Looks, table: list[Any], standby: str) -> Iterator[str]:
     """Yield the services without a real server of their own that takes connections; fallbacks don't count."""
     wanted = read(table)[0]
     for host, look in looks.items():
-        if idle and not look["heartbeat"]["held"]:
+        if standby == "cold" and not look["heartbeat"]["held"]:
             continue
         found = read(look["ipvs"]["services"])[0]
         lost = [

@@ -95,12 +95,12 @@ def test_a_role_alone_installs_its_own_list(role: str) -> None:
     assert [call for path in files for call in asked(path.relative_to(ROOT).as_posix())] == [str([role])]
 
 
-def packages_for(groups: set[str], **variables: object) -> set[str]:
-    """Return the default of packages_for, for a host in these groups."""
+def packages_for(groups: set[str], checker: str = "ldirectord") -> set[str]:
+    """Return the default of packages_for, for a host in these groups; checker: who keeps the table, by the plan."""
     environment = NativeEnvironment()
-    environment.filters["bool"] = bool
     environment.filters["intersect"] = lambda left, right: [each for each in left if each in right]
-    return set(environment.from_string(DEFAULT).render(group_names=sorted(groups), **variables))
+    environment.filters["codalvs.ha.cluster"] = lambda _hostvars, _groups: {"checker": checker}
+    return set(environment.from_string(DEFAULT).render(group_names=sorted(groups)))
 
 
 @pytest.mark.parametrize("playbook", ["coda", "nfs", "directors", "real_servers"])
@@ -115,7 +115,7 @@ def test_a_host_gets_the_packages_of_all_roles_of_its_plays(playbook: str) -> No
 
 def test_a_host_gets_no_other_packages() -> None:
     assert packages_for({"real_servers", "clients"}) == set()
-    assert packages_for({"directors"}, lvs_director_static=True) == {"lvs_director", "heartbeat"}
+    assert packages_for({"directors"}, checker="none") == {"lvs_director", "heartbeat"}
     assert packages_for({"coda_servers"}) == {"coda_common"}
 
 

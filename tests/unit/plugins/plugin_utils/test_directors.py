@@ -14,7 +14,7 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._directors import ENOUG
 VIP = "192.0.2.30"
 SERVER = {"address": "192.0.2.21", "port": 80, "forwarding": "direct", "weight": 1}
 SERVICE = {"vip": VIP, "port": 80, "protocol": "tcp", "scheduler": "wrr", "real_servers": [SERVER]}
-CLUSTER = {"vips": [{"address": VIP}], "table": [SERVICE]}
+CLUSTER = {"standby": "hot", "vips": [{"address": VIP}], "table": [SERVICE]}
 DAEMONS = [{"role": "master"}, {"role": "backup"}]
 
 
@@ -50,10 +50,10 @@ def look(
 
 
 def found(
-    until: str, dir1: dict[str, Any], dir2: dict[str, Any], absent: tuple[str, ...] = (), idle: bool = False
+    until: str, dir1: dict[str, Any], dir2: dict[str, Any], absent: tuple[str, ...] = (), standby: str = "hot"
 ) -> str:
     """Return what is lacking as one text."""
-    return " | ".join(lacking(until, {"dir1": dir1, "dir2": dir2}, CLUSTER, absent, idle))
+    return " | ".join(lacking(until, {"dir1": dir1, "dir2": dir2}, {**CLUSTER, "standby": standby}, absent))
 
 
 GOOD = look(held=(VIP,), expected=(VIP,))
@@ -85,13 +85,13 @@ def test_one_holder_each_and_heartbeat_everywhere(
 
 def test_what_is_said_of_an_absent_director_does_not_count() -> None:
     one = look(held=(VIP,), nodes={"dir1": "active", "dir2": "dead"})
-    assert lacking("balanced", {"dir1": one}, CLUSTER, ["dir2"], False) == []
-    assert lacking("balanced", {"dir1": one}, CLUSTER, [], False) == ["Heartbeat on dir1 says that dir2 is dead"]
+    assert lacking("balanced", {"dir1": one}, CLUSTER, ["dir2"]) == []
+    assert lacking("balanced", {"dir1": one}, CLUSTER, []) == ["Heartbeat on dir1 says that dir2 is dead"]
 
 
 def test_the_kernel_s_spelling_counts() -> None:
     cluster = {"vips": [{"address": "2001:DB8::30"}], "table": []}
-    assert lacking("one_holder", {"dir1": look(held=("2001:db8::30",))}, cluster, [], False) == []
+    assert lacking("one_holder", {"dir1": look(held=("2001:db8::30",))}, cluster, []) == []
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,8 @@ def test_every_service_has_a_real_server_of_its_own(services: list[Any]) -> None
 
 
 def test_a_standby_may_have_an_empty_table_where_heartbeat_starts_ldirectord() -> None:
-    assert found("balanced", GOOD, look(services=[]), idle=True) == ""
-    assert "IPVS table of dir1" in found("balanced", look(held=(VIP,), services=[]), look(services=[]), idle=True)
+    assert found("balanced", GOOD, look(services=[]), standby="cold") == ""
+    assert "IPVS table of dir1" in found("balanced", look(held=(VIP,), services=[]), look(services=[]), standby="cold")
 
 
 @pytest.mark.parametrize(
