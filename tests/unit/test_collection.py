@@ -78,20 +78,28 @@ def test_role_and_specification_agree_on_defaults(role: str) -> None:
 
 
 def test_no_two_roles_have_a_default_of_one_name() -> None:
-    count = Counter(name for role in ROLES for name, value in defaults(role).items() if not follows(name, value))
+    count = Counter(name for role in ROLES for name, value in defaults(role).items() if not follows(role, name, value))
     assert [name for name, times in count.items() if times > 1] == []
 
 
-def follows(name: str, value: object) -> bool:
+def follows(role: str, name: str, value: object) -> bool:
     """Tell whether a default is the plan's part of the cluster's own variable: then it is written elsewhere, once."""
-    return value == f"{{{{ (hostvars | codalvs.ha.cluster(groups)).{name.removeprefix('ha_')} }}}}"
+    return value == f"{{{{ __{role}_plan.{name.removeprefix('ha_')} }}}}"
 
 
 def test_a_default_that_is_no_part_of_the_plan_is_written_here() -> None:
-    plan = "{{ (hostvars | codalvs.ha.cluster(groups)).standby }}"
-    assert follows("ha_standby", plan)
-    assert not follows("ha_checker", plan)
-    assert not follows("ha_standby", "hot")
+    plan = "{{ __heartbeat_plan.standby }}"
+    assert follows("heartbeat", "ha_standby", plan)
+    assert not follows("ldirectord", "ha_standby", plan)
+    assert not follows("heartbeat", "ha_checker", plan)
+    assert not follows("heartbeat", "ha_standby", "hot")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_takes_the_plan_from_one_place(role: str) -> None:
+    """Each such expression reads and plans the whole inventory, and is knowledge of its own."""
+    texts = [path.read_text(encoding="utf-8") for path in ROOT.glob(f"roles/{role}/**/*.[yj]*")]
+    assert len(re.findall(r"hostvars \| codalvs\.ha\.\w+\(", "".join(texts))) <= 1
 
 
 class Loader(yaml.SafeLoader):

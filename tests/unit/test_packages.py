@@ -99,8 +99,9 @@ def packages_for(groups: set[str], checker: str = "ldirectord") -> set[str]:
     """Return the default of packages_for, for a host in these groups; checker: who keeps the table, by the plan."""
     environment = NativeEnvironment()
     environment.filters["intersect"] = lambda left, right: [each for each in left if each in right]
-    environment.filters["codalvs.ha.cluster"] = lambda _hostvars, _groups: {"checker": checker}
-    return set(environment.from_string(DEFAULT).render(group_names=sorted(groups)))
+    return set(
+        environment.from_string(DEFAULT).render(group_names=sorted(groups), __packages_plan={"checker": checker})
+    )
 
 
 @pytest.mark.parametrize("playbook", ["coda", "nfs", "directors", "real_servers"])
