@@ -26,9 +26,9 @@ FILES = sorted(
     for pattern in ("roles/*/tasks/**/*.yml", "roles/*/handlers/**/*.yml", "playbooks/**/*.yml")
     for path in ROOT.glob(pattern)
 )
-VARS: dict[str, Any] = yaml.safe_load((ROOT / "roles/packages/vars/main.yml").read_text(encoding="utf-8"))
-LISTS = {name.removeprefix("__packages_of_"): value for name, value in VARS.items() if "_of_" in name}
-DEFAULT = yaml.safe_load((ROOT / "roles/packages/defaults/main.yml").read_text(encoding="utf-8"))["packages_for"]
+VARS: dict[str, Any] = yaml.safe_load((ROOT / "roles/ha_packages/vars/main.yml").read_text(encoding="utf-8"))
+LISTS = {name.removeprefix("__ha_packages_of_"): value for name, value in VARS.items() if "_of_" in name}
+DEFAULT = yaml.safe_load((ROOT / "roles/ha_packages/defaults/main.yml").read_text(encoding="utf-8"))["ha_packages_for"]
 
 
 def tasks(tree: Any) -> Iterator[dict[str, Any]]:
@@ -55,22 +55,22 @@ def asked(file: str) -> list[str]:
     included = [
         task
         for task in tasks(load(file))
-        if task.get("ansible.builtin.include_role", {}).get("name") == "codalvs.ha.packages"
+        if task.get("ansible.builtin.include_role", {}).get("name") == "codalvs.ha.ha_packages"
     ]
-    return [str(task.get("vars", {}).get("packages_for")) for task in included]
+    return [str(task.get("vars", {}).get("ha_packages_for")) for task in included]
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if not file.startswith("roles/packages/")])
+@pytest.mark.parametrize("file", [file for file in FILES if not file.startswith("roles/ha_packages/")])
 def test_nobody_else_installs(file: str) -> None:
     assert calls(file) == []
 
 
 def test_the_calls_of_the_one_place_are_found() -> None:
-    assert "ansible.builtin.apt" in calls("roles/packages/tasks/install.yml")
+    assert "ansible.builtin.apt" in calls("roles/ha_packages/tasks/install.yml")
 
 
 def test_packages_start_and_recommend_nothing_and_are_not_upgraded() -> None:
-    found = [task.get("ansible.builtin.apt", {}) for task in tasks(load("roles/packages/tasks/install.yml"))]
+    found = [task.get("ansible.builtin.apt", {}) for task in tasks(load("roles/ha_packages/tasks/install.yml"))]
     installs = [call for call in found if "name" in call or "deb" in call]
     assert len(installs) == 2
     assert {(call["policy_rc_d"], call["install_recommends"], call.get("state", "present")) for call in installs} == {
@@ -85,8 +85,8 @@ def test_no_package_is_in_two_lists() -> None:
 
 
 def test_the_specification_knows_every_list() -> None:
-    options = load("roles/packages/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
-    assert sorted(options["packages_for"]["choices"]) == sorted(LISTS)
+    options = load("roles/ha_packages/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    assert sorted(options["ha_packages_for"]["choices"]) == sorted(LISTS)
 
 
 @pytest.mark.parametrize("role", sorted(set(LISTS) - {"demo_web", "demo_mail", "demo_trust"}))
@@ -96,11 +96,11 @@ def test_a_role_alone_installs_its_own_list(role: str) -> None:
 
 
 def packages_for(groups: set[str], checker: str = "ldirectord") -> set[str]:
-    """Return the default of packages_for, for a host in these groups; checker: who keeps the table, by the plan."""
+    """Return the default of ha_packages_for, for a host in these groups; checker: who keeps the table, by the plan."""
     environment = NativeEnvironment()
     environment.filters["intersect"] = lambda left, right: [each for each in left if each in right]
     return set(
-        environment.from_string(DEFAULT).render(group_names=sorted(groups), __packages_plan={"checker": checker})
+        environment.from_string(DEFAULT).render(group_names=sorted(groups), __ha_packages_plan={"checker": checker})
     )
 
 
@@ -142,7 +142,7 @@ def test_what_is_missing_is_found(files: dict[str, str], tmp_path: Path) -> None
     absent = str(tmp_path / "absent.deb")
     wanted = ["dpkg", "codalvs-nosuch", *files.values(), absent]
     done = subprocess.run(
-        ["sh", "-c", VARS["__packages_script"], "sh", *wanted], capture_output=True, text=True, check=True
+        ["sh", "-c", VARS["__ha_packages_script"], "sh", *wanted], capture_output=True, text=True, check=True
     )
     assert [line for line in done.stdout.splitlines() if line != "interrupted"] == [
         "missing codalvs-nosuch",
@@ -167,7 +167,7 @@ def test_a_package_that_others_name_but_no_list_has_is_unlisted(tmp_path: Path) 
     environment = {**os.environ, "APT_CONFIG": str(tmp_path / "apt.conf")}
     shown = subprocess.run(["apt-cache", "show", "codalvs-nosuch"], env=environment, capture_output=True, check=False)
     assert shown.returncode == 0  # which is why the script asks in another way
-    command = ["sh", "-c", VARS["__packages_script"], "sh", "codalvs-nosuch"]
+    command = ["sh", "-c", VARS["__ha_packages_script"], "sh", "codalvs-nosuch"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert "unlisted codalvs-nosuch" in done.stdout.splitlines()
 
@@ -204,7 +204,7 @@ def test_a_host_without_its_packages_stops_those_that_depend_on_it(
                 "ansible_connection": "local",
                 "ansible_become": False,
                 "ansible_python_interpreter": sys.executable,
-                "packages_for": [],
+                "ha_packages_for": [],
                 "ha_absent": absent,
             },
             "hosts": {failing: {"ansible_python_interpreter": "/nonexistent/python3"}},

@@ -1316,3 +1316,9 @@ def test_success_says_what_was_checked() -> None:
     assert summary(hosts, GROUPS, []) == "Checked: 5 hosts, 2 virtual services, 2 directors, 2 real servers."
     crc = check(inventory(**keys({"id": 1, "method": "crc"}), ha_acknowledged=["heartbeat_crc"]), GROUPS, SPECS)
     assert summary(hosts, {"nfs_server": ["a"]}, crc) == "Checked: 5 hosts, 1 NFS server. Accepted: heartbeat_crc."
+
+
+@pytest.mark.parametrize("name", ["packages_here", "packages", "cluster_plan", "plan_b"])
+def test_common_names_are_left_to_users(name: str) -> None:
+    """A role's name claims all variables that begin with it, so no role has a name that everybody needs."""
+    assert found(inventory(**{name: ["vim"]})) == set()
