@@ -102,8 +102,17 @@ def test_good_inventory(limit: tuple[str, ...], tmp_path: Path) -> None:
     assert run.touches == ""
 
 
-@pytest.mark.parametrize("inventory", sorted((ROOT / "inventories").iterdir()), ids=lambda path: path.name)
-def test_inventories_to_copy_are_good(inventory: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "inventory",
+    sorted([*ROOT.glob("inventories/*"), *ROOT.glob("molecule/*/inventory/hosts.yml")]),
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_inventories_to_copy_and_those_of_scenarios_are_good(
+    inventory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("common", "server", "client"):  # which a scenario looks for
+        (tmp_path / f"coda-{name}_1_all.deb").touch()
+    monkeypatch.setenv("CODA_PACKAGES", str(tmp_path))
     run = run_ansible(tmp_path / "run", "playbook", "-i", str(inventory), "playbooks/preflight.yml")
     assert run.exit_code == 0, run.output
 
