@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from ansible import constants, context
 from ansible.plugins.action import ActionBase
@@ -32,7 +33,9 @@ class ActionModule(ActionBase):
     _VALID_ARGS = frozenset(("absent", "cluster", "looks", "until"))
 
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return what the last look saw; failed, with what is lacking and where, when the looks were over."""
+        """Return what the last look saw; failed, with what is lacking and where, when the looks were over: then only
+        Heartbeat's part of it, for Ansible prints the result of a task that has failed.
+        """
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
         _validated, given = self.validate_argument_spec(
@@ -45,12 +48,12 @@ class ActionModule(ActionBase):
         )
         hosts = [str(host) for host in variables["ansible_play_hosts"]]
         forks = int(context.CLIARGS.get("forks") or constants.DEFAULT_FORKS)
-        if forks < len(hosts):
-            msg = f"The {len(hosts)} hosts of this play are looked at together: run it with --forks {len(hosts)}."
-            return {**result, "failed": True, "msg": msg}
+        refused = refusal(hosts, [str(host) for host in variables["ansible_play_batch"]], forks)
+        if refused:
+            return {**result, "failed": True, "msg": refused}
         cluster: Any = plain(given["cluster"])
         nodes = dict(zip(variables["groups"].get("directors", ()), cluster["nodes"], strict=False))
-        absent = [nodes.get(host, host) for host in given["absent"]]
+        absent = [nodes[host] for host in given["absent"] if host in nodes]  # other hosts may be down, too
         # All hosts of a play share the task, and the folder, which goes with the run.
         folder = Path(str(constants.DEFAULT_LOCAL_TMP)) / f"directors_wait-{self._task._uuid}"
         meeting = Meeting(folder, hosts, str(variables["inventory_hostname"]))
@@ -66,7 +69,7 @@ class ActionModule(ActionBase):
             if not result["lacking"]:
                 break
         if not missing:
-            result.update(looks[meeting.me])
+            result.update(returned(looks[meeting.me], failed=bool(result["lacking"])))
         if given["until"] == "synced" and not missing:
             result["known"] = {host: {**each, "told": told(host, each)} for host, each in known(looks).items()}
         if result["lacking"]:
@@ -88,14 +91,35 @@ class ActionModule(ActionBase):
         return seen
 
 
+def refusal(hosts: Sequence[str], batch: Sequence[str], forks: int) -> str | None:
+    """Return why the hosts of a play can't be looked at together, or None. batch: those that run at a time (serial)."""
+    if {*batch} != {*hosts}:
+        return f"The {len(hosts)} hosts of this play are looked at together: run it without serial."
+    if forks < len(hosts):
+        return f"The {len(hosts)} hosts of this play are looked at together: run it with --forks {len(hosts)}."
+    return None
+
+
+def returned(look: dict[str, Any], failed: bool) -> dict[str, Any]:
+    """Return what of a look the result has: all, or without tables and fingerprints."""
+    return {name: said for name, said in look.items() if name == "heartbeat" or not failed}
+
+
 class Meeting:
-    """Where processes, one for each host, tell each other what they saw: a file for each host and look."""
+    """Where processes, one for each host, tell each other what they saw: a file for each host and look.
+
+    A task may run more than once (a handler that is flushed twice). The folder is the same then, so each time the files
+    have a number of their own: all hosts run it equally often, and each counts the files that it has made itself.
+    """
 
     def __init__(self, folder: Path, hosts: Sequence[str], me: str) -> None:
         self.folder = folder
         self.hosts = hosts
         self.me = me
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.time = 1
+        while self._path(1, me).exists():
+            self.time += 1
 
     def exchange(self, number: int, look: Callable[[], dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """Look, and return what all hosts saw at their look of this number, the same on each; {failed: why} of one
@@ -109,11 +133,11 @@ class Meeting:
         return {host: self._hear(number, host) for host in self.hosts}
 
     def _path(self, number: int, host: str) -> Path:
-        return self.folder / f"{number}-{self.hosts.index(host)}"
+        return self.folder / f"{self.time}-{number}-{quote(host, safe='')}"
 
     def _tell(self, number: int, seen: dict[str, Any]) -> None:
         path = self._path(number, self.me)
-        new = path.with_suffix(".new")
+        new = path.with_name(f"{path.name}.new")
         new.write_text(json.dumps(seen), encoding="utf-8")
         os.replace(new, path)
 

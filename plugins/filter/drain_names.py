@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible.errors import AnsibleFilterError
+
 from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.drains import wanted
 
 
 def drain_names(services: list[dict[str, Any]], host: str, port: int | str | None = None) -> dict[str, list[str]]:
     """Return the names; a port of the command line is a text."""
+    if port is not None and not (str(port).isdecimal() and int(port) <= 65535):
+        raise AnsibleFilterError(f"port = {port}: must be 0 to 65535")
     return wanted(services, host, None if port is None else int(port))
 
 

@@ -15,8 +15,8 @@ description:
     the other one, takes looks at all of them at the same time.
   - All hosts of the play run this task at once. Each looks at itself, waits until the others have looked, too, and
     compares; so all end with the same look, and say the same. Changes nothing.
-  - It needs as many forks as the play has hosts (C(--forks), 5 by default), and can't be used with C(loop), C(until) or
-    a condition that leaves a host of the play out.
+  - It needs as many forks as the play has hosts (C(--forks), 5 by default), and can't be used with C(serial), C(loop),
+    C(until) or a condition that leaves a host of the play out.
 options:
   until:
     description:
@@ -77,13 +77,13 @@ lacking:
   returned: always
   sample: [192.0.2.30 is on none of dir1 and dir2]
 heartbeat:
-  description: What M(codalvs.ha.heartbeat_info) last said of this host.
+  description: What M(codalvs.ha.heartbeat_info) last said of this host, also when the looks are over.
   type: dict
   returned: when all hosts answered
 ipvs:
   description: What M(codalvs.ha.ipvs_info) last said of this host, with C(fingerprints) for O(until=synced).
   type: dict
-  returned: when all hosts answered, and O(until) is not V(one_holder)
+  returned: success, and O(until) is not V(one_holder)
 known:
   description:
     - How much of the connections of each director with VIPs the other one knows, by host, as

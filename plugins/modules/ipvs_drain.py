@@ -59,8 +59,8 @@ options:
     default: false
   allow_missing:
     description:
-      - Succeed also where no service of this director has it, as on a standby whose table is empty. Otherwise that
-        counts as a failure, for the address may be misspelt.
+      - Succeed also where one of O(real_server) is in no service of this director, as on a standby whose table is
+        empty. Otherwise the module fails before it changes anything, for the address may be misspelt.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -215,18 +215,26 @@ def places(names: Iterable[str], port: int | None) -> list[Place]:
     return [(address, port if own is None else own) for address, own in known]
 
 
+def lacking(found: Iterable[Entry], meant: Iterable[Place]) -> list[Place]:
+    """Return the places of those meant that no service has."""
+    there = {place for entry in found for place in ((entry.server.address, None), entry.server[:2])}
+    return [place for place in meant if place not in there]
+
+
 def run(module: AnsibleModule, kernel: Kernel | None) -> dict[str, Any]:
     """Set the weights, wait, and return the result."""
     given = module.params
     meant, state = places(given["real_server"], given["port"]), given["state"]
-    shown = ", ".join(address if port is None else f"{address} at port {port}" for address, port in meant)
+    shown = _listed(meant)
 
     def look() -> list[Entry]:
         return entries(kernel.counted() if kernel else [], meant)
 
     first = found = look()
-    if not found and given["set_weight"] and not given["allow_missing"]:
-        module.fail_json(msg=f"Nothing was changed: {shown} is in no service of this director.")
+    missing = lacking(found, meant)
+    if missing and given["set_weight"] and not given["allow_missing"]:
+        verb = "is" if len(missing) == 1 else "are"
+        module.fail_json(msg=f"Nothing was changed: {_listed(missing)} {verb} in no service of this director.")
     operations = plan(found, state, given["weight"]) if given["set_weight"] else []
     last = [str(entry.service.key) for entry in found if entry.server.weight > 0 and not entry.others]
     if state == "drained" and last and not given["allow_last"]:
@@ -259,10 +267,13 @@ def run(module: AnsibleModule, kernel: Kernel | None) -> dict[str, Any]:
 
 def is_reached(found: list[Entry], meant: Iterable[Place], given: dict[str, Any]) -> bool:
     """Tell whether what the options want is so."""
-    there = {place for entry in found for place in ((entry.server.address, None), entry.server[:2])}
-    if not there.issuperset(meant) and not given["allow_missing"]:
+    if lacking(found, meant) and not given["allow_missing"]:
         return False  # it may come: another program is making the table
     return reached(found, given["state"], given["connections"], given["count_inactive"])
+
+
+def _listed(meant: Iterable[Place]) -> str:
+    return ", ".join(address if port is None else f"{address} at port {port}" for address, port in meant)
 
 
 def _planned(entry: Entry, operations: Iterable[Operation]) -> Entry:

@@ -31,13 +31,15 @@ FEW = 5  # so many may be unknown, whatever their share: they may just have begu
 def lacking(until: str, looks: Looks, cluster: Mapping[str, Any], absent: Collection[str]) -> list[str]:
     """Return what keeps the directors from fulfilling a condition of MODULES, each with its host.
 
-    cluster: as cluster() returns it; in cold standby, the table of a director without addresses is empty. absent:
-    Heartbeat's names of directors that are known to be down.
+    cluster: as cluster() returns it; in cold standby, the table of a director without addresses is empty, and where
+    ldirectord is the checker, its log says more. absent: Heartbeat's names of directors that are known to be down.
     """
     if until == "synced":
         return list(unsynced(looks))
     found = list(unsettled(looks, [vip["address"] for vip in cluster["vips"]], absent))
-    return found if until == "one_holder" else found + list(unbalanced(looks, cluster["table"], cluster["standby"]))
+    if until == "balanced":
+        found += unbalanced(looks, cluster["table"], cluster["standby"], cluster["checker"])
+    return found
 
 
 def unsettled(looks: Looks, vips: Collection[str], absent: Collection[str]) -> Iterator[str]:
@@ -59,14 +61,16 @@ def unsettled(looks: Looks, vips: Collection[str], absent: Collection[str]) -> I
             yield f"{address} is on {' and '.join(holders)}: restart Heartbeat on the one that should not have it"
         elif not holders:
             believed = [host for host, look in looks.items() if address in look["heartbeat"]["expected"]]
-            told = f"; Heartbeat believes that {' and '.join(believed)} holds it" if believed else ""
+            told = f"; Heartbeat believes it to be on {' and '.join(believed)}" if believed else ""
             left = f"; {', '.join(absent)} may not be as absent as ha_absent says" if absent else ""
-            yield f"{address} is on none of {', '.join(looks)}{told}{left}"
+            where = f"not on {next(iter(looks))}" if len(looks) == 1 else f"on none of {' and '.join(looks)}"
+            yield f"{address} is {where}{told}{left}"
 
 
-def unbalanced(looks: Looks, table: list[Any], standby: str) -> Iterator[str]:
+def unbalanced(looks: Looks, table: list[Any], standby: str, checker: str) -> Iterator[str]:
     """Yield the services without a real server of their own that takes connections; fallbacks don't count."""
     wanted = read(table)[0]
+    log = "; see /var/log/ldirectord.log there" if checker == "ldirectord" else ""
     for host, look in looks.items():
         if standby == "cold" and not look["heartbeat"]["held"]:
             continue
@@ -79,7 +83,7 @@ def unbalanced(looks: Looks, table: list[Any], standby: str) -> Iterator[str]:
         if lost:
             yield (
                 f"in the IPVS table of {host} these services have no real server that takes connections: "
-                f"{', '.join(lost)}; see /var/log/ldirectord.log there"
+                f"{', '.join(lost)}{log}"
             )
 
 
@@ -92,6 +96,8 @@ def unsynced(looks: Looks) -> Iterator[str]:
                 f"{host} must run both sync daemons, master and backup, and runs {', '.join(running) or 'neither'}: "
                 "start ipvs-sync.service there"
             )
+    if len(looks) < 2:
+        yield from (f"{host} has no other director in this run to compare with" for host in looks)
     for host, each in known(looks).items():
         if each["share"] < ENOUGH and each["unknown"] > FEW:
             yield (

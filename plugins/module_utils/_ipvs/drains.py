@@ -46,8 +46,11 @@ def spelt(name: str) -> str:
 
 
 def covers(name: str, other: str) -> bool:
-    """Tell whether a name stands for another one, too: it is the same, or its address without port."""
-    return name in (other, (parse(other) or ("",))[0])
+    """Tell whether a name stands for another one, too: it is the same, or its address without port, in any spelling."""
+    one, two = parse(name), parse(other)
+    if one is None or two is None:
+        return name == other
+    return one[0] == two[0] and one[1] in (None, two[1])
 
 
 # --- from the inventory
@@ -115,12 +118,12 @@ def problems(noted: Collection[str], drained: Sequence[str], active: Sequence[st
     there = united(noted)
     undrained = sorted(each.removeprefix(NOTE) for each in noted if each.startswith(NOTE))
     for name in map(spelt, active):
-        over = next((mark for mark in there if mark != name and covers(mark, name)), None)
+        over = next((mark for mark in there if spelt(mark) != name and covers(mark, name)), None)
         if over:
             found.append(f"all ports of {over} are drained, not {name} by itself; undrain it without a port")
     for name in map(spelt, drained):
         # The note takes every mark of the address away, and another director may still need it.
-        over = next((each for each in undrained if each != name and covers(each, name)), None)
+        over = next((each for each in undrained if spelt(each) != name and covers(each, name)), None)
         if over and not whole:
             found.append(
                 f"all ports of {over} were undrained while a director was away; drain it without a port, or wait until "

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.codalvs.ha.plugins.action import directors_wait
-from ansible_collections.codalvs.ha.plugins.action.directors_wait import Meeting
+from ansible_collections.codalvs.ha.plugins.action.directors_wait import Meeting, refusal, returned
 
 HOSTS = ["dir1", "dir2/with a path", "dir3"]
 
@@ -26,6 +26,38 @@ def test_all_see_the_same_at_each_look(tmp_path: Path) -> None:
         seen = list(pool.map(attend, HOSTS))
     assert seen[0] == seen[1] == seen[2]
     assert seen[0] == [{host: {"saw": f"{host} {number}"} for host in HOSTS} for number in range(1, 9)]
+
+
+def test_a_task_that_runs_again_looks_again(tmp_path: Path) -> None:
+    """As a handler does that is flushed twice; meanwhile a host may have failed."""
+
+    def attend(time: int, host: str) -> list[dict[str, Any]]:
+        meeting = Meeting(tmp_path, HOSTS[time:], host)
+        return [meeting.exchange(number, lambda: {"saw": f"{host} {time}"}) for number in (1, 2)]
+
+    for time in (0, 1, 1):
+        with ThreadPoolExecutor(len(HOSTS)) as pool:
+            seen = list(pool.map(lambda host, time=time: attend(time, host), HOSTS[time:]))
+        assert seen == [[{host: {"saw": f"{host} {time}"} for host in HOSTS[time:]}] * 2] * len(HOSTS[time:])
+
+
+@pytest.mark.parametrize(
+    ("batch", "forks", "expected"),
+    [
+        (HOSTS, 3, None),
+        (HOSTS[::-1], 5, None),
+        (HOSTS, 2, "The 3 hosts of this play are looked at together: run it with --forks 3."),
+        (HOSTS[:1], 5, "The 3 hosts of this play are looked at together: run it without serial."),
+    ],
+)
+def test_what_can_t_run_together_is_refused(batch: list[str], forks: int, expected: str | None) -> None:
+    assert refusal(HOSTS, batch, forks) == expected
+
+
+def test_a_failure_returns_no_tables() -> None:
+    look: dict[str, Any] = {"heartbeat": {"held": []}, "ipvs": {"services": [], "fingerprints": {}}}
+    assert returned(look, failed=False) == look
+    assert returned(look, failed=True) == {"heartbeat": {"held": []}}
 
 
 def test_who_cannot_look_says_so_and_is_not_waited_for(tmp_path: Path) -> None:

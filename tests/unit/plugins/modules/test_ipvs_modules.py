@@ -9,6 +9,7 @@ import errno
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
 import yaml
@@ -157,6 +158,28 @@ def test_each_place_has_to_be_there_unless_it_may_be_missing(names: list[str], m
     meant = ipvs_drain.places(names, None)
     given = {"allow_missing": missing, "state": "active", "connections": 0, "count_inactive": False}
     assert ipvs_drain.is_reached(ipvs_drain.entries(counted(LINES), meant), meant, given) is expected
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["192.0.2.21", "192.0.2.23"], "192.0.2.23 is in no service"),
+        (["192.0.2.21:81", "192.0.2.22"], "192.0.2.21 at port 81 is in no service"),
+        (["192.0.2.21:81", "192.0.2.23"], "192.0.2.21 at port 81, 192.0.2.23 are in no service"),
+    ],
+)
+def test_an_address_that_is_in_no_service_is_refused_before_a_weight_is_set(names: list[str], expected: str) -> None:
+    module = mock.Mock(
+        params={"port": None, "state": "active", "weight": 1, "set_weight": True, "allow_missing": False}
+    )
+    module.params["real_server"] = names
+    module.fail_json.side_effect = SystemExit
+    kernel = mock.Mock()
+    kernel.counted.return_value = counted(LINES)
+    with pytest.raises(SystemExit):
+        ipvs_drain.run(module, kernel)
+    module.fail_json.assert_called_once_with(msg=f"Nothing was changed: {expected} of this director.")
+    kernel.apply.assert_not_called()
 
 
 # --- ipvs_sync

@@ -14,7 +14,7 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._directors import ENOUG
 VIP = "192.0.2.30"
 SERVER = {"address": "192.0.2.21", "port": 80, "forwarding": "direct", "weight": 1}
 SERVICE = {"vip": VIP, "port": 80, "protocol": "tcp", "scheduler": "wrr", "real_servers": [SERVER]}
-CLUSTER = {"standby": "hot", "vips": [{"address": VIP}], "table": [SERVICE]}
+CLUSTER = {"checker": "ldirectord", "standby": "hot", "vips": [{"address": VIP}], "table": [SERVICE]}
 DAEMONS = [{"role": "master"}, {"role": "backup"}]
 
 
@@ -68,9 +68,10 @@ def test_a_cluster_that_stands_still_lacks_nothing(until: str) -> None:
 @pytest.mark.parametrize(
     ("dir1", "dir2", "absent", "expected"),
     [
-        (look(), look(), (), "192.0.2.30 is on none of dir1, dir2"),
-        (look(), look(expected=(VIP,)), (), "is on none of dir1, dir2; Heartbeat believes that dir2 holds it"),
-        (look(), look(), ("dir3",), "is on none of dir1, dir2; dir3 may not be as absent as ha_absent says"),
+        (look(), look(), (), "192.0.2.30 is on none of dir1 and dir2"),
+        (look(), look(expected=(VIP,)), (), "is on none of dir1 and dir2; Heartbeat believes it to be on dir2"),
+        (look(expected=(VIP,)), look(expected=(VIP,)), (), "; Heartbeat believes it to be on dir1 and dir2"),
+        (look(), look(), ("dir3",), "is on none of dir1 and dir2; dir3 may not be as absent as ha_absent says"),
         (GOOD, GOOD, (), "192.0.2.30 is on dir1 and dir2: restart Heartbeat"),
         (GOOD, look(nodes={}), (), "Heartbeat does not run on dir2"),
         (GOOD, look(nodes={"dir1": "dead", "dir2": "active"}), (), "Heartbeat on dir2 says that dir1 is dead"),
@@ -87,6 +88,10 @@ def test_what_is_said_of_an_absent_director_does_not_count() -> None:
     one = look(held=(VIP,), nodes={"dir1": "active", "dir2": "dead"})
     assert lacking("balanced", {"dir1": one}, CLUSTER, ["dir2"]) == []
     assert lacking("balanced", {"dir1": one}, CLUSTER, []) == ["Heartbeat on dir1 says that dir2 is dead"]
+
+
+def test_a_director_alone_lacks_an_address_in_the_singular() -> None:
+    assert lacking("one_holder", {"dir1": look()}, CLUSTER, []) == ["192.0.2.30 is not on dir1"]
 
 
 def test_the_kernel_s_spelling_counts() -> None:
@@ -110,6 +115,14 @@ def test_every_service_has_a_real_server_of_its_own(services: list[Any]) -> None
         in (found("balanced", GOOD, look(services=services)))
     )
     assert found("one_holder", GOOD, look(services=services)) == ""
+
+
+@pytest.mark.parametrize(("checker", "hinted"), [("ldirectord", True), ("none", False)])
+def test_only_ldirectord_has_a_log(checker: str, hinted: bool) -> None:
+    looks = {"dir1": GOOD, "dir2": look(services=[])}
+    [text] = lacking("balanced", looks, {**CLUSTER, "checker": checker}, [])
+    assert text.endswith("; see /var/log/ldirectord.log there") == hinted
+    assert text.removesuffix("; see /var/log/ldirectord.log there").endswith("takes connections: tcp 192.0.2.30:80")
 
 
 def test_a_standby_may_have_an_empty_table_where_heartbeat_starts_ldirectord() -> None:
@@ -144,6 +157,11 @@ def test_the_other_director_knows_almost_all(lasting: int, seen: int, well: bool
     assert (found("synced", holder, other) == "") == well
     # What a standby has, nobody needs to know.
     assert found("synced", look(fingerprints=prints(lasting)), look(held=(VIP,))) == ""
+
+
+def test_a_director_alone_cannot_be_compared() -> None:
+    alone = ["dir1 has no other director in this run to compare with"]
+    assert lacking("synced", {"dir1": GOOD}, CLUSTER, []) == alone
 
 
 def test_how_much_is_known_is_told() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleFilterError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,7 +28,9 @@ from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.drains import (
 NAMES = st.sampled_from(
     ["192.0.2.21", "192.0.2.21:80", "192.0.2.21:443", "192.0.2.22", "2001:db8::21", "[2001:db8::21]:80"]
 )
-FILES = st.sets(NAMES | NAMES.map(NOTE.__add__))
+# A mark may have been made by hand.
+MARKS = NAMES | st.sampled_from(["2001:DB8::21", "[2001:DB8::21]:80", "192.0.2.21:080"])
+FILES = st.sets(MARKS | MARKS.map(NOTE.__add__))
 
 
 def server(host: str, address: str, port: int, weight: int = 1) -> dict[str, Any]:
@@ -69,6 +72,12 @@ def test_a_drain_is_about_all_addresses_or_one_port(
     assert drain_names(SERVICES, host, port) == {"names": names, "weighted": weighted, "hosts": hosts}
 
 
+@pytest.mark.parametrize("port", ["http", "", "-1", "80.5", 65536])
+def test_a_port_is_a_number(port: int | str) -> None:
+    with pytest.raises(AnsibleFilterError, match=f"^port = {port}: must be 0 to 65535$"):
+        drain_names(SERVICES, "real1", port)
+
+
 @given(st.sampled_from(["real1", "real2", "real3", "real4"]), st.sampled_from([None, 80, 443]))
 def test_what_gets_its_weight_back_was_marked(host: str, port: int | None) -> None:
     found = wanted(SERVICES, host, port)
@@ -104,6 +113,22 @@ def test_once_all_have_followed_nothing_changes(dir1: set[str], dir2: set[str]) 
     assert not one.notes
     assert one.names <= dir1 | dir2
     assert plan(files(one), files(two), [], [], whole=True) == one
+
+
+@given(FILES, FILES)
+def test_a_run_that_ends_halfway_forgets_nothing(dir1: set[str], dir2: set[str]) -> None:
+    """As the role does it: first the marks of all, then the notes, each director told what only the other had."""
+    drained = united(dir1 | dir2)
+    one, two = (files(plan(own, others - own, [], [], whole=False)) for own, others in ((dir1, dir2), (dir2, dir1)))
+    assert united(one | dir2) == united(one | two) == drained
+    last = plan(one, dir2 - dir1, [], [], whole=True)
+    assert (last.names, last.notes) == (drained, set())
+    assert united(files(last) | two) == drained
+
+
+def test_what_another_run_has_removed_since_stays_so() -> None:
+    found, now = {"192.0.2.21", "192.0.2.22"}, {"192.0.2.22"}
+    assert plan(now, found - found, [], [], whole=True).names == {"192.0.2.22"}
 
 
 @given(FILES, FILES, NAMES, st.booleans())
@@ -168,6 +193,9 @@ def test_what_marks_cannot_say_is_refused(
     [
         (["192.0.2.21:80"], [], ["192.0.2.21"], False),
         (["192.0.2.21:80"], [], ["192.0.2.21:80"], False),
+        (["192.0.2.21:080"], [], ["192.0.2.21:80"], False),
+        (["[2001:DB8::21]:80"], [], ["[2001:db8::21]:80"], False),
+        ([".active.2001:DB8::21"], ["2001:db8::21"], [], False),
         (["192.0.2.21"], ["192.0.2.21:80"], [], False),
         ([".active.192.0.2.21"], ["192.0.2.21"], [], False),
         ([".active.192.0.2.21"], ["192.0.2.21:80"], [], True),
@@ -176,6 +204,26 @@ def test_what_marks_cannot_say_is_refused(
 )
 def test_what_they_can_say_is_not(noted: list[str], drained: list[str], active: list[str], whole: bool) -> None:
     assert problems(noted, drained, active, whole) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "expected"),
+    [
+        ("[2001:db8::21]:80", "[2001:DB8::21]:80", True),
+        ("[2001:db8::21]:80", "[2001:db8::21]:080", True),
+        ("192.0.2.21:80", "192.0.2.21:080", True),
+        ("192.0.2.21:080", "192.0.2.21:80", True),
+        ("2001:db8::21", "[2001:DB8::21]:80", True),
+        ("2001:DB8::21", "[2001:db8::21]:80", True),
+        ("192.0.2.21:80", "192.0.2.21:443", False),
+        ("192.0.2.21:80", "192.0.2.21", False),
+        ("192.0.2.21", "192.0.2.22:80", False),
+        ("no name", "no name", True),
+        ("no name", "192.0.2.21", False),
+    ],
+)
+def test_a_name_stands_for_others_in_any_spelling(name: str, other: str, expected: bool) -> None:
+    assert covers(name, other) is expected
 
 
 @pytest.mark.parametrize(
