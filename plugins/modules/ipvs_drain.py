@@ -143,7 +143,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.table import MOST
 
 PAUSE = 1.0  # s between two looks
 
-Place = tuple[str, int | None]  # address and port; None: all ports
+Place = tuple[str, "int | None"]  # address and port; None: all ports
 
 
 class Entry(NamedTuple):

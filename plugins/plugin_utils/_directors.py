@@ -63,7 +63,7 @@ def unsettled(looks: Looks, vips: Collection[str], absent: Collection[str]) -> I
             believed = [host for host, look in looks.items() if address in look["heartbeat"]["expected"]]
             told = f"; Heartbeat believes it to be on {' and '.join(believed)}" if believed else ""
             left = f"; {', '.join(absent)} may not be as absent as ha_absent says" if absent else ""
-            where = f"not on {next(iter(looks))}" if len(looks) == 1 else f"on none of {' and '.join(looks)}"
+            where = f"{'not on' if len(looks) == 1 else 'on none of'} {' and '.join(looks)}"
             yield f"{address} is {where}{told}{left}"
 
 

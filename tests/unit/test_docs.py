@@ -198,7 +198,7 @@ def test_every_test_that_proves_a_claim_exists() -> None:
         for path in ROOT.glob("molecule/*/tests/test_*.py")
         for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
     }
-    assert {scenario for scenario, _ in claims} >= {"coda", "coda_clients"}
+    assert {scenario for scenario, _test in claims} >= {"coda", "coda_clients"}
     assert claims - tests == set()
 
 
