@@ -32,17 +32,28 @@ def other(director: str) -> str:
     return next(name for name in DIRECTORS if name != director)
 
 
+# Whether the Heartbeat that runs is about to end: one that sees the other director return after a partition restarts
+# itself two seconds later, and one that was told twice to restart says so, goes on for seconds, and ends.
+ENDS_SOON = (
+    "awk '/Starting heartbeat/ { ends = 0 } /returning after partition|Shutdown delayed/ { ends = 1 }"
+    " END { print ends + 0 }' /var/log/ha-log"
+)
+
+
 def fit(director: str) -> bool:
-    """Return whether a director sees both as active, balances to all real servers, and exchanges connections."""
+    """Return whether a director sees both as active, balances to all real servers, exchanges connections, and stays."""
     asked = [f"cl_status nodestatus {name}" for name in DIRECTORS]
     asked += [
         "cl_status rscstatus",
         "ipvsadm --save --numeric | grep -c ' -w 1$'",
         "ipvsadm --list --daemon | grep -c sync",
+        ENDS_SOON,
     ]
-    *states, held, real_servers, daemons = (shell(director, "; ".join(asked), check=False).split() + [""] * 5)[:5]
+    *states, held, real_servers, daemons, ends = (shell(director, "; ".join(asked), check=False).split() + [""] * 6)[:6]
     return (
-        states == ["active"] * 2 and held != "transition" and (real_servers, daemons) == (str(len(REAL_SERVERS)), "2")
+        states == ["active"] * 2
+        and held != "transition"
+        and (real_servers, daemons, ends) == (str(len(REAL_SERVERS)), "2", "0")
     )
 
 

@@ -657,6 +657,39 @@ def test_in_a_reunion_the_second_gives_way():
         assert (DROPPED in bench.changes) == drops
 
 
+@pytest.mark.parametrize(("seconds", "drops"), [(4, False), (10, True)])
+def test_who_loses_its_heartbeat_in_a_reunion_gives_way_to_a_director_that_stays(seconds, drops):
+    """The second one gives way while both restart. Where it does not, its Heartbeat has seen this one's end."""
+    bench = Bench("dir1", holds=True).die(4).node("dead")
+    bench.run(5)
+    bench.node("active")
+    bench.run(20, answering=WHOLE, report=vips.Report(held=(), claims="none"))
+    bench.judge.lost("Heartbeat has closed the connection")
+    bench.judge.word = bench.judge.node = lambda *_: None
+    bench.log.clear()
+    both(bench, seconds, report=None)
+    assert bench.changes == ([DROPPED, CORRECTED] if drops else [])
+
+
+@pytest.mark.parametrize(
+    ("state", "completed"),
+    [
+        pytest.param({}, True, id="the other one has nothing"),
+        pytest.param({"report": None, "beating": "dead"}, True, id="the other one is dead"),
+        pytest.param({"report": None}, False, id="the other one does not tell"),
+        pytest.param({"report": vips.Report(held=(), claims="transition")}, False, id="both move something"),
+        pytest.param({"report": vips.Report(held=(VIP,), claims="all")}, False, id="the other one holds it"),
+        pytest.param({"resources": "all"}, False, id="nothing moves"),
+    ],
+)
+def test_a_takeover_that_heartbeat_never_ends_is_ended(state, completed):
+    """Its script's last word was lost; what it takes at most is waited for, and then as long again."""
+    bench = Bench(holds=True).run(vips.STUCK - 5, resources="transition")
+    bench.run(8, **state)
+    assert bench.count("complete") == completed
+    assert bench.run(vips.STUCK / 2, resources="all").count("complete") == completed
+
+
 def test_an_address_that_is_given_back_is_not_kept():
     """auto_failback: the other director has started, and this one's Heartbeat runs on."""
     bench = Bench(holds=True).die(4).node("dead")

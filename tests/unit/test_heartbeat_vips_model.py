@@ -289,6 +289,15 @@ class Director:
         self.at(self.world.random.uniform(*SCRIPTS), self.change, False, list(self.world.vips))
         self.at(SCRIPTS[1] + 1, self.start, "init")
 
+    def killed(self, seconds):
+        """Heartbeat is killed, its addresses stay, and it is started again after some seconds."""
+        if not (self.runs and self.beats):
+            return
+        self.beats, self.epoch = False, self.world.now
+        if self.judge:
+            self.judge.lost("Heartbeat has closed the connection")
+        self.at(seconds, lambda: None if self.beats else self.start("init"))
+
     def move(self):
         self.resources = "transition"
         self.world.message(self.name, "take", self.epoch, "transition")
@@ -479,6 +488,8 @@ class World:
         elif kind == "interface":
             director.interface(False)
             self.at(seconds, director.interface, True)
+        elif kind == "killed":
+            director.killed(seconds)
         elif kind == "mute":
             director.mute = True
             self.at(seconds, setattr, director, "mute", False)
@@ -580,7 +591,21 @@ def test_no_arp_and_forged_arp_move_nothing(seed, seconds, who, net, addresses):
 FAULT = st.tuples(
     st.sampled_from([0.5, 2.0, 10.0]),
     st.sampled_from(
-        ["hiccup", "loss", "split", "apart", "link", "pause", "stun", "power", "interface", "mute", "delete", "forged"]
+        [
+            "hiccup",
+            "loss",
+            "split",
+            "apart",
+            "link",
+            "pause",
+            "stun",
+            "power",
+            "interface",
+            "mute",
+            "delete",
+            "forged",
+            "killed",
+        ]
     ),
     st.sampled_from([0.3, 1.0, 2.5, 5.0, 20.0]),
     WHO,

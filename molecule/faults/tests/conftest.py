@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import pytest
-from faults import wait_whole
+
+pytest.register_assert_rewrite("faults")  # what its assertions compare is told, as it is for those of tests
+
+from faults import wait_whole  # noqa: E402
 
 
 @pytest.fixture
