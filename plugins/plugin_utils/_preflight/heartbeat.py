@@ -526,9 +526,11 @@ def vip_without_holder(cluster: Cluster) -> Iterator[Complaint]:
     if not groups or any(group is None for group in _groups(cluster)):
         return
     held = [_address(resource) for group in groups for resource in group["resources"] if resource is not UNUSABLE]
-    for vip in {service.vip: None for service in cluster.services if service.vip}:
+    vips = {service.vip: None for service in cluster.services if service.vip}
+    for vip in vips | dict.fromkeys(cluster.gateways):
         if (count := held.count(vip)) != 1:
-            problem = f"{'none' if count == 0 else 'more than one'} of its resources is the VIP {vip}"
+            what = f"the {'VIP' if vip in vips else 'gateway'} {vip}"
+            problem = f"{'none' if count == 0 else 'more than one'} of its resources is {what}"
             yield Complaint("heartbeat_resource_groups", "", problem, "name it in one group, or leave the list out")
 
 
@@ -552,6 +554,12 @@ def ldirectord_unstarted(cluster: Cluster) -> Iterator[Complaint]:
             does = "starts ldirectord" if starts else "does not start ldirectord"
             problem = f"ha_standby is {standby}, and the group {does}"
             yield Complaint(f"heartbeat_resource_groups[{index}].resources", "", problem, "make them agree")
+
+
+def held_addresses(cluster: Cluster) -> set[Address]:
+    """Return the addresses that heartbeat_resource_groups names, where the inventory gives it."""
+    found = {moved_address(resource) for group in _parsed_groups(cluster) for resource in group.resources}
+    return {address for address in found if address}
 
 
 def _address(resource: str) -> Address | None:
