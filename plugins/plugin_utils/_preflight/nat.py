@@ -76,8 +76,9 @@ def _share(cluster: Cluster, one: Address, other: Address) -> bool:
 @rule("gateway_on_two_directors")
 def gateway_on_two_directors(cluster: Cluster) -> Iterator[Complaint]:
     """A real server's answers all go one way, and the director there must have the VIPs."""
-    for gateway in cluster.gateways:
-        services = cluster.behind(gateway)
+    for gateway, variable in cluster.gateways.items():
+        # Of a wrong address, that it is wrong says enough.
+        services = [] if _gateway_fault(cluster, variable, gateway) else cluster.behind(gateway)
         for service in services[1:]:
             if cluster.holder(service) != cluster.holder(services[0]):
                 problem = f"answers come by the gateway {gateway}, which {cluster.holder(services[0])} holds: "
