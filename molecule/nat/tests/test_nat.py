@@ -161,3 +161,16 @@ def test_a_default_route_of_somebody_else_is_left_alone(active: str) -> None:
     CLUSTER.playbook("codalvs.ha.real_servers")
     assert ROUTE.fullmatch(shell(name, "ip route show default").strip())
     wait_served_by(*REAL_SERVERS)
+
+
+def test_a_table_without_ldirectord_translates_too(active: str) -> None:
+    """The last test: it leaves the cluster so."""
+    static = {"ha_checker": "none", "ha_acknowledged": ["unwatched_table"]}
+    CLUSTER.playbook("codalvs.ha.directors", "--extra-vars", json.dumps(static))
+    for director in DIRECTORS:
+        assert ask(director, "systemctl", "is-active", "ldirectord.service").strip() == "inactive"
+        table = shell(director, "ipvsadm --save --numeric")
+        assert sorted(re.findall(r"-r (\S+) (-\w)", table)) == [
+            (f"198.18.22.2{number}:8080", "-m") for number in (1, 2)
+        ]
+    assert served(2) == {*REAL_SERVERS}
