@@ -86,6 +86,15 @@ def gateway_on_two_directors(cluster: Cluster) -> Iterator[Complaint]:
                 remedy = "name the same director in all services behind one gateway"
                 value = show(service.get("preferred_director"))
                 yield Complaint(f"{service.variable}.preferred_director", value, problem, remedy)
+        nodes = held_addresses(cluster)
+        apart = [
+            str(service.vip)
+            for service in services
+            if service.vip in nodes and gateway in nodes and not nodes[service.vip] & nodes[gateway]
+        ]
+        if apart:
+            problem = f"gives the gateway {gateway} to another director than {', '.join(dict.fromkeys(apart))}"
+            yield Complaint("heartbeat_resource_groups", "", problem, "name both in groups of one node")
 
 
 @rule("gateway_alone")

@@ -1165,6 +1165,35 @@ def test_a_gateway_whose_interface_has_two_names() -> None:
             ),
         ),
         (
+            "gateway_on_two_directors",
+            "heartbeat_resource_groups",
+            behind_nat(
+                NAT,
+                gateways=[GATEWAY],
+                heartbeat_resource_groups=[
+                    {"node": "dir1", "resources": ["IPaddr2::198.18.20.30/24/eth0"]},
+                    {"node": "dir2", "resources": ["IPaddr2::198.18.22.1/24/eth2"]},
+                ],
+            ),
+        ),
+        (
+            "bad_resource",
+            "heartbeat_resource_groups[0].resources[1]",
+            behind_nat(
+                NAT,
+                gateways=[GATEWAY],
+                heartbeat_resource_groups=[
+                    {"node": "dir1", "resources": ["IPaddr2::198.18.20.30/24/eth0", "IPaddr2::198.18.22.1/24/eth0"]}
+                ],
+            ),
+        ),
+        ("ping_own_vip", "heartbeat_ping[0]", behind_nat(NAT, gateways=[GATEWAY], heartbeat_ping=[GATEWAY])),
+        (
+            "bad_witness",
+            "heartbeat_witnesses.eth2[0]",
+            behind_nat(NAT, gateways=[GATEWAY], heartbeat_witnesses={"eth2": [GATEWAY]}),
+        ),
+        (
             "ftp_without_helper",
             f"{S}[0].port",
             behind_nat(web(forwarding="nat", port=21, check={"type": "connect"}), gateways=[GATEWAY]),
