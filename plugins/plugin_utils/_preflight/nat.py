@@ -117,7 +117,7 @@ def missing_gateway(cluster: Cluster) -> Iterator[Complaint]:
     lacking: dict[Network, dict[str, None]] = {}
     for service, hosts in _nat_services(cluster):
         near = [cluster.networks(host, service.family or 0) for host in cluster.directors]
-        for host in hosts:
+        for host in hosts if near else ():
             shared = cluster.networks(host, service.family or 0).intersection(*near)
             if shared and not any(address in network for address in held for network in shared):
                 lacking.setdefault(min(shared), {})[host] = None
@@ -185,12 +185,16 @@ def bad_default_route(cluster: Cluster) -> Iterator[Complaint]:
         given = cluster.value(host, "real_server_gateways")
         if given is None:
             behind = [gateway for gateway in cluster.gateways if _is_behind(cluster, host, gateway)]
-            if not behind:
+            families = [gateway.version for gateway in behind]
+            if not behind or len(families) > len({*families}):
                 problem = "no address of ha_gateway_vips is in a network where directors reach this host by NAT"
                 remedy = "correct ha_gateway_vips, or remove this"
+                if behind:
+                    problem = f"would lead to several gateways: {', '.join(map(str, behind))}"
+                    remedy = "name one in real_server_gateways"
                 yield Complaint("real_server_default_route", "true", problem, remedy, host)
             continue
-        families = set()
+        taken: set[int] = set()
         for index, text in enumerate(given):
             address, fault = to_address(known(text)), None
             if text is UNUSABLE:
@@ -199,10 +203,10 @@ def bad_default_route(cluster: Cluster) -> Iterator[Complaint]:
                 fault = "must be an IPv4 or IPv6 address without prefix length"
             elif not cluster.interfaces_towards(host, address):
                 fault = "is in no network of this host"
-            elif address.version in families:
+            elif address.version in taken:
                 fault = "is the second one of its family, and a host has one default route"
             if address:
-                families.add(address.version)
+                taken.add(address.version)
             if fault:
                 remedy = "name an address that both directors can hold, in the host's network"
                 yield Complaint(f"real_server_gateways[{index}]", show(text), fault, remedy, host)

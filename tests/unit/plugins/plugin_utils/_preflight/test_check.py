@@ -1230,6 +1230,10 @@ def test_a_real_server_of_two_ways_of_forwarding() -> None:
 def test_a_default_route_needs_a_gateway_in_reach() -> None:
     place = "real_server_default_route"
     assert ("bad_default_route", "real1, real2", place) in found(behind_nat(NAT, real_server_default_route=True))
+    two = behind_nat(NAT, gateways=[GATEWAY, "198.18.23.1"], real_server_default_route=True)
+    for name, number in (("dir1", 11), ("dir2", 12), ("real1", 21)):
+        two[name]["ha_interfaces"]["eth3"] = f"198.18.23.{number}/24"
+    assert found(two) == {("bad_default_route", "real1", place)}
     direct = behind_nat(web(), real_server_default_route=True)
     assert ("bad_default_route", "real1, real2", place) in found(direct)
 
