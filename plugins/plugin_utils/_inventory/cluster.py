@@ -27,13 +27,14 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import
     Cluster,
     ClusterError,
     HostAddress,
+    Network,
     RealServer,
     Service,
 )
 from ansible_collections.codalvs.ha.plugins.plugin_utils._ldirectord import SERVICE_PORTS
 
 # What this file reads; the filter fetches no other variable, so that an unrelated one can't fail it.
-VARIABLES = (*OWN, "ha_checker", "ha_standby", "ha_virtual_services", "heartbeat_profile")
+VARIABLES = (*OWN, "ha_checker", "ha_gateway_vips", "ha_standby", "ha_virtual_services", "heartbeat_profile")
 
 # Heartbeat's times by heartbeat_profile, and the silence of heartbeat-vips. Realtime priority, which both take where
 # they may, allows the short ones.
@@ -56,7 +57,8 @@ def cluster(model: Cluster) -> dict[str, Any]:
     services: the virtual services, with their real servers' addresses (see resolve_services);
     table: the same services in the vocabulary of the module ipvs, which knows no checks;
     times: {keepalive, warntime, deadtime, initdead, silence} of the profile, as Heartbeat takes them;
-    vips: [{address, prefix, interface, node}], each VIP once;
+    vips: [{address, prefix, interface, node}], each VIP once, and behind them the gateways of ha_gateway_vips;
+    gateways: the latter alone, each with the node of the services behind it;
     nodes: Heartbeat's names of the directors, in order of preference;
     links: [{type: ucast, interface, peers}], one for every interface on which all directors share a network, with its
         IPv6 addresses where there is no IPv4 network;
@@ -66,11 +68,13 @@ def cluster(model: Cluster) -> dict[str, Any]:
     sync_id: 1 to 255, by which the directors know each other there;
     resource_groups: [{node, resources}], the lines of haresources, as many as its longest line makes necessary;
     real_server_vips: {host: [{address, forwarding}]}, only direct and tunnel (NAT needs none);
+    real_server_gateways: {host: [address]}, the gateways in the network of a real server that is reached by NAT;
+    nat_interfaces: of the directors, in the networks of those real servers;
     reserved_ports: {director: [port]}, of the TCP services that no program of the director's own may answer;
     nat_families: [4, 6], the address families in which a director has to forward for NAT.
     """
     services = resolve_services(model)
-    vips = list(_vips(model))
+    vips, gateways = list(_vips(model)), list(_gateways(model))
     links = list(_links(model))
     sync = _sync_link(links, vips, model)
     return {
@@ -79,15 +83,18 @@ def cluster(model: Cluster) -> dict[str, Any]:
         "services": services,
         "table": [_in_table(service) for service in services],
         "times": PROFILES[model.get("heartbeat_profile")],
-        "vips": vips,
+        "vips": [*vips, *gateways],
+        "gateways": gateways,
         "nodes": list(model.node_names.values()),
         "links": links,
         "witnesses": dict(_witnesses(model, links)),
         "sync_interface": sync["interface"] if sync else None,
         "sync_group": SYNC_GROUPS[_family(sync) if sync else 4],
         "sync_id": _sync_id([*(vip["address"] for vip in vips), *(sync["peers"] if sync else ())]),
-        "resource_groups": list(_resource_groups(vips, model.get("ha_standby") == "cold")),
+        "resource_groups": list(_resource_groups([*gateways, *vips], model.get("ha_standby") == "cold")),
         "real_server_vips": _real_server_vips(services),
+        "real_server_gateways": _real_server_gateways(model),
+        "nat_interfaces": sorted({own.interface for _host, network in _nat(model) for own in _on(model, network)}),
         "reserved_ports": {name: _reserved_ports(services, name) for name in model.directors},
         "nat_families": sorted(
             {
@@ -188,16 +195,59 @@ def _vips(model: Cluster) -> Iterator[dict[str, Any]]:
         if holder not in model.directors:
             place = f"{service.variable}.preferred_director = {holder}"
             raise ClusterError(f"host {model.view}: {place}: is no host of the group directors")
-        # A VIP belongs to the interface whose network holds it; preflight has seen that both directors agree on it.
-        own = next(iter(model.interfaces_towards(holder, vip)), None)
-        if own is None:
-            raise ClusterError(f"service {service.get('name')}: vip {vip} is in no network of director {holder}")
-        yield {
-            "address": str(vip),
-            "prefix": own.address.network.prefixlen,
-            "interface": own.interface,
-            "node": model.node_names[holder],
-        }
+        yield _placed(model, vip, holder, f"service {service.get('name')}: vip {vip}")
+
+
+def _placed(model: Cluster, address: Address, holder: str, what: str) -> dict[str, Any]:
+    # A VIP belongs to the interface whose network holds it; preflight has seen that both directors agree on it.
+    own = next(iter(model.interfaces_towards(holder, address)), None)
+    if own is None:
+        raise ClusterError(f"{what} is in no network of director {holder}")
+    return {
+        "address": str(address),
+        "prefix": own.address.network.prefixlen,
+        "interface": own.interface,
+        "node": model.node_names[holder],
+    }
+
+
+def _gateways(model: Cluster) -> Iterator[dict[str, Any]]:
+    for index, text in enumerate(model.get("ha_gateway_vips") or ()):
+        if f"ha_gateway_vips[{index}]" not in model.gateways.values():
+            raise ClusterError(f"host {model.view}: ha_gateway_vips[{index}] = {text}: is no address, or named twice")
+    for gateway, variable in model.gateways.items():
+        # Beside the VIPs of the services whose answers come by it: who had one of them alone would serve nobody.
+        holder = next((model.holder(service) for service in model.behind(gateway)), None)
+        if holder is None or holder not in model.directors:
+            raise ClusterError(f"host {model.view}: {variable} = {gateway}: nobody behind NAT is in its network")
+        yield _placed(model, gateway, holder, f"{variable}: {gateway}")
+
+
+def _nat(model: Cluster) -> Iterator[tuple[str, Network]]:
+    """Yield each real server that is reached by NAT, with its networks, of the services' families alone."""
+    seen = {
+        (server.host, service.family or 4)
+        for service in model.services
+        for server in service.real_servers
+        if server.forwarding == "nat"
+    }
+    for host, family in sorted(seen):
+        for network in model.networks(host, family):
+            yield host, network
+
+
+def _on(model: Cluster, network: Network) -> Iterator[HostAddress]:
+    for director in model.directors:
+        yield from (own for own in model.addresses[director] if own.address.network == network)
+
+
+def _real_server_gateways(model: Cluster) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for host, network in _nat(model):
+        for gateway in model.gateways:
+            if gateway in network and str(gateway) not in found.get(host, ()):
+                found.setdefault(host, []).append(str(gateway))
+    return found
 
 
 def _links(model: Cluster) -> Iterator[dict[str, Any]]:

@@ -216,6 +216,27 @@ class Cluster:
         """Return the networks that a host is on."""
         return self._networks.get((host, family), set())
 
+    @cached_property
+    def gateways(self) -> dict[Address, str]:
+        """The well-formed addresses of ha_gateway_vips, and where each is written; of duplicates, the first."""
+        found: dict[Address, str] = {}
+        for index, text in enumerate(self.get("ha_gateway_vips") or ()):
+            address = to_address(known(text))
+            if address:
+                found.setdefault(address, f"ha_gateway_vips[{index}]")
+        return found
+
+    def behind(self, gateway: Address) -> list[Service]:
+        """Return the services that reach a real server in the gateway's network by NAT."""
+        family = gateway.version
+        near = {host for host in self.addresses if any(gateway in each for each in self.networks(host, family))}
+        return [
+            service
+            for service in self.services
+            if service.family == family
+            and any(server.forwarding == "nat" and server.host in near for server in service.real_servers)
+        ]
+
     def interfaces_towards(self, host: str, address: Address) -> list[HostAddress]:
         """Return a host's own addresses whose network holds the given one."""
         return [own for own in self.addresses.get(host, ()) if address in own.address.network]

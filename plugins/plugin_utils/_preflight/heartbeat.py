@@ -203,12 +203,13 @@ def authkeys_differ(cluster: Cluster) -> Iterator[Complaint]:
 @rule("ping_own_vip", "warning")
 def ping_own_vip(cluster: Cluster) -> Iterator[Complaint]:
     """The VIP answers wherever it is, so the answer tells nothing about the network."""
-    vips = {service.vip: service for service in reversed(cluster.services) if service.vip}
+    vips = {service.vip: service.variable for service in reversed(cluster.services) if service.vip}
     for variable, text in _pings(cluster):
         address = to_address(text)
-        service = vips.get(address) if address else None
-        if service:
-            problem = f"is the cluster's own VIP ({service.variable}): it says nothing about the network"
+        own = {**cluster.gateways, **vips}.get(address) if address else None
+        if own:
+            what = "VIP" if address in vips else "gateway"
+            problem = f"is the cluster's own {what} ({own}): it says nothing about the network"
             yield Complaint(variable, show(text), problem, "name a router or another third party")
 
 
@@ -334,8 +335,8 @@ def bad_witness(cluster: Cluster) -> Iterator[Complaint]:
                 fault = None if isinstance(text, Unevaluated) else "must be an IPv4 or IPv6 address"
             elif owner and owner.host in cluster.directors:
                 fault = f"is an address of director {owner.host}, who can't be its own witness"
-            elif address in [service.vip for service in cluster.services]:
-                fault = "is a VIP, which answers wherever it is"
+            elif address in _floating(cluster):
+                fault = "is a VIP or gateway, which answers wherever it is"
             elif networks and not any(address in network for network in networks):
                 fault = f"is in no network of {name}, and can't be asked there"
             if fault:
@@ -459,7 +460,7 @@ def unknown_node(cluster: Cluster) -> Iterator[Complaint]:
 @rule("duplicate_resource_group")
 def duplicate_resource_group(cluster: Cluster) -> Iterator[Complaint]:
     """The first resource is the name of its group, so no other group may have it. For VIPs: vip_without_holder."""
-    vips = {service.vip for service in cluster.services}
+    vips = _floating(cluster)
     for problem in {problem.value: problem for problem in check_keys(_parsed_groups(cluster))}.values():
         if _address(problem.value) in vips:
             continue
@@ -486,7 +487,7 @@ def bad_resource(cluster: Cluster) -> Iterator[Complaint]:
             if resource is not UNUSABLE and parse_resource(resource).script == "ldirectord" and "::" in resource:
                 problem = "has another pid file than the unit ldirectord.service: a second one could run beside it"
                 yield Complaint(f"{variable}[{position}]", show(resource), problem, "write ldirectord alone")
-    groups, vips = _parsed_groups(cluster), {service.vip for service in cluster.services}
+    groups, vips = _parsed_groups(cluster), _floating(cluster)
     twice = [problem for problem in check_addresses(groups) if _address(problem.value) not in vips]
     for line in groups:
         for resource in line.resources:
@@ -526,9 +527,11 @@ def vip_without_holder(cluster: Cluster) -> Iterator[Complaint]:
     if not groups or any(group is None for group in _groups(cluster)):
         return
     held = [_address(resource) for group in groups for resource in group["resources"] if resource is not UNUSABLE]
-    for vip in {service.vip: None for service in cluster.services if service.vip}:
+    vips = {service.vip: None for service in cluster.services if service.vip}
+    for vip in vips | dict.fromkeys(cluster.gateways):
         if (count := held.count(vip)) != 1:
-            problem = f"{'none' if count == 0 else 'more than one'} of its resources is the VIP {vip}"
+            what = f"the {'VIP' if vip in vips else 'gateway'} {vip}"
+            problem = f"{'none' if count == 0 else 'more than one'} of its resources is {what}"
             yield Complaint("heartbeat_resource_groups", "", problem, "name it in one group, or leave the list out")
 
 
@@ -552,6 +555,22 @@ def ldirectord_unstarted(cluster: Cluster) -> Iterator[Complaint]:
             does = "starts ldirectord" if starts else "does not start ldirectord"
             problem = f"ha_standby is {standby}, and the group {does}"
             yield Complaint(f"heartbeat_resource_groups[{index}].resources", "", problem, "make them agree")
+
+
+def held_addresses(cluster: Cluster) -> dict[Address, set[str]]:
+    """Return the addresses that heartbeat_resource_groups names, where the inventory gives it, and their nodes."""
+    found: dict[Address, set[str]] = {}
+    for group in _parsed_groups(cluster):
+        for resource in group.resources:
+            address = moved_address(resource)
+            if address:
+                found.setdefault(address, set()).add(group.node.lower())
+    return found
+
+
+def _floating(cluster: Cluster) -> set[Address | None]:
+    """Return all that the directors hold together: VIPs and gateways; None stands for a service without a VIP."""
+    return {*(service.vip for service in cluster.services), *cluster.gateways}
 
 
 def _address(resource: str) -> Address | None:

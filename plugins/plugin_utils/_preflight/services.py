@@ -256,12 +256,19 @@ def bad_fallback(cluster: Cluster) -> Iterator[Complaint]:
 
 @rule("director_is_real_server")
 def director_is_real_server(cluster: Cluster) -> Iterator[Complaint]:
-    """A standby with a full table balances a packet that was forwarded to it once more, in circles."""
-    if cluster.get("ha_standby") != "hot":
-        return
+    """A standby with a full table balances a packet that was forwarded to it once more, in circles.
+
+    One that is reached by NAT answers the client itself, past the director that has to put the VIP back.
+    """
+    is_hot = cluster.get("ha_standby") == "hot"
     for service in cluster.services:
         for server in service.real_servers:
-            if server.host in cluster.directors and server.forwarding in ("direct", "tunnel"):
+            if server.host not in cluster.directors:
+                continue
+            if server.forwarding == "nat":
+                problem = f"director {server.host} is a real server of a nat service: its answers pass the other by"
+                yield Complaint(server.variable, show(server.host), problem, "take it out of the service")
+            elif is_hot and server.forwarding in ("direct", "tunnel"):
                 problem = f"director {server.host} is a real server of a {server.forwarding} service in hot standby"
                 remedy = "set ha_standby: cold, or take it out of the service"
                 yield Complaint(server.variable, show(server.host), problem, remedy)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from ipaddress import ip_address, ip_interface
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,64 @@ def test_the_table_without_checks_is_what_the_module_takes() -> None:
         "-A -t 192.0.2.30:80 -s wrr -p 60",
         "-a -t 192.0.2.30:80 -r 192.0.2.21:80 -g -w 1",
     ]
+
+
+def behind_nat(gateways: list[str], **service: Any) -> dict[str, Any]:
+    """Return the plan of two directors, and two real servers in a network of their own, with both families."""
+    inner = {
+        name: {"ha_interfaces": {"eth0": f"192.0.2.{number}/24", "eth1": f"198.51.100.{number}/24"}}
+        for name, number in (("dir1", 11), ("dir2", 12))
+    } | {
+        "real1": {"ha_interfaces": {"eth0": "198.51.100.21/24"}},
+        "real2": {"ha_interfaces": {"eth0": "192.0.2.22/24"}},
+    }
+    if any(":" in gateway for gateway in gateways):
+        for number, own in enumerate(inner.values()):
+            own["ha_interfaces"]["eth1"] = f"2001:db8::{number + 1}/64"
+    services = [
+        {"name": "a", "vip": "192.0.2.31", "port": 80, "real_servers": [{"host": "real2"}]},
+        {"name": "web", "vip": "192.0.2.30", "port": 80, "forwarding": "nat", **service},
+    ]
+    for own in inner.values():
+        own |= {"ha_virtual_services": services, "ha_gateway_vips": gateways}
+    return cluster(inner, {"directors": ["dir1", "dir2"], "real_servers": ["real1", "real2"]})
+
+
+@pytest.mark.parametrize("director", ["dir1", "dir2"])
+def test_a_gateway_is_in_the_group_of_its_services_vip(director: str) -> None:
+    servers = [{"host": "real1", "port": 8080}]
+    plain = behind_nat([], real_servers=servers, preferred_director=director)
+    found = behind_nat(["198.51.100.1"], real_servers=servers, preferred_director=director)
+    gateway = {"address": "198.51.100.1", "prefix": 24, "interface": "eth1", "node": director}
+    assert found["gateways"] == [gateway]
+    assert found["vips"] == [*plain["vips"], gateway]
+    (group,) = [g["resources"] for g in found["resource_groups"] if "IPaddr2::198.51.100.1/24/eth1" in g["resources"]]
+    assert "IPaddr2::192.0.2.30/24/eth0" in group
+    assert ("IPaddr2::192.0.2.31/24/eth0" in group) is (director == "dir1")
+    assert found["real_server_gateways"] == {"real1": ["198.51.100.1"]}
+    assert found["nat_interfaces"] == ["eth1"]
+    # What else follows from the services does not change, the number of the connection sync above all.
+    others = set(plain) - {"vips", "gateways", "resource_groups", "real_server_gateways"}
+    assert {name: found[name] for name in others} == {name: plain[name] for name in others}
+    assert [server["endpoint"] for server in found["services"][1]["real_servers"]] == ["198.51.100.21:8080"]
+    assert found["table"][1]["real_servers"][0]["port"] == 8080
+
+
+def test_an_ipv6_gateway_is_held_by_the_script_for_ipv6() -> None:
+    found = behind_nat(["2001:db8::ff"], vip="2001:db8::30", real_servers=[{"host": "real1"}])
+    assert found["resource_groups"][0]["resources"][0] == f"IPv6addr2::2001:0db8:{'0000:' * 5}00ff/64/eth1"
+    assert found["real_server_gateways"] == {"real1": ["2001:db8::ff"]}
+
+
+@pytest.mark.parametrize("gateway", ["192.0.2.1", "203.0.113.1", "none"])
+def test_a_gateway_that_nobody_is_behind_is_named(gateway: str) -> None:
+    with pytest.raises(ClusterError, match=rf"ha_gateway_vips\[0\].*{re.escape(gateway)}"):
+        behind_nat([gateway], real_servers=[{"host": "real1"}])
+
+
+def test_without_nat_there_is_nothing_of_it() -> None:
+    found = cluster(hosts({"port": 80}), GROUPS)
+    assert (found["gateways"], found["real_server_gateways"], found["nat_interfaces"]) == ([], {}, [])
 
 
 def directors_with(**own: Any) -> dict[str, dict[str, Any]]:

@@ -112,6 +112,21 @@ def six_alone() -> Hosts:
 
 
 SERVERS = [{"host": "real1"}, {"host": "real2"}]
+GATEWAY = "198.18.22.1"
+
+
+def behind_nat(*services: Any, gateways: Any = None, **shared: Any) -> Hosts:
+    """Return the quickstart cluster with its real servers in a network of their own."""
+    given = {} if gateways is None else {"ha_gateway_vips": gateways}
+    hosts = inventory(*services, **given, **shared)
+    for number in (1, 2):
+        hosts[f"dir{number}"]["ha_interfaces"]["eth2"] = f"198.18.22.{10 + number}/24"
+        hosts[f"real{number}"]["ha_interfaces"] = {"eth0": f"198.18.22.{20 + number}/24"}
+    # Read on the real servers alone.
+    for name in [name for name in shared if name.startswith("real_server_")]:
+        for host in set(hosts) - {"real1", "real2"}:
+            del hosts[host][name]
+    return hosts
 
 
 @pytest.mark.parametrize(
@@ -184,10 +199,55 @@ SERVERS = [{"host": "real1"}, {"host": "real2"}]
             id="several lines of one director",
         ),
         pytest.param(dual_stack(web(vip="2001:db8::30", fallback="[::1]:80"), web(name="b")), id="IPv6 beside IPv4"),
-        pytest.param(inventory(web(forwarding="nat", real_servers=[{"host": "real1", "port": 8080}])), id="nat"),
         pytest.param(
-            inventory(web(forwarding="nat", real_servers=[{"host": "real1", "port": p} for p in (81, 82)])),
+            behind_nat(web(forwarding="nat", real_servers=[{"host": "real1", "port": 8080}]), gateways=[GATEWAY]),
+            id="nat",
+        ),
+        pytest.param(
+            behind_nat(
+                web(forwarding="nat", real_servers=[{"host": "real1", "port": p} for p in (81, 82)]), gateways=[GATEWAY]
+            ),
             id="nat, ports",
+        ),
+        pytest.param(
+            behind_nat(
+                web(forwarding="nat"),
+                gateways=[GATEWAY],
+                heartbeat_resource_groups=[
+                    {"node": "dir1", "resources": ["IPaddr2::198.18.20.30/24/eth0", "IPaddr2::198.18.22.1/24/eth2"]}
+                ],
+            ),
+            id="nat, groups by hand",
+        ),
+        pytest.param(
+            behind_nat(
+                web(forwarding="nat"),
+                heartbeat_resource_groups=[
+                    {"node": "dir1", "resources": ["IPaddr2::198.18.20.30/24/eth0", "IPaddr2::198.18.22.9/24/eth2"]}
+                ],
+            ),
+            id="nat, a gateway in groups by hand alone",
+        ),
+        pytest.param(
+            behind_nat(
+                web(forwarding="nat", port=21, check={"type": "connect"}),
+                gateways=[GATEWAY],
+                lvs_director_modules=["ip_vs", "ip_vs_wrr", "ip_vs_ftp"],
+            ),
+            id="nat, ftp with its helper",
+        ),
+        pytest.param(
+            behind_nat(
+                web(forwarding="nat", real_servers=[{"host": "real1"}]),
+                web(name="b", vip="198.18.20.31", real_servers=[{"host": "real2"}], preferred_director="dir2"),
+                gateways=[GATEWAY],
+                ha_acknowledged=["vip_off_link"],
+            ),
+            id="nat and direct, each real server one",
+        ),
+        pytest.param(
+            behind_nat(web(forwarding="nat"), gateways=[GATEWAY], real_server_default_route=True),
+            id="nat, the role sets the default route",
         ),
         pytest.param(inventory(web(preferred_director="dir2"), web(name="b", vip="198.18.20.31")), id="active/active"),
         pytest.param(inventory(**keys(KEY, {"id": 2, "method": "crc"})), id="an inactive crc key"),
@@ -1039,7 +1099,152 @@ def test_standby_director_as_real_server() -> None:
     groups = {**GROUPS, "real_servers": ["real1", "dir2"]}
     assert found(inventory(), groups) == {("director_is_real_server", "all hosts", f"{S}[0].real_servers")}
     assert found(inventory(ha_standby="cold"), groups) == set()
-    assert found(inventory(web(forwarding="nat")), groups) == set()
+    nat = found(behind_nat(web(forwarding="nat"), gateways=[GATEWAY]), groups)
+    assert nat == {("director_is_real_server", "all hosts", f"{S}[0].real_servers")}
+    nat = found(behind_nat(web(forwarding="nat"), gateways=[GATEWAY], ha_standby="cold"), groups)
+    assert nat == {("director_is_real_server", "all hosts", f"{S}[0].real_servers")}
+
+
+NAT = web(forwarding="nat")
+NAT_B = web(name="b", vip="198.18.20.31", forwarding="nat")
+G = "ha_gateway_vips"
+
+
+@pytest.mark.parametrize(
+    ("gateways", "problem"),
+    [
+        ([f"{GATEWAY}/24"], "without prefix length"),
+        (["gateway"], "without prefix length"),
+        (["224.0.0.1"], "a multicast address"),
+        (["fe80::1"], "link-local"),
+        (["198.18.22.255"], "the broadcast address"),
+        (["198.18.22.21"], "the address of real1"),
+        (["198.18.22.12"], "the address of dir2"),
+        (["198.18.20.30"], "a VIP of a service"),
+        ([GATEWAY, GATEWAY], "as well"),
+        ([GATEWAY, "198.18.22.2"], "in the network of 198.18.22.1"),
+        (["192.0.2.1"], "in no network of dir1 and dir2"),
+        ([GATEWAY, "198.18.21.1"], "no real server that is reached by NAT"),
+    ],
+)
+def test_gateways_that_directors_could_not_hold(gateways: list[str], problem: str) -> None:
+    findings = [each for each in check(behind_nat(NAT, gateways=gateways), GROUPS, SPECS) if each.rule == "bad_gateway"]
+    assert [(each.severity, each.variable) for each in findings] == [("error", f"{G}[{len(gateways) - 1}]")]
+    assert problem in findings[0].problem
+
+
+def test_a_gateway_whose_interface_has_two_names() -> None:
+    hosts = behind_nat(NAT, gateways=[GATEWAY])
+    hosts["dir2"]["ha_interfaces"]["eth3"] = hosts["dir2"]["ha_interfaces"].pop("eth2")
+    assert found(hosts) == {("bad_gateway", "all hosts", f"{G}[0]")}
+
+
+@pytest.mark.parametrize(
+    ("rule", "variable", "hosts"),
+    [
+        ("missing_gateway", G, behind_nat(NAT)),
+        ("missing_gateway", G, behind_nat(NAT, gateways=[])),
+        ("bad_gateway", f"{G}[0]", behind_nat(gateways=["198.18.21.1"])),
+        (
+            "gateway_on_two_directors",
+            f"{S}[1].preferred_director",
+            behind_nat(NAT, {**NAT_B, "preferred_director": "dir2"}, gateways=[GATEWAY]),
+        ),
+        (
+            "gateway_alone",
+            f"{G}[0]",
+            behind_nat(web(vip=None, port=None, fwmark=7, forwarding="nat"), gateways=[GATEWAY]),
+        ),
+        (
+            "vip_without_holder",
+            "heartbeat_resource_groups",
+            behind_nat(
+                NAT,
+                gateways=[GATEWAY],
+                heartbeat_resource_groups=[{"node": "dir1", "resources": ["IPaddr2::198.18.20.30/24/eth0"]}],
+            ),
+        ),
+        (
+            "gateway_on_two_directors",
+            "heartbeat_resource_groups",
+            behind_nat(
+                NAT,
+                gateways=[GATEWAY],
+                heartbeat_resource_groups=[
+                    {"node": "dir1", "resources": ["IPaddr2::198.18.20.30/24/eth0"]},
+                    {"node": "dir2", "resources": ["IPaddr2::198.18.22.1/24/eth2"]},
+                ],
+            ),
+        ),
+        (
+            "bad_resource",
+            "heartbeat_resource_groups[0].resources[1]",
+            behind_nat(
+                NAT,
+                gateways=[GATEWAY],
+                heartbeat_resource_groups=[
+                    {"node": "dir1", "resources": ["IPaddr2::198.18.20.30/24/eth0", "IPaddr2::198.18.22.1/24/eth0"]}
+                ],
+            ),
+        ),
+        ("ping_own_vip", "heartbeat_ping[0]", behind_nat(NAT, gateways=[GATEWAY], heartbeat_ping=[GATEWAY])),
+        (
+            "bad_witness",
+            "heartbeat_witnesses.eth2[0]",
+            behind_nat(NAT, gateways=[GATEWAY], heartbeat_witnesses={"eth2": [GATEWAY]}),
+        ),
+        (
+            "ftp_without_helper",
+            f"{S}[0].port",
+            behind_nat(web(forwarding="nat", port=21, check={"type": "connect"}), gateways=[GATEWAY]),
+        ),
+        (
+            "port_mapping",
+            f"{S}[0].real_servers[0].port",
+            inventory(web(real_servers=[{"host": "real1", "port": 8080}])),
+        ),
+    ],
+)
+def test_what_is_wrong_with_nat(rule: str, variable: str, hosts: Hosts) -> None:
+    # What the network or the mark of such a case has by itself.
+    beside = {"open_sync", "unreachable_real_server", "vip_off_link"}
+    assert {(name, place) for name, _host, place in found(hosts) if name not in beside} == {(rule, variable)}
+
+
+def test_clients_that_would_be_answered_past_the_directors() -> None:
+    """Where the VIP is in the real servers' network, or a host of the group clients."""
+    one_arm = inventory(NAT, ha_gateway_vips=["198.18.20.1"])
+    assert found(one_arm) == {("nat_past_directors", "all hosts", f"{S}[0].forwarding")}
+    without_clients = {name: hosts for name, hosts in GROUPS.items() if name != "clients"}
+    assert found(one_arm, without_clients) == {("nat_past_directors", "all hosts", f"{S}[0].forwarding")}
+    hosts = behind_nat(NAT, gateways=[GATEWAY])
+    hosts["client1"]["ha_interfaces"]["eth1"] = "198.18.22.100/24"
+    assert ("nat_past_directors", "all hosts", f"{S}[0].forwarding") in found(hosts)
+
+
+def test_a_real_server_of_two_ways_of_forwarding() -> None:
+    hosts = behind_nat(NAT, web(name="b", port=81), gateways=[GATEWAY])
+    assert ("mixed_forwarding", "all hosts", f"{S}[1].real_servers") in found(hosts)
+
+
+def test_a_default_route_needs_a_gateway_in_reach() -> None:
+    place = "real_server_default_route"
+    assert ("bad_default_route", "real1, real2", place) in found(behind_nat(NAT, real_server_default_route=True))
+    two = behind_nat(NAT, gateways=[GATEWAY, "198.18.23.1"], real_server_default_route=True)
+    for name, number in (("dir1", 11), ("dir2", 12), ("real1", 21)):
+        two[name]["ha_interfaces"]["eth3"] = f"198.18.23.{number}/24"
+    assert found(two) == {("bad_default_route", "real1", place)}
+    direct = behind_nat(web(), real_server_default_route=True)
+    assert ("bad_default_route", "real1, real2", place) in found(direct)
+
+    def given(*gateways: str) -> set[tuple[str, str, str]]:
+        shared = {"real_server_default_route": True, "real_server_gateways": list(gateways)}
+        return found(behind_nat(NAT, gateways=[GATEWAY], **shared))
+
+    assert given(GATEWAY) == set()
+    for wrong in ("x", "192.0.2.1"):
+        assert given(wrong) == {("bad_default_route", "real1, real2", "real_server_gateways[0]")}
+    assert given(GATEWAY, "198.18.22.2") == {("bad_default_route", "real1, real2", "real_server_gateways[1]")}
 
 
 def test_interfaces_of_different_names() -> None:

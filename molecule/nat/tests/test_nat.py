@@ -1,0 +1,176 @@
+"""Real servers behind NAT: by VIP:80 clients reach port 8080; answers come by a gateway that is where the VIP is."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from harness import ROOT, Cluster, HarnessError, ask, longest_outage, shell, wait_for
+
+CLUSTER = Cluster(ROOT / "molecule/nat/inventory/hosts.yml")
+DIRECTORS, REAL_SERVERS, CLIENT = CLUSTER.group("directors"), CLUSTER.group("real_servers"), CLUSTER.group("clients")[0]
+PUBLIC, INNER = CLUSTER.variables(DIRECTORS[0])["ha_interfaces"]
+GATEWAY = CLUSTER.variables(DIRECTORS[0])["ha_gateway_vips"][0]
+TAKEN_OVER = 6.0  # s in which clients are served again after their director has died
+NOTICED = 20.0  # s in which a real server without a service is out of the table
+ROUTE = re.compile(rf"default via {re.escape(GATEWAY)} dev eth0 [^\n]*$")
+
+
+def other(director: str) -> str:
+    return next(name for name in DIRECTORS if name != director)
+
+
+def gateway_holders() -> list[str]:
+    """Return the living directors that have the gateway's address on their inner interface."""
+    show = ("ip", "-oneline", "address", "show", "dev", INNER, "to", GATEWAY)
+    return [name for name in DIRECTORS if ask(name, *show).strip()]
+
+
+def sysctls(host: str, *names: str) -> list[str]:
+    """Return values of the kernel under net.ipv4."""
+    return shell(host, f"sysctl -n {' '.join(f'net.ipv4.{name}' for name in names)}").split()
+
+
+def mac(host: str) -> str:
+    """Return the MAC of a host's inner interface."""
+    return json.loads(shell(host, f"ip -json link show dev {INNER}"))[0]["address"]
+
+
+def neighbour(real_server: str) -> str:
+    """Return the MAC that a real server sends its answers to."""
+    found = json.loads(ask(real_server, "ip", "-json", "neighbour", "show", "to", GATEWAY) or "[]")
+    return next((entry["lladdr"] for entry in found if "lladdr" in entry), "")
+
+
+def served(seconds: float) -> set[str]:
+    """Ask the VIP for some seconds, without one failure; return who answered."""
+    attempts = list(CLUSTER.poll(seconds, limit=0.9))
+    assert attempts
+    assert [attempt for attempt in attempts if not attempt.ok] == []
+    return {attempt.body.removeprefix("happy ").strip() for attempt in attempts}
+
+
+def wait_served_by(*names: str) -> None:
+    """Wait until exactly these real servers answer, without one failure."""
+
+    def only() -> bool:
+        try:
+            return served(1) == {*names}
+        except (AssertionError, HarnessError):
+            return False
+
+    wait_for(f"only {' and '.join(names)} answers", only, NOTICED)
+
+
+@pytest.fixture
+def active() -> str:
+    """Return the director that holds VIP and gateway of a whole cluster."""
+    wait_for("Heartbeat runs on both", lambda: all(_ready(name) for name in DIRECTORS), 120)
+    wait_for("both directors balance", CLUSTER.all_balance, 60)
+    wait_for("VIP and gateway are together", lambda: len(CLUSTER.holders()) == 1 == len(gateway_holders()), 60)
+    assert CLUSTER.holders() == gateway_holders()
+    return CLUSTER.holders()[0]
+
+
+def _ready(director: str) -> bool:
+    words = ask(director, "sh", "-c", f"cl_status nodestatus {other(director)}; cl_status rscstatus").split()
+    return words[:1] == ["active"] and words[1:] not in ([], ["transition"])
+
+
+def test_the_cluster_is_whole() -> None:
+    CLUSTER.wait_whole()
+
+
+def test_both_real_servers_answer_from_another_port(active: str) -> None:
+    for real_server in REAL_SERVERS:
+        listening = shell(real_server, "ss -Hltn")
+        assert ":8080 " in listening
+        assert ":80 " not in listening
+    table = shell(active, "ipvsadm --save --numeric")
+    assert sorted(re.findall(r"-r (\S+) (-\w)", table)) == [("198.18.22.21:8080", "-m"), ("198.18.22.22:8080", "-m")]
+    assert served(2) == {*REAL_SERVERS}
+
+
+def test_real_servers_know_nothing_of_the_vip(active: str) -> None:
+    for real_server in REAL_SERVERS:
+        assert CLUSTER.vip not in shell(real_server, "ip address show")
+        assert sysctls(real_server, "conf.all.arp_ignore", "conf.all.arp_announce") == ["0", "0"]
+        assert ROUTE.fullmatch(shell(real_server, "ip route show default").strip())
+
+
+def test_directors_forward_and_redirect_nobody(active: str) -> None:
+    for director in DIRECTORS:
+        wanted = ("ip_forward", "conf.all.send_redirects", f"conf.{INNER}.send_redirects")
+        assert sysctls(director, *wanted) == ["1", "0", "0"]
+
+
+def test_a_dead_service_is_taken_out_and_comes_back(active: str) -> None:
+    dead, left = REAL_SERVERS
+    shell(dead, "systemctl stop nginx.service")
+    try:
+        wait_served_by(left)
+        assert served(3) == {left}
+    finally:
+        shell(dead, "systemctl start nginx.service")
+    wait_served_by(*REAL_SERVERS)
+
+
+def test_vip_and_gateway_move_together_when_their_director_dies(active: str) -> None:
+    heir = other(active)
+    assert {neighbour(name) for name in REAL_SERVERS} == {mac(active)}
+    attempts = list(CLUSTER.poll_through_power_cut(active, before=2, after=12))
+    print(f"outage {longest_outage(attempts):.2f} s")
+    assert longest_outage(attempts) < TAKEN_OVER
+    assert CLUSTER.holders() == gateway_holders() == [heir]
+    assert {neighbour(name) for name in REAL_SERVERS} == {mac(heir)}
+    assert served(2) == {*REAL_SERVERS}
+    CLUSTER.power_on(active)
+
+
+def test_they_move_together_by_switchover(active: str) -> None:
+    CLUSTER.playbook("codalvs.ha.switchover")
+    wait_for("both have moved", lambda: CLUSTER.holders() == gateway_holders() == [other(active)], 60)
+    assert {neighbour(name) for name in REAL_SERVERS} == {mac(other(active))}
+    assert served(2) == {*REAL_SERVERS}
+
+
+def test_a_gateway_taken_away_by_hand_comes_back(active: str) -> None:
+    shell(active, f"ip address delete {GATEWAY}/24 dev {INNER}")
+    wait_for("the gateway is back", lambda: gateway_holders() == CLUSTER.holders() != [], 30)
+    wait_served_by(*REAL_SERVERS)
+
+
+def test_the_route_survives_a_boot(active: str) -> None:
+    name = REAL_SERVERS[0]
+    CLUSTER.cut_power(name)
+    CLUSTER.power_on(name)
+    wait_for("the route is there", lambda: bool(ROUTE.fullmatch(ask(name, "ip", "route", "show", "default").strip())))
+    wait_served_by(*REAL_SERVERS)
+
+
+def test_a_default_route_of_somebody_else_is_left_alone(active: str) -> None:
+    name = REAL_SERVERS[1]
+    shell(name, "systemctl stop lvs-default-route.service && ip route add default via 198.18.22.254")
+    try:
+        with pytest.raises(HarnessError, match="has a default route already"):
+            CLUSTER.playbook("codalvs.ha.real_servers")
+        assert shell(name, "ip route show default").split()[:3] == ["default", "via", "198.18.22.254"]
+    finally:
+        shell(name, "ip route delete default via 198.18.22.254")
+    CLUSTER.playbook("codalvs.ha.real_servers")
+    assert ROUTE.fullmatch(shell(name, "ip route show default").strip())
+    wait_served_by(*REAL_SERVERS)
+
+
+def test_a_table_without_ldirectord_translates_too(active: str) -> None:
+    """The last test: it leaves the cluster so."""
+    static = {"ha_checker": "none", "ha_acknowledged": ["unwatched_table"]}
+    CLUSTER.playbook("codalvs.ha.directors", "--extra-vars", json.dumps(static))
+    for director in DIRECTORS:
+        assert ask(director, "systemctl", "is-active", "ldirectord.service").strip() == "inactive"
+        table = shell(director, "ipvsadm --save --numeric")
+        assert sorted(re.findall(r"-r (\S+) (-\w)", table)) == [
+            (f"198.18.22.2{number}:8080", "-m") for number in (1, 2)
+        ]
+    assert served(2) == {*REAL_SERVERS}
