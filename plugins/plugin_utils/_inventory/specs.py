@@ -101,22 +101,24 @@ class Hostvars(Mapping[str, Mapping[str, object]]):
         return len(self._hostvars)
 
 
-def once_a_task(filter_: Callable[[Any, Any], Plan]) -> Callable[[Any, Any], Plan]:
+def once_a_task(filter_: Callable[[Any, dict[str, list[str]]], Plan]) -> Callable[[Any, Any], Plan]:
     """Let a filter of hostvars and groups work once a task and host, however many variables of the task ask for it.
 
     Ansible forks a worker for each task of each host, and what happens in it does not change hostvars. In its main
     process they change from task to task, so nothing is kept there. Nobody may change what the filter returns.
+    It gets Python's own lists of hosts: Ansible's are slow, and a plan goes through them once a service.
     """
-    kept: list[tuple[Any, Any, Plan]] = []
+    kept: list[tuple[Any, object, Plan]] = []
 
     @wraps(filter_)
     def asked(hostvars: Any, groups: Any) -> Plan:
-        for known, members, plan in kept:
-            if known is hostvars and members == groups:
+        members: Any = plain(groups)
+        for known, same, plan in kept:
+            if known is hostvars and same == members:
                 return plan
-        plan = filter_(hostvars, groups)
+        plan = filter_(hostvars, members)
         if _in_worker():
-            kept[:] = [(hostvars, groups, plan)]
+            kept[:] = [(hostvars, members, plan)]
         return plan
 
     return asked

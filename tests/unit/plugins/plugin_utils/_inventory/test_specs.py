@@ -85,7 +85,7 @@ def test_in_a_worker_a_plan_is_made_once(monkeypatch: pytest.MonkeyPatch) -> Non
     ask, one, two = once_a_task(plan), Inventory(a=1), Inventory(a=1)
     assert ask(one, {"g": ["a"]}) is ask(one, {"g": ["a"]})
     assert one.planned == 1
-    assert ask(one, {"g": ["b"]})["groups"] == {"g": ["b"]}
+    assert ask(one, {"g": ("b",)})["groups"] == {"g": ["b"]}
     assert one.planned == 2
     ask(two, {"g": ["b"]})
     assert two.planned == 1
