@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,18 @@ from ansible.template import Templar
 
 from ansible_collections.codalvs.ha.plugins.module_utils._schema import Unevaluated
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory import files as inventory_files
-from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.specs import ROLES, plain, read_results, read_specs
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.specs import (
+    ROLES,
+    is_constant,
+    plain,
+    read_results,
+    read_specs,
+)
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.check import check, render, stops, summary
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import Complaint
 
+# Read in Ansible's main process, which loads actions. It forks the process of each task, with what it has read.
+SPECS, RESULTS = read_specs(), read_results()
 RUNTIME = ROLES.parent / "meta/runtime.yml"
 
 # What is in the inventory, by its id, which is its own as long as it is here, and what it means.
@@ -46,12 +54,10 @@ class ActionModule(ActionBase):
         if old := too_old(ansible_version):
             return {**result, "changed": False, "failed": True, "msg": old}
         groups = {str(name): [str(host) for host in hosts] for name, hosts in variables["groups"].items()}
-        specs = read_specs()
-        prefixes = ("ha_", "coda_", "ansible_connection", *(f"{role}_" for role in specs))
+        prefixes = ("ha_", "coda_", "ansible_connection", *(f"{role}_" for role in SPECS))
         seen: Seen = {}
-        results = read_results()
-        hosts = {host: self._variables(variables["hostvars"], host, prefixes, seen, results) for host in groups["all"]}
-        findings = check(hosts, groups, specs, _in_files(variables))
+        hosts = {host: self._variables(variables["hostvars"], host, prefixes, seen) for host in groups["all"]}
+        findings = check(hosts, groups, SPECS, _in_files(variables))
         text = render(findings)
         if not stops(findings):
             text += f"\n{summary(hosts, groups, findings)}"
@@ -62,25 +68,24 @@ class ActionModule(ActionBase):
             result["findings"] = [asdict(finding) for finding in findings]
         return result
 
-    def _variables(
-        self, hostvars: Any, host: str, prefixes: tuple[str, ...], seen: Seen, results: Collection[str] = ()
-    ) -> dict[str, object]:
+    def _variables(self, hostvars: Any, host: str, prefixes: tuple[str, ...], seen: Seen) -> dict[str, object]:
         """Return one host's variables of this collection as plain data, templates evaluated one by one.
 
         seen: filled here. A value of group_vars is one object for all hosts of the group; without templates it also has
-        one meaning. results: names that roles may have set in this run; they are not the inventory's.
+        one meaning.
         """
         # Not hostvars[host], which in ansible-core 2.18 passes undefined variables over in silence.
         raw = hostvars.raw_get(host)
         templar = Templar(loader=self._loader, variables={"hostvars": hostvars, **raw})
         wanted = {str(name): value for name, value in raw.items() if str(name).startswith(prefixes)}
-        wanted = {name: value for name, value in wanted.items() if name not in results}
+        # Roles may have set their results in this run; they are not the inventory's.
+        wanted = {name: value for name, value in wanted.items() if name not in RESULTS}
         for name, value in wanted.items():
             if id(value) in seen:
                 wanted[name] = seen[id(value)][1]
                 continue
             wanted[name] = _evaluate(templar, value)
-            if _is_constant(value):
+            if is_constant(value):
                 seen[id(value)] = value, wanted[name]
         return wanted
 
@@ -115,18 +120,9 @@ def _evaluate(templar: Templar, value: object) -> object:
     if isinstance(value, list | tuple):
         return [_evaluate(templar, inner) for inner in value]
     try:
-        return plain(value if _is_constant(value) else templar.template(value))
+        return plain(value if is_constant(value) else templar.template(value))
     except Exception as error:  # filters and lookups may raise anything
         return _unevaluated(error)
-
-
-def _is_constant(value: object) -> bool:
-    """Tell whether a value is the same on every host: it, and whatever is in it, is neither template nor ciphertext."""
-    if isinstance(value, Mapping):
-        return all(map(_is_constant, value.values()))
-    if isinstance(value, list | tuple):
-        return all(map(_is_constant, value))
-    return "{" not in value if isinstance(value, str) else value is None or isinstance(value, int | float)
 
 
 def _unevaluated(error: Exception) -> Unevaluated:

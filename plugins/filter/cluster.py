@@ -11,9 +11,10 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.cluster import VARIABLES, cluster
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import OWN, ClusterError, parse, viewpoint
-from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.specs import Hostvars, options_of
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.specs import Hostvars, once_a_task, options_of
 
 
+@once_a_task
 def cluster_filter(hostvars: Any, groups: dict[str, list[str]]) -> dict[str, Any]:
     """Return the cluster that the inventory describes; see plugin_utils/_inventory/cluster.py for the shape."""
     view = viewpoint(groups)

@@ -11,9 +11,10 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.coda_cell import VARIABLES, cell
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import ClusterError, Values
-from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.specs import Hostvars, options_of
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.specs import Hostvars, once_a_task, options_of
 
 
+@once_a_task
 def coda_cell_filter(hostvars: Any, groups: dict[str, list[str]]) -> dict[str, Any]:
     """Return the cell that the inventory describes; see plugin_utils/_inventory/coda_cell.py for the shape."""
     try:

@@ -11,9 +11,10 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import ClusterError
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.nfs import VARIABLES, nfs
-from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.specs import Hostvars
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.specs import Hostvars, once_a_task
 
 
+@once_a_task
 def nfs_filter(hostvars: Any, groups: dict[str, list[str]]) -> dict[str, Any]:
     """Return {clients, servers}; see plugin_utils/_inventory/nfs.py."""
     try:

@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
+Plan = TypeVar("Plan")
 # Ansible templates each task in a process of its own, which reads the files anew: libyaml takes a tenth of the time.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -43,6 +45,8 @@ def options_of(names: Iterable[str]) -> dict[str, Any]:
 
 def plain(value: Any) -> object:
     """Copy to Python's own types: no tags, no lazy containers, no ciphertexts."""
+    if isinstance(value, str):
+        return str(value)
     if isinstance(value, Mapping):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -54,10 +58,22 @@ def plain(value: Any) -> object:
     return str(value)  # decrypts a vaulted string
 
 
+def is_constant(value: object) -> bool:
+    """Tell whether a value is the same on every host: it, and whatever is in it, is neither template nor ciphertext."""
+    if isinstance(value, str):
+        return "{" not in value
+    if isinstance(value, Mapping):
+        return all(map(is_constant, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(is_constant, value))
+    return value is None or isinstance(value, int | float)
+
+
 class Hostvars(Mapping[str, Mapping[str, object]]):
     """Ansible's hostvars as the model reads them: of a host that is asked for, the variables that are wanted of it.
 
-    Nothing else is evaluated, so that no unrelated variable and no unrelated host can fail it.
+    Nothing else is evaluated, so that no unrelated variable and no unrelated host can fail it. What is constant is not
+    given to Ansible's templating either, which takes several times as long as the plan of a large inventory.
     """
 
     def __init__(self, hostvars: Any, wanted: Callable[[str], Iterable[str]]) -> None:
@@ -69,8 +85,13 @@ class Hostvars(Mapping[str, Mapping[str, object]]):
         if host not in self._read:
             if host not in self._hostvars:
                 raise KeyError(host)
-            given = self._hostvars[host]
-            self._read[host] = {name: plain(given[name]) for name in self._wanted(host) if name in given}
+            raw = self._hostvars.raw_get(host)
+            given = {name: raw[name] for name in self._wanted(host) if name in raw}
+            templates = [name for name, value in given.items() if not is_constant(value)]
+            if templates:
+                evaluated = self._hostvars[host]
+                given |= {name: evaluated[name] for name in templates}
+            self._read[host] = {name: plain(value) for name, value in given.items()}
         return self._read[host]
 
     def __iter__(self) -> Iterator[str]:
@@ -78,3 +99,31 @@ class Hostvars(Mapping[str, Mapping[str, object]]):
 
     def __len__(self) -> int:
         return len(self._hostvars)
+
+
+def once_a_task(filter_: Callable[[Any, dict[str, list[str]]], Plan]) -> Callable[[Any, Any], Plan]:
+    """Let a filter of hostvars and groups work once a task and host, however many variables of the task ask for it.
+
+    Ansible forks a worker for each task of each host, and what happens in it does not change hostvars. In its main
+    process they change from task to task, so nothing is kept there. Nobody may change what the filter returns.
+    It gets Python's own lists of hosts: Ansible's are slow, and a plan goes through them once a service.
+    """
+    kept: list[tuple[Any, object, Plan]] = []
+
+    @wraps(filter_)
+    def asked(hostvars: Any, groups: Any) -> Plan:
+        members: Any = plain(groups)
+        for known, same, plan in kept:
+            if known is hostvars and same == members:
+                return plan
+        plan = filter_(hostvars, members)
+        if _in_worker():
+            kept[:] = [(hostvars, members, plan)]
+        return plan
+
+    return asked
+
+
+def _in_worker() -> bool:
+    worker = sys.modules.get("ansible.executor.process.worker")
+    return getattr(worker, "current_worker", None) is not None
