@@ -59,7 +59,7 @@ def test_a_role_refuses_a_word_that_is_no_choice() -> None:
 
 
 def test_a_role_leaves_the_rest_to_ansible_and_to_preflight() -> None:
-    given = {"heartbeat_baud": "x", "heartbeat_links": [], "ha_standby": "cold", "somebody_elses": None}
+    given: dict[str, Any] = {"heartbeat_baud": "x", "heartbeat_links": [], "ha_standby": "cold", "somebody_elses": None}
     assert refused(given, SPECS["heartbeat"], MODE) == []
 
 
