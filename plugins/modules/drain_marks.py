@@ -42,7 +42,7 @@ options:
   checker:
     description:
       - Who keeps the IPVS table by the inventory, as C(ha_checker) has it. The module refuses where
-        C(/etc/default/ipvsadm) says that this director was configured for another one, which would not follow the marks.
+        C(/etc/default/ipvsadm) says that this director was configured for another one, and would not follow.
       - Not compared where this is not given.
     type: str
     choices: [ldirectord, none]
