@@ -22,6 +22,12 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.specs import
 PAUSE = 1.0  # s between two looks
 PATIENCE = 120.0  # s for another host to look
 STEP = 0.05  # s between two looks at whether it has
+OPTIONS: dict[str, dict[str, Any]] = {
+    "until": {"type": "str", "choices": list(MODULES), "required": True},
+    "cluster": {"type": "dict", "required": True},
+    "absent": {"type": "list", "elements": "str", "default": []},
+    "looks": {"type": "int", "default": 30},
+}
 
 
 class ActionModule(ActionBase):
@@ -30,7 +36,7 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _supports_async = False
     _supports_check_mode = True
-    _VALID_ARGS = frozenset(("absent", "cluster", "looks", "until"))
+    _VALID_ARGS = frozenset(OPTIONS)
 
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what the last look saw; failed, with what is lacking and where, when the looks were over: then only
@@ -38,14 +44,7 @@ class ActionModule(ActionBase):
         """
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
-        _validated, given = self.validate_argument_spec(
-            {
-                "until": {"type": "str", "choices": list(MODULES), "required": True},
-                "cluster": {"type": "dict", "required": True},
-                "absent": {"type": "list", "elements": "str", "default": []},
-                "looks": {"type": "int", "default": 30},
-            }
-        )
+        _validated, given = self.validate_argument_spec(OPTIONS)
         hosts = [str(host) for host in variables["ansible_play_hosts"]]
         forks = int(context.CLIARGS.get("forks") or constants.DEFAULT_FORKS)
         refused = refusal(hosts, [str(host) for host in variables["ansible_play_batch"]], forks)

@@ -7,16 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
-
 from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.drains import wanted
-
-
-def drain_names(services: list[dict[str, Any]], host: str, port: int | str | None = None) -> dict[str, list[str]]:
-    """Return the names; a port of the command line is a text."""
-    if port is not None and not (str(port).isdecimal() and int(port) <= 65535):
-        raise AnsibleFilterError(f"port = {port}: must be 0 to 65535")
-    return wanted(services, host, None if port is None else int(port))
 
 
 class FilterModule:
@@ -24,4 +15,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """Return the filters of this file by name."""
-        return {"drain_names": drain_names}
+        return {"drain_names": wanted}

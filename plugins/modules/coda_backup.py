@@ -177,6 +177,21 @@ def freeze(module: AnsibleModule, server: str, number: int) -> tuple[str, str]:
     return (match[1], "") if match and not code else ("", f"{server} made no backup volume: {(out + err).strip()}")
 
 
+def dumped(
+    module: AnsibleModule, volume: str, place: tuple[str, str], old: Path | None, new: tuple[Path, Path]
+) -> Header:
+    """Dump what is frozen (place: server and number), as new[0], and where only changes came, merge them as new[1]."""
+    dump, merged = new
+    taken = take(module, *place, dump, old)
+    if taken.incremental and old:
+        try:
+            merge(module, old, dump, merged)
+        except BackupError as error:
+            module.warn(f"Volume {volume} gets a full archive: {error}")
+            taken = take(module, *place, dump, None)
+    return taken
+
+
 def archive(module: AnsibleModule, volume: str, place: tuple[str, int], stamp: str) -> tuple[dict[str, Any], list[str]]:
     """Make one archive and read it back; return what it is, empty if there is none, and what is wrong."""
     folder, increments = Path(module.params["folder"]), module.params["increments"]
@@ -189,13 +204,7 @@ def archive(module: AnsibleModule, volume: str, place: tuple[str, int], stamp: s
         return {}, [fault]
     problems: list[str] = []
     try:
-        taken = take(module, server, frozen, dump, old)
-        if taken.incremental and old:
-            try:
-                merge(module, old, dump, merged)
-            except BackupError as error:
-                module.warn(f"Volume {volume} gets a full archive: {error}")
-                taken = take(module, server, frozen, dump, None)
+        taken = dumped(module, volume, (server, frozen), old, (dump, merged))
         run_or_raise(
             module, "codadump2tar", "-rn", TOP, "-f", str(merged if taken.incremental else dump), "-o", str(made)
         )

@@ -39,6 +39,13 @@ options:
     description: Whether every director takes part, and its marks are among O(others).
     type: bool
     default: false
+  checker:
+    description:
+      - Who keeps the IPVS table by the inventory, as C(ha_checker) has it. The module refuses where
+        C(/etc/default/ipvsadm) says that this director was configured for another one, and would not follow.
+      - Not compared where this is not given.
+    type: str
+    choices: [ldirectord, none]
 extends_documentation_fragment:
   - codalvs.ha.attributes
 attributes:
@@ -84,12 +91,14 @@ names:
 """
 
 import os
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.drains import NOTE, files, plan, problems
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.drains import NOTE, checker, files, plan, problems
 
 FOLDER = "/etc/lvs-drained"
+DEFAULTS = "/etc/default/ipvsadm"
 
 
 def look(folder: str) -> set[str]:
@@ -98,6 +107,23 @@ def look(folder: str) -> set[str]:
         return set(os.listdir(folder))
     except FileNotFoundError:
         return set()
+
+
+def refusals(given: dict[str, Any], found: set[str]) -> list[str]:
+    """Return why nothing can be done here. given: the module's options; found: the names of the files in the folder."""
+    wrong = problems(found | {*given["others"]}, given["drained"], given["active"], given["whole"])
+    if given["checker"] and given["checker"] != configured(DEFAULTS):
+        wrong.insert(0, "ha_checker has changed since this director was configured; run site.yml first")
+    return wrong
+
+
+def configured(path: str) -> str | None:
+    """Return the ha_checker for which the director was configured, None where it was not."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return checker(file.read())
+    except FileNotFoundError:
+        return None
 
 
 def write(folder: str, new: set[str], old: set[str]) -> None:
@@ -121,14 +147,14 @@ def main() -> None:
             "active": names,
             "others": names,
             "whole": {"type": "bool", "default": False},
+            "checker": {"type": "str", "choices": ["ldirectord", "none"]},
         },
         supports_check_mode=True,
     )
     drained, active, others, whole = (module.params[name] for name in ("drained", "active", "others", "whole"))
     try:
         found = look(FOLDER)
-        wrong = problems(found | {*others}, drained, active, whole)
-        if wrong:
+        if wrong := refusals(module.params, found):
             module.fail_json(msg=f"Nothing was changed: {'; '.join(wrong)}.", found=sorted(found))
         marks = plan(found, others, drained, active, whole)
         # Hidden files that are no notes are somebody else's.

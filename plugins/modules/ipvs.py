@@ -340,17 +340,8 @@ def converge(
     return before, done, refused, untried
 
 
-def main() -> None:
-    """Make the table so."""
-    module = AnsibleModule(
-        argument_spec={
-            "services": {"type": "list", "elements": "dict", "default": []},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "purge": {"type": "bool", "default": False},
-            "timeouts": {"type": "dict", "options": {name: {"type": "int"} for name in TIMEOUTS}},
-        },
-        supports_check_mode=True,
-    )
+def wanted_table(module: AnsibleModule) -> Table:
+    """Return the table that the options describe; fail with everything that is wrong with them."""
     absent = module.params["state"] == "absent"
     if absent and (module.params["purge"] or module.params["timeouts"]):
         module.fail_json(msg="With state=absent, purge and timeouts mean nothing: remove them.")
@@ -362,7 +353,27 @@ def main() -> None:
             msg=f"Nothing was changed: {len(problems)} wrong.\n" + "\n".join(lines),
             problems=list(map(asdict, problems)),
         )
+    return wanted
 
+
+def shown(table: Table, timeouts: Mapping[str, int]) -> str:
+    """Return a table and its timeouts as lines of ipvsadm."""
+    lines = (*print_table(table), f"--set {' '.join(str(timeouts.get(name, 0)) for name in TIMEOUTS)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def main() -> None:
+    """Make the table so."""
+    module = AnsibleModule(
+        argument_spec={
+            "services": {"type": "list", "elements": "dict", "default": []},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "purge": {"type": "bool", "default": False},
+            "timeouts": {"type": "dict", "options": {name: {"type": "int"} for name in TIMEOUTS}},
+        },
+        supports_check_mode=True,
+    )
+    wanted = wanted_table(module)
     kernel = open_kernel(module)
     with failing(module):
         had = kernel.timeouts() if kernel else {}
@@ -379,17 +390,11 @@ def main() -> None:
     operations += map(str, done)
     result: dict[str, Any] = {"changed": bool(operations), "operations": operations}
     if module._diff:
-        texts = [
-            "".join(
-                f"{line}\n" for line in (*print_table(table), f"--set {' '.join(str(s.get(n, 0)) for n in TIMEOUTS)}")
-            )
-            for table, s in ((before, had), (after, {**had, **timeouts}))
-        ]
-        result["diff"] = {"before": texts[0], "after": texts[1]}
+        result["diff"] = {"before": shown(before, had), "after": shown(after, {**had, **timeouts})}
     if refused:
-        shown = "\n".join(map(str, refused[:20]))
+        first = "\n".join(map(str, refused[:20]))
         module.fail_json(
-            msg=f"The kernel refused {len(refused)}; {len(operations)} are done, {len(untried)} not tried.\n{shown}",
+            msg=f"The kernel refused {len(refused)}; {len(operations)} are done, {len(untried)} not tried.\n{first}",
             refused=list(map(str, refused)),
             untried=list(map(str, untried)),
             **result,

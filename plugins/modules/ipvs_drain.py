@@ -221,27 +221,30 @@ def lacking(found: Iterable[Entry], meant: Iterable[Place]) -> list[Place]:
     return [place for place in meant if place not in there]
 
 
+def refusal(found: Sequence[Entry], meant: Sequence[Place], given: dict[str, Any]) -> str:
+    """Return why no weight may be set, or ''."""
+    missing = lacking(found, meant)
+    if missing and given["set_weight"] and not given["allow_missing"]:
+        return f"{_listed(missing)} {'is' if len(missing) == 1 else 'are'} in no service of this director."
+    last = [str(entry.service.key) for entry in found if entry.server.weight > 0 and not entry.others]
+    if given["state"] == "drained" and last and not given["allow_last"]:
+        shown = f"without {_listed(meant)}, no real server takes connections for {', '.join(last)}"
+        return f"{shown}. Take another one in first, or set allow_last."
+    return ""
+
+
 def run(module: AnsibleModule, kernel: Kernel | None) -> dict[str, Any]:
     """Set the weights, wait, and return the result."""
     given = module.params
     meant, state = places(given["real_server"], given["port"]), given["state"]
-    shown = _listed(meant)
 
     def look() -> list[Entry]:
         return entries(kernel.counted() if kernel else [], meant)
 
     first = found = look()
-    missing = lacking(found, meant)
-    if missing and given["set_weight"] and not given["allow_missing"]:
-        verb = "is" if len(missing) == 1 else "are"
-        module.fail_json(msg=f"Nothing was changed: {_listed(missing)} {verb} in no service of this director.")
+    if why := refusal(found, meant, given):
+        module.fail_json(msg=f"Nothing was changed: {why}")
     operations = plan(found, state, given["weight"]) if given["set_weight"] else []
-    last = [str(entry.service.key) for entry in found if entry.server.weight > 0 and not entry.others]
-    if state == "drained" and last and not given["allow_last"]:
-        module.fail_json(
-            msg=f"Nothing was changed: without {shown}, no real server takes connections for {', '.join(last)}. "
-            "Take another one in first, or set allow_last."
-        )
     began = time.monotonic()
     if kernel and not module.check_mode:
         _done, refused, _untried = kernel.apply(operations)

@@ -181,7 +181,7 @@ fingerprints:
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -193,7 +193,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.connections impor
     select,
 )
 from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.kernel import failing, open_kernel
-from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.netlink import COUNTERS, RATES, Counted
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.netlink import COUNTERS, RATES, Counted, Kernel
 from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.options import describe
 from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.table import address_of
 
@@ -235,6 +235,51 @@ def look(delay: float = 0.0) -> set[str]:
         return fingerprints(lines)
 
 
+def conditions(module: AnsibleModule, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what connections have to have to be returned, addresses in the kernel's spelling."""
+    found = {name: wanted[name] for name in CONDITIONS if wanted.get(name) is not None}
+    for name in ("client", "vip", "real_server"):
+        if name in found:
+            known = address_of(found[name])
+            if known is None:
+                module.fail_json(msg=f"connections.{name} = {found[name]}: must be an IPv4 or IPv6 address")
+            else:
+                found[name] = known[1]
+    return found
+
+
+def nothing(gather: Collection[str]) -> dict[str, Any]:
+    """Return what there is to say of a kernel without IPVS."""
+    result: dict[str, Any] = {"loaded": False, "version": "", "connection_table_size": 0, "services": []}
+    result.update(timeouts={}, daemons=[])
+    result.update({"statistics": []} if "statistics" in gather else {})
+    result.update({"connections": [], "connections_truncated": False} if "connections" in gather else {})
+    result.update({"fingerprints": sample((), ())} if "fingerprints" in gather else {})
+    return result
+
+
+def seen(kernel: Kernel, gather: Collection[str], wanted: Mapping[str, Any], limit: int) -> dict[str, Any]:
+    """Return what the kernel has. wanted, limit: which connections, and how many."""
+    result: dict[str, Any] = {"loaded": True, **kernel.info(), "timeouts": kernel.timeouts()}
+    result["daemons"] = [daemon._asdict() for daemon in kernel.daemons()]
+    if "statistics" in gather:
+        found = kernel.counted()
+        result["statistics"] = statistics(found)
+        table = {
+            service.key: service._replace(servers={server[:2]: server for server, _counted in servers})
+            for service, _counted, servers in found
+        }
+    else:
+        table = kernel.table()
+    result["services"] = describe(table)
+    if "connections" in gather:
+        with open(CONNECTIONS, encoding="ascii", errors="backslashreplace") as lines:
+            result["connections"], result["connections_truncated"] = select(parse_connections(lines), wanted, limit)
+    if "fingerprints" in gather:
+        result["fingerprints"] = sample(look(), look(PAUSE))
+    return result
+
+
 def main() -> None:
     """Read."""
     module = AnsibleModule(
@@ -256,45 +301,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     gather, wanted = module.params["gather"], module.params["connections"] or {"limit": 1000}
-    conditions = {name: wanted[name] for name in CONDITIONS if wanted.get(name) is not None}
-    for name in ("client", "vip", "real_server"):
-        if name in conditions:
-            known = address_of(conditions[name])
-            if known is None:
-                module.fail_json(msg=f"connections.{name} = {conditions[name]}: must be an IPv4 or IPv6 address")
-            else:
-                conditions[name] = known[1]
-
-    result: dict[str, Any] = {"loaded": True, "version": "", "connection_table_size": 0, "services": [], "timeouts": {}}
-    result["daemons"] = []
+    which = conditions(module, wanted)
     kernel = open_kernel(module, needed=False)
-    if kernel is None:
-        result["loaded"] = False
-        result.update({"statistics": []} if "statistics" in gather else {})
-        result.update({"connections": [], "connections_truncated": False} if "connections" in gather else {})
-        result.update({"fingerprints": sample((), ())} if "fingerprints" in gather else {})
-        module.exit_json(changed=False, **result)
-        return
     with failing(module):
-        result.update(kernel.info(), timeouts=kernel.timeouts())
-        result["daemons"] = [daemon._asdict() for daemon in kernel.daemons()]
-        if "statistics" in gather:
-            found = kernel.counted()
-            result["statistics"] = statistics(found)
-            table = {
-                service.key: service._replace(servers={server[:2]: server for server, _counted in servers})
-                for service, _counted, servers in found
-            }
-        else:
-            table = kernel.table()
-        result["services"] = describe(table)
-        if "connections" in gather:
-            with open(CONNECTIONS, encoding="ascii", errors="backslashreplace") as lines:
-                result["connections"], result["connections_truncated"] = select(
-                    parse_connections(lines), conditions, wanted["limit"]
-                )
-        if "fingerprints" in gather:
-            result["fingerprints"] = sample(look(), look(PAUSE))
+        result = seen(kernel, gather, which, wanted["limit"]) if kernel else nothing(gather)
     module.exit_json(changed=False, **result)
 
 

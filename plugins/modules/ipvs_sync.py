@@ -96,7 +96,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.kernel import failing, open_kernel
-from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.netlink import Daemon
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.netlink import Daemon, Kernel
 from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.table import address_of
 
 ROLES = {"master": ("master",), "backup": ("backup",), "both": ("backup", "master"), "none": ()}
@@ -174,6 +174,30 @@ def words(daemon: Daemon) -> str:
     )
 
 
+def missing(interface: str | None) -> list[str]:
+    """Return that this host has no such interface, where one is given and it has none."""
+    if not interface or os.path.exists(f"/sys/class/net/{interface}"):
+        return []
+    present = ", ".join(sorted(os.listdir("/sys/class/net")))
+    return [f"interface = {interface}: this host has no such interface; there are {present}"]
+
+
+def change(module: AnsibleModule, kernel: Kernel, stop: Sequence[Daemon], start: Sequence[Daemon]) -> None:
+    """Stop and start daemons; fail, with what is done by then, where the kernel refuses."""
+    done: list[str] = []
+    for role, old, new in order(stop, start):
+        try:
+            replace(kernel, old, new, done)
+        except OSError as error:
+            mixed = "; real servers of another family than their service rule them out"
+            module.fail_json(
+                msg=f"The kernel refused to change the {role} daemon: {error.strerror}"
+                f"{mixed if error.errno == errno.EINVAL else ''}. Done: {', '.join(done) or 'nothing'}.",
+                changed=bool(done),
+                operations=done,
+            )
+
+
 def main() -> None:
     """Make the daemons so."""
     module = AnsibleModule(
@@ -188,11 +212,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    problems = check(module.params)
-    interface = module.params["interface"]
-    if interface and not os.path.exists(f"/sys/class/net/{interface}"):
-        present = ", ".join(sorted(os.listdir("/sys/class/net")))
-        problems.append(f"interface = {interface}: this host has no such interface; there are {present}")
+    problems = [*check(module.params), *missing(module.params["interface"])]
     if problems:
         module.fail_json(msg="Nothing was changed:\n" + "\n".join(problems))
 
@@ -202,18 +222,7 @@ def main() -> None:
     stop, start = plan(running, wanted_daemons(module.params))
     after = sorted([daemon for daemon in running if daemon not in stop] + start)
     if kernel and not module.check_mode:
-        done: list[str] = []
-        for role, old, new in order(stop, start):
-            try:
-                replace(kernel, old, new, done)
-            except OSError as error:
-                mixed = "; real servers of another family than their service rule them out"
-                module.fail_json(
-                    msg=f"The kernel refused to change the {role} daemon: {error.strerror}"
-                    f"{mixed if error.errno == errno.EINVAL else ''}. Done: {', '.join(done) or 'nothing'}.",
-                    changed=bool(done),
-                    operations=done,
-                )
+        change(module, kernel, stop, start)
         with failing(module):
             after = kernel.daemons()
     result: dict[str, Any] = {

@@ -8,7 +8,8 @@ A look is what the modules say of one director, {heartbeat: of heartbeat_info, i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any
 
@@ -122,3 +123,27 @@ def told(host: str, each: Mapping[str, Any]) -> str:
         f"{host} has {each['count']} connections and persistence templates, of which the other director knows "
         f"{each['share'] * 100:.1f} %."
     )
+
+
+def unheard(links: Iterable[Mapping[str, Any]], status: str) -> list[str]:
+    """Return the interfaces of the links on which heartbeat-vips does not hear the other director.
+
+    status: what `heartbeat-vips status` prints, a JSON object whose links are {interface: whether it hears it}; none
+    where it is no such text.
+    """
+    try:
+        said = json.loads(status)
+    except ValueError:
+        said = None
+    found = said.get("links") if isinstance(said, dict) else None
+    heard = {name for name, hears in found.items() if hears} if isinstance(found, dict) else set()
+    return [name for name in dict.fromkeys(link["interface"] for link in links) if name not in heard]
+
+
+def intruders(listening: Iterable[str], ports: Collection[int]) -> list[str]:
+    """Return the programs that listen on all addresses of a director at one of some ports.
+
+    listening: lines of `ss --no-header --listening --tcp --numeric --processes`, whose fourth word is address:port.
+    """
+    places = {f"{address}:{port}" for address in ("0.0.0.0", "*", "[::]") for port in ports}
+    return [" ".join(words) for line in listening if (words := line.split())[3:4] and words[3] in places]

@@ -139,6 +139,26 @@ def test_a_name_that_says_nothing_is_found(name: str) -> None:
     assert UNTOLD.match(name)
 
 
+def steps(entries: list[dict[str, Any]]) -> list[str]:
+    """Return the names of the tasks that do something themselves, in place of naming a file or role that does."""
+    others = {f"ansible.builtin.{how}_{what}" for how in ("import", "include") for what in ("tasks", "role")}
+    return [task["name"] for task in entries if not others & task.keys()]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_main_file_of_a_role_is_a_table_of_contents(role: str) -> None:
+    """Two steps of its own at most: more belong into a file whose name says what they are for."""
+    first, *others = load(ROOT / f"roles/{role}/tasks/main.yml")
+    # Preflight checks more, and ha_packages is what other roles include once they have been checked.
+    assert ("codalvs.ha.role_check" in first) == (role not in ("ha_packages", "preflight"))
+    assert len(steps(others)) <= 2
+
+
+def test_a_step_is_no_entry_of_a_table_of_contents() -> None:
+    entries = [{"name": "Run", "ansible.builtin.import_tasks": "run.yml"}, {"name": "Stop", "ansible.builtin.copy": {}}]
+    assert steps(entries) == ["Stop"]
+
+
 def run(*command: str | Path, cwd: Path, **env: str) -> str:
     """Run one of Ansible's programs without any setting of the checkout's; return its output."""
     tool, *arguments = command

@@ -56,3 +56,11 @@ def test_every_fragment_is_used() -> None:
 def test_every_filter_is_documented() -> None:
     filters = ROOT / "plugins/filter"
     assert {path.stem for path in filters.glob("*.py")} == {path.stem for path in filters.glob("*.yml")}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "plugins/filter").glob("*.yml")), ids=lambda path: path.stem)
+def test_a_filter_says_what_ansible_doc_needs(path: Path) -> None:
+    """Without one of these it shows nothing at all."""
+    about = yaml.safe_load(path.read_text(encoding="utf-8"))["DOCUMENTATION"]
+    assert about["name"] == path.stem
+    assert all(about.get(key) for key in ("short_description", "description", "options"))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What may import what, as docs/architecture.md says."""
+"""What may import what, as docs/architecture.md says, and how long a function may be."""
 
 from __future__ import annotations
 
@@ -151,3 +151,24 @@ def test_the_lab_has_no_circles() -> None:
     found = {f"codalab.{path.stem}": imports(path.read_text()) for path in LAB}
     TopologicalSorter(found).prepare()
     assert "codalab.record" in found["codalab.disk"]
+
+
+def lengths(source: str) -> list[tuple[str, int]]:
+    """Return each function of a file with its number of lines, without its docstring."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0]
+            docstring = (first.end_lineno or 0) - first.lineno + 1 if ast.get_docstring(node) is not None else 0
+            found.append((node.name, (node.end_lineno or 0) - node.lineno + 1 - docstring))
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(PLUGINS.rglob("*.py")), ids=name_of)
+def test_a_function_of_a_plugin_can_be_read_at_one_look(path: Path) -> None:
+    assert [(name, lines) for name, lines in lengths(path.read_text()) if lines > 40] == []
+
+
+def test_lengths_are_found() -> None:
+    method = '    def f(self):\n        """One.\n\n        Two.\n        """\n        return 1\n'
+    assert lengths(f"def f(): pass\n\n\nclass A:\n{method}") == [("f", 1), ("f", 2)]

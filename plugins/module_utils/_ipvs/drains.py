@@ -10,6 +10,7 @@ director did not hear of it; before an ADDRESS it stands for all ports.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -29,11 +30,15 @@ def parse(name: str) -> tuple[str, int | None] | None:
     """Return (address, port or None) of a name in any spelling, or None where it is no name."""
     if known := address_of(name):
         return known[1], None
-    address, _colon, port = name.rpartition(":")
-    known = address_of(address.strip("[]"))
-    if known is None or not (port.isascii() and port.isdigit() and int(port) <= 65535):
-        return None
-    return known[1], int(port)
+    address, _colon, text = name.rpartition(":")
+    known, port = address_of(address.strip("[]")), to_port(text)
+    return None if known is None or port is None else (known[1], port)
+
+
+def to_port(text: object) -> int | None:
+    """Return a port that is written as a number or as text, None where it is none."""
+    digits = str(text).lstrip("0") or str(text)[-1:]
+    return int(digits) if re.fullmatch("[0-9]{1,5}", digits) and int(digits) <= 65535 else None
 
 
 def spelt(name: str) -> str:
@@ -56,21 +61,30 @@ def covers(name: str, other: str) -> bool:
 # --- from the inventory
 
 
-def wanted(services: Iterable[Mapping[str, Any]], host: str, port: int | None = None) -> dict[str, list[str]]:
+def wanted(services: Iterable[Mapping[str, Any]], host: str, port: object = None) -> dict[str, Any]:
     """Return the names that draining or undraining a host is about, all ports or one.
 
-    services: as cluster() returns them. The result has names, to be marked; weighted, each ADDRESS:PORT that has a
-    weight in all of its services, and so gets it back when it is undrained; and hosts, from which to choose.
+    services: as cluster() returns them; port: a number, or the text of one. The result has names, to be marked;
+    weighted, each ADDRESS:PORT that has a weight in all of its services, and so gets it back when it is undrained; and
+    refused, why there are no names, in the words of the playbooks' options.
     """
     servers = [server for service in services for server in service["real_servers"]]
-    fitting = [server for server in servers if port in (None, server["port"])]
+    fitting = [server for server in servers if port is None or server["port"] == to_port(port)]
     own = [server for server in fitting if server["host"] == host]
     weightless = {server["endpoint"] for server in own if server["weight"] == 0}
     return {
         "names": _once(server["address" if port is None else "endpoint"] for server in own),
         "weighted": _once(server["endpoint"] for server in own if server["endpoint"] not in weightless),
-        "hosts": _once(server["host"] for server in servers),
+        "refused": "" if own else _refusal(_once(server["host"] for server in servers), host, port),
     }
+
+
+def _refusal(hosts: Iterable[str], host: str, port: object) -> str:
+    if port is not None and to_port(port) is None:
+        return f"drain_port = {port}: must be a port, 0 to 65535"
+    place = "" if port is None else f" at port {port}"
+    given = f"drain_host = {host or '(not given)'}"
+    return f"{given}: must be a real server of a virtual service{place}: {', '.join(hosts)}"
 
 
 def without_weight(services: Iterable[Mapping[str, Any]], names: Collection[str]) -> list[dict[str, Any]]:
@@ -102,6 +116,17 @@ def _once(values: Iterable[str]) -> list[str]:
 
 
 # --- on the directors
+
+
+def checker(defaults: str) -> str | None:
+    """Return the ha_checker that a director was configured for, None where that can't be told.
+
+    defaults: the text of /etc/default/ipvsadm, which says whether a table is loaded at boot.
+    """
+    written = [
+        line.partition("=")[2].strip().strip("\"'") for line in defaults.splitlines() if line.startswith("AUTO=")
+    ]
+    return {"true": "none", "false": "ldirectord"}.get(written[-1]) if written else None
 
 
 def united(noted: Iterable[str]) -> frozenset[str]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.codalvs.ha.plugins.module_utils._schema import conform
@@ -131,3 +131,13 @@ def cell(values: Values, groups: Groups) -> dict[str, Any]:
             "files.export": "".join(f"{name}\n" for name in ["db", *(f"db/{name}" for name in replicated)]),
         },
     }
+
+
+def unsaid(text: str, wanted: str, servers: Collection[str] | None = None) -> list[str]:
+    """Return the lines of a file of /vice/db that `wanted`, its text by the inventory, does not say.
+
+    servers: only lines that begin with one of these names. One that is gone for good may have left lines.
+    """
+    said = {" ".join(line.split()) for line in wanted.splitlines()} | {""}
+    lines = dict.fromkeys(" ".join(line.split()) for line in text.splitlines())
+    return [line for line in lines if line not in said and (servers is None or line.split()[0] in servers)]

@@ -25,6 +25,12 @@ def read_specs(roles: Path = ROLES) -> dict[str, dict[str, Any]]:
     return {role: entry_points.get("main", {}).get("options", {}) for role, entry_points in _read_specs(roles)}
 
 
+def read_role(role: str, roles: Path = ROLES) -> dict[str, Any]:
+    """Return the options of one role, without reading the others'."""
+    options: dict[str, Any] = dict(_read_specs(roles, role))[role]["main"]["options"]
+    return options
+
+
 @lru_cache
 def read_results(roles: Path = ROLES) -> frozenset[str]:
     """Return the names of the facts that roles set for others; an earlier play may have left them to its hosts."""
@@ -32,8 +38,8 @@ def read_results(roles: Path = ROLES) -> frozenset[str]:
     return frozenset(name for options in found for name in options)
 
 
-def _read_specs(roles: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for path in sorted(roles.glob("*/meta/argument_specs.yml")):
+def _read_specs(roles: Path, role: str = "*") -> Iterator[tuple[str, dict[str, Any]]]:
+    for path in sorted(roles.glob(f"{role}/meta/argument_specs.yml")):
         yield path.parts[-3], yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)["argument_specs"]
 
 

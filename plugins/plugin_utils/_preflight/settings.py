@@ -14,6 +14,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils._schema import (
     HIDDEN,
     UNUSABLE,
     Option,
+    Options,
     Unevaluated,
     conform,
     holds_secret,
@@ -76,9 +77,14 @@ def renamed_variable(cluster: Cluster) -> Iterator[Complaint]:
     """No role reads the old name, so its value, even that of the default, says something that nobody hears."""
     for host, variables in cluster.hosts.items():
         for old in RENAMED.keys() & variables.keys():
-            new, word = _in_new_words(old, variables[old])
-            remedy = f"write {new}: {word or ' or '.join(cluster.options[new]['choices'])} in its place"
-            yield Complaint(old, show(variables[old]), f"is called {new} now", remedy, host)
+            yield replace(old_name(old, variables[old], cluster.options), host=host)
+
+
+def old_name(old: str, value: object, options: Options) -> Complaint:
+    """Say what a variable is called now, and what is to be written."""
+    new, word = _in_new_words(old, value)
+    remedy = f"write {new}: {word or ' or '.join(options[new]['choices'])} in its place"
+    return Complaint(old, show(value), f"is called {new} now", remedy)
 
 
 def with_new_words(variables: Mapping[str, object]) -> Mapping[str, object]:
@@ -170,8 +176,13 @@ def empty_value(cluster: Cluster) -> Iterator[Complaint]:
         for name, value in variables.items():
             option = cluster.options.get(name)
             if value is None and option is not None and not option.get("required"):
-                problem = "has no value (null), which is not the same as leaving it out"
-                yield Complaint(name, "", problem, "remove the line for the default, or write a value", host)
+                yield replace(no_value(name), host=host)
+
+
+def no_value(name: str) -> Complaint:
+    """Say that a variable is null."""
+    problem = "has no value (null), which is not the same as leaving it out"
+    return Complaint(name, "", problem, "remove the line for the default, or write a value")
 
 
 @rule("bad_log")

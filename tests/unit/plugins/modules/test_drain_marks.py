@@ -75,3 +75,28 @@ def test_a_refusal_changes_nothing(call: Any, tmp_path: Path) -> None:
     assert refused["failed"]
     assert refused["msg"].startswith("Nothing was changed: all ports of 192.0.2.21 are drained")
     assert os.listdir(tmp_path / "marks") == ["192.0.2.21"]
+
+
+@pytest.mark.parametrize(
+    ("written", "checker", "refused"),
+    [
+        ('AUTO="false"\n', "ldirectord", False),
+        ('AUTO="true"\n', "none", False),
+        ('AUTO="true"\n', "ldirectord", True),
+        ('AUTO="false"\n', "none", True),
+        (None, "ldirectord", True),
+        (None, None, False),
+    ],
+)
+def test_a_director_that_was_configured_for_another_checker_is_refused(
+    call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str | None, checker: str | None, refused: bool
+) -> None:
+    monkeypatch.setattr(drain_marks, "DEFAULTS", str(tmp_path / "ipvsadm"))
+    if written is not None:
+        (tmp_path / "ipvsadm").write_text(written)
+    done = call(drained=["192.0.2.21"], **({"checker": checker} if checker else {}))
+    assert done.get("failed", False) == refused
+    assert (tmp_path / "marks").exists() != refused
+    if refused:
+        said = "Nothing was changed: ha_checker has changed since this director was configured; run site.yml first."
+        assert done["msg"] == said

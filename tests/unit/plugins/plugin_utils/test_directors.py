@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.codalvs.ha.plugins.plugin_utils._directors import ENOUGH, FEW, lacking
+from ansible_collections.codalvs.ha.plugins.plugin_utils._directors import (
+    ENOUGH,
+    FEW,
+    intruders,
+    lacking,
+    unheard,
+)
 
 VIP = "192.0.2.30"
 SERVER = {"address": "192.0.2.21", "port": 80, "forwarding": "direct", "weight": 1}
@@ -169,3 +175,46 @@ def test_how_much_is_known_is_told() -> None:
     assert text.startswith(
         "dir1 has 40 connections and persistence templates, of which the other director knows 75.0 %."
     )
+
+
+LINKS = [{"interface": "eth1"}, {"interface": "eth0"}, {"interface": "eth1"}]
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ('{"links": {"eth0": true, "eth1": true}}', []),
+        ('{"links": {"eth0": true, "eth1": false}}', ["eth1"]),
+        ('{"links": {"eth0": true, "eth2": true}}', ["eth1"]),
+        *((text, ["eth1", "eth0"]) for text in ("", "{}", '{"links": null}', '{"links": ["eth0"]}', "[]", "{", "7")),
+    ],
+)
+def test_a_link_is_heard_where_heartbeat_vips_says_so(status: str, expected: list[str]) -> None:
+    assert unheard(LINKS, status) == expected
+
+
+SS = """
+LISTEN 0      511          0.0.0.0:80         0.0.0.0:*    users:(("nginx",pid=7,fd=6))
+LISTEN 0      4096       127.0.0.1:8443       0.0.0.0:*
+LISTEN 0      4096   192.0.2.11:443           0.0.0.0:*    users:(("haproxy",pid=8,fd=6))
+LISTEN 0      511                *:8080             *:*
+LISTEN 0      511             [::]:80            [::]:*    users:(("nginx",pid=7,fd=7))
+"""
+
+
+@pytest.mark.parametrize(
+    ("ports", "expected"),
+    [
+        ([80], ["0.0.0.0:80", "[::]:80"]),
+        ([8080, 443], ["*:8080"]),
+        ([8, 0, 808, 8443], []),
+        ([], []),
+    ],
+)
+def test_who_listens_on_all_addresses_is_in_the_way(ports: list[int], expected: list[str]) -> None:
+    found = intruders(SS.splitlines(), ports)
+    assert [line.split(" ")[3] for line in found] == expected
+
+
+def test_an_intruder_is_shown_in_one_line() -> None:
+    assert intruders(SS.splitlines(), [80])[0] == 'LISTEN 0 511 0.0.0.0:80 0.0.0.0:* users:(("nginx",pid=7,fd=6))'

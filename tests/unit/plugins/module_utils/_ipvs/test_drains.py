@@ -8,13 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible.errors import AnsibleFilterError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.codalvs.ha.plugins.filter.drain_names import drain_names
 from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.drains import (
     NOTE,
+    checker,
     covers,
     files,
     plan,
@@ -68,14 +67,27 @@ SERVICES = [
 def test_a_drain_is_about_all_addresses_or_one_port(
     host: str, port: int | str | None, names: list[str], weighted: list[str]
 ) -> None:
-    hosts = ["real1", "real2", "real3", "real4"]
-    assert drain_names(SERVICES, host, port) == {"names": names, "weighted": weighted, "hosts": hosts}
+    found = wanted(SERVICES, host, port)
+    assert (found["names"], found["weighted"]) == (names, weighted)
+    assert (found["refused"] == "") == (names != [])
 
 
-@pytest.mark.parametrize("port", ["http", "", "-1", "80.5", 65536])
+@pytest.mark.parametrize(
+    ("host", "port", "said"),
+    [
+        ("nobody", None, "drain_host = nobody: must be a real server of a virtual service: real1, real2, real3, real4"),
+        ("", None, "drain_host = (not given): must be a real server of a virtual service: real1, real2, real3, real4"),
+        ("real3", "443", "drain_host = real3: must be a real server of a virtual service at port 443: real1, real2, r"),
+    ],
+)
+def test_who_is_no_real_server_is_refused(host: str, port: str | None, said: str) -> None:
+    assert wanted(SERVICES, host, port)["refused"].startswith(said)
+
+
+@pytest.mark.parametrize("port", ["http", "", "-1", "80.5", 65536, "\u0668\u0660", "1" * 5000])
 def test_a_port_is_a_number(port: int | str) -> None:
-    with pytest.raises(AnsibleFilterError, match=f"^port = {port}: must be 0 to 65535$"):
-        drain_names(SERVICES, "real1", port)
+    found = wanted(SERVICES, "real1", port)
+    assert found == {"names": [], "weighted": [], "refused": f"drain_port = {port}: must be a port, 0 to 65535"}
 
 
 @given(st.sampled_from(["real1", "real2", "real3", "real4"]), st.sampled_from([None, 80, 443]))
@@ -85,6 +97,21 @@ def test_what_gets_its_weight_back_was_marked(host: str, port: int | None) -> No
 
 
 # --- what the directors have noted
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('AUTO="true"\nDAEMON="none"\n', "none"),
+        ('# ipvsadm\nAUTO="false"\n', "ldirectord"),
+        ("AUTO='true'\nAUTO=false", "ldirectord"),  # a shell reads the file: the last one counts
+        ('#AUTO="true"\n', None),
+        ('AUTO="maybe"\n', None),
+        ("", None),
+    ],
+)
+def test_what_loads_a_table_at_boot_tells_who_keeps_it(text: str, expected: str | None) -> None:
+    assert checker(text) == expected
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.coda_cell im
     TREES,
     VARIABLES,
     rvm_data_size,
+    unsaid,
 )
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import ClusterError, Values
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.specs import options_of, read_specs
@@ -319,3 +320,23 @@ def test_what_is_malformed_is_named(own: dict[str, Any], said: str) -> None:
     with pytest.raises(ClusterError) as error:
         cell(coda({TWO: own}), CELL)
     assert str(error.value).startswith(f"host {TWO}: {said}")
+
+
+VICETAB = "one /vicepa ftree width=64,depth=3\ntwo /vicepa ftree width=64,depth=3\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "servers", "expected"),
+    [
+        ("", None, []),
+        (VICETAB, None, []),
+        ("\n  one\t/vicepa  ftree width=64,depth=3 \n", None, []),
+        ("one /vicepa ftree width=32,depth=4\n" * 2, ["one"], ["one /vicepa ftree width=32,depth=4"]),
+        ("gone  /vicepa ftree width=32,depth=4\n\n", ["one", "two"], []),
+        ("gone\t/vicepa ftree width=32,depth=4\n", None, ["gone /vicepa ftree width=32,depth=4"]),
+    ],
+)
+def test_what_a_server_knows_and_the_inventory_does_not_say(
+    text: str, servers: list[str] | None, expected: list[str]
+) -> None:
+    assert unsaid(text, VICETAB, servers) == expected
