@@ -236,6 +236,7 @@ FILE = {
     "returned": ["true"],
     "failback": False,
 }
+ADDRESSES = FILE["resources"][:1]  # and nothing else
 VIP, ROUTER, WITNESS = "192.0.2.30", "192.0.2.1", "192.0.2.21"
 WHOLE = {"eth0": {"192.0.2.11", "192.0.2.12", WITNESS, ROUTER}, "eth1": {"198.51.100.11", "198.51.100.12"}}
 GONE = {"eth0": {WITNESS, ROUTER}, "eth1": set()}
@@ -671,11 +672,23 @@ def test_who_loses_its_heartbeat_in_a_reunion_gives_way_to_a_director_that_stays
     assert bench.changes == ([DROPPED, CORRECTED] if drops else [])
 
 
+def test_what_a_director_gave_way_with_in_a_reunion_it_takes_back_from_one_that_gives_it_up():
+    """For the other one's Heartbeat restarts after all, and its scripts remove the address."""
+    bench = Bench("dir1", holds=True).die(4).node("dead")
+    bench.run(5)
+    bench.node("active")
+    bench.judge.lost("Heartbeat has closed the connection")
+    bench.judge.word = bench.judge.node = lambda *_: None
+    both(bench, 12, answering=WHOLE, report=None)
+    assert bench.changes[-2:] == [DROPPED, CORRECTED]
+    assert bench.run(8, there=set()).changes[-1] == TAKEN
+
+
 @pytest.mark.parametrize(
     ("state", "completed"),
     [
         pytest.param({}, True, id="the other one has nothing"),
-        pytest.param({"report": None, "beating": "dead"}, True, id="the other one is dead"),
+        pytest.param({"report": vips.Report(held=(), claims="local")}, False, id="the other one should hold something"),
         pytest.param({"report": None}, False, id="the other one does not tell"),
         pytest.param({"report": vips.Report(held=(), claims="transition")}, False, id="both move something"),
         pytest.param({"report": vips.Report(held=(VIP,), claims="all")}, False, id="the other one holds it"),
@@ -684,10 +697,24 @@ def test_who_loses_its_heartbeat_in_a_reunion_gives_way_to_a_director_that_stays
 )
 def test_a_takeover_that_heartbeat_never_ends_is_ended(state, completed):
     """Its script's last word was lost; what it takes at most is waited for, and then as long again."""
-    bench = Bench(holds=True).run(vips.STUCK - 5, resources="transition")
+    bench = Bench(holds=True, resources=ADDRESSES).run(vips.STUCK - 5, resources="transition")
     bench.run(8, **state)
     assert bench.count("complete") == completed
     assert bench.run(vips.STUCK / 2, resources="all").count("complete") == completed
+
+
+def test_a_takeover_is_not_ended_before_its_time():
+    """It begins with the other director's death, whatever Heartbeat has moved before; then it may be ended."""
+    bench = Bench(holds=True, resources=ADDRESSES).run(2 * vips.STUCK, resources="transition", report=None)
+    assert bench.die(3).node("dead").run(vips.STUCK - 2).count("complete") == 0
+    assert bench.run(8).count("complete") == 1
+
+
+def test_a_takeover_of_more_than_addresses_is_not_ended():
+    """Heartbeat's scripts may still start something else."""
+    bench = Bench(holds=True)
+    assert bench.settings.others
+    assert bench.run(2 * vips.STUCK, resources="transition").count("complete") == 0
 
 
 def test_an_address_that_is_given_back_is_not_kept():

@@ -155,12 +155,22 @@ def test_a_default_route_of_somebody_else_is_left_alone(active: str) -> None:
     try:
         with pytest.raises(HarnessError, match="has a default route already"):
             CLUSTER.playbook("codalvs.ha.real_servers")
-        assert shell(name, "ip route show default").split()[:3] == ["default", "via", "198.18.22.254"]
+        shell(name, "systemctl start lvs-default-route.service")  # as at a boot
+        (route,) = shell(name, "ip route show default").splitlines()
+        assert route.split()[:3] == ["default", "via", "198.18.22.254"]
     finally:
         shell(name, "ip route delete default via 198.18.22.254")
     CLUSTER.playbook("codalvs.ha.real_servers")
     assert ROUTE.fullmatch(shell(name, "ip route show default").strip())
     wait_served_by(*REAL_SERVERS)
+
+
+def test_a_run_that_was_killed_before_it_changed_the_route_is_mended(active: str) -> None:
+    """The unit names the gateway of the inventory already, and the kernel another one."""
+    name = REAL_SERVERS[1]
+    shell(name, "ip route replace default via 198.18.22.253 protocol 157")
+    CLUSTER.playbook("codalvs.ha.real_servers")
+    assert ROUTE.fullmatch(shell(name, "ip route show default").strip())
 
 
 def test_a_table_without_ldirectord_translates_too(active: str) -> None:

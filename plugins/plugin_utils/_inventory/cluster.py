@@ -58,7 +58,8 @@ def cluster(model: Cluster) -> dict[str, Any]:
     table: the same services in the vocabulary of the module ipvs, which knows no checks;
     times: {keepalive, warntime, deadtime, initdead, silence} of the profile, as Heartbeat takes them;
     vips: [{address, prefix, interface, node}], each VIP once, and behind them the gateways of ha_gateway_vips;
-    gateways: the latter alone, each with the node of the services behind it;
+    gateways: the latter alone, each with the node of the services behind it, and with what moves together: vips,
+        the addresses of these services and its own;
     nodes: Heartbeat's names of the directors, in order of preference;
     links: [{type: ucast, interface, peers}], one for every interface on which all directors share a network, with its
         IPv6 addresses where there is no IPv4 network;
@@ -69,7 +70,7 @@ def cluster(model: Cluster) -> dict[str, Any]:
     resource_groups: [{node, resources}], the lines of haresources, as many as its longest line makes necessary;
     real_server_vips: {host: [{address, forwarding}]}, only direct and tunnel (NAT needs none);
     real_server_gateways: {host: [address]}, the gateways in the network of a real server that is reached by NAT;
-    nat_interfaces: of the directors, in the networks of those real servers;
+    nat_interfaces: {director: [name]}, in the networks of those real servers;
     reserved_ports: {director: [port]}, of the TCP services that no program of the director's own may answer;
     nat_families: [4, 6], the address families in which a director has to forward for NAT.
     """
@@ -84,7 +85,7 @@ def cluster(model: Cluster) -> dict[str, Any]:
         "table": [_in_table(service) for service in services],
         "times": PROFILES[model.get("heartbeat_profile")],
         "vips": [*vips, *gateways],
-        "gateways": gateways,
+        "gateways": [gateway | {"vips": _together(model, gateway["address"])} for gateway in gateways],
         "nodes": list(model.node_names.values()),
         "links": links,
         "witnesses": dict(_witnesses(model, links)),
@@ -94,7 +95,7 @@ def cluster(model: Cluster) -> dict[str, Any]:
         "resource_groups": list(_resource_groups([*gateways, *vips], model.get("ha_standby") == "cold")),
         "real_server_vips": _real_server_vips(services),
         "real_server_gateways": _real_server_gateways(model),
-        "nat_interfaces": sorted({own.interface for _host, network in _nat(model) for own in _on(model, network)}),
+        "nat_interfaces": _nat_interfaces(model),
         "reserved_ports": {name: _reserved_ports(services, name) for name in model.directors},
         "nat_families": sorted(
             {
@@ -236,9 +237,17 @@ def _nat(model: Cluster) -> Iterator[tuple[str, Network]]:
             yield host, network
 
 
-def _on(model: Cluster, network: Network) -> Iterator[HostAddress]:
-    for director in model.directors:
-        yield from (own for own in model.addresses[director] if own.address.network == network)
+def _together(model: Cluster, gateway: str) -> list[str]:
+    address = next(address for address in model.gateways if str(address) == gateway)
+    return [*dict.fromkeys(str(service.vip) for service in model.behind(address) if service.vip), gateway]
+
+
+def _nat_interfaces(model: Cluster) -> dict[str, list[str]]:
+    networks = {network for _host, network in _nat(model)}
+    return {
+        director: sorted({own.interface for own in model.addresses[director] if own.address.network in networks})
+        for director in model.directors
+    }
 
 
 def _real_server_gateways(model: Cluster) -> dict[str, list[str]]:

@@ -201,6 +201,8 @@ def bad_default_route(cluster: Cluster) -> Iterator[Complaint]:
                 continue
             if address is None:
                 fault = "must be an IPv4 or IPv6 address without prefix length"
+            elif str(address) != str(known(text)):
+                fault = f"must be written as the kernel does: {address}"
             elif not cluster.interfaces_towards(host, address):
                 fault = "is in no network of this host"
             elif address.version in taken:

@@ -146,13 +146,13 @@ def test_a_gateway_is_in_the_group_of_its_services_vip(director: str) -> None:
     plain = behind_nat([], real_servers=servers, preferred_director=director)
     found = behind_nat(["198.51.100.1"], real_servers=servers, preferred_director=director)
     gateway = {"address": "198.51.100.1", "prefix": 24, "interface": "eth1", "node": director}
-    assert found["gateways"] == [gateway]
+    assert found["gateways"] == [gateway | {"vips": ["192.0.2.30", "198.51.100.1"]}]
     assert found["vips"] == [*plain["vips"], gateway]
     (group,) = [g["resources"] for g in found["resource_groups"] if "IPaddr2::198.51.100.1/24/eth1" in g["resources"]]
     assert "IPaddr2::192.0.2.30/24/eth0" in group
     assert ("IPaddr2::192.0.2.31/24/eth0" in group) is (director == "dir1")
     assert found["real_server_gateways"] == {"real1": ["198.51.100.1"]}
-    assert found["nat_interfaces"] == ["eth1"]
+    assert found["nat_interfaces"] == {"dir1": ["eth1"], "dir2": ["eth1"]}
     # What else follows from the services does not change, the number of the connection sync above all.
     others = set(plain) - {"vips", "gateways", "resource_groups", "real_server_gateways"}
     assert {name: found[name] for name in others} == {name: plain[name] for name in others}
@@ -174,7 +174,8 @@ def test_a_gateway_that_nobody_is_behind_is_named(gateway: str) -> None:
 
 def test_without_nat_there_is_nothing_of_it() -> None:
     found = cluster(hosts({"port": 80}), GROUPS)
-    assert (found["gateways"], found["real_server_gateways"], found["nat_interfaces"]) == ([], {}, [])
+    assert (found["gateways"], found["real_server_gateways"]) == ([], {})
+    assert found["nat_interfaces"] == {"dir1": [], "dir2": []}
 
 
 def directors_with(**own: Any) -> dict[str, dict[str, Any]]:

@@ -1242,7 +1242,7 @@ def test_a_default_route_needs_a_gateway_in_reach() -> None:
         return found(behind_nat(NAT, gateways=[GATEWAY], **shared))
 
     assert given(GATEWAY) == set()
-    for wrong in ("x", "192.0.2.1"):
+    for wrong in ("x", "192.0.2.1", "2001:DB8::FF"):
         assert given(wrong) == {("bad_default_route", "real1, real2", "real_server_gateways[0]")}
     assert given(GATEWAY, "198.18.22.2") == {("bad_default_route", "real1, real2", "real_server_gateways[1]")}
 
