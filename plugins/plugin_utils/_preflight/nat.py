@@ -184,13 +184,14 @@ def bad_default_route(cluster: Cluster) -> Iterator[Complaint]:
             continue
         given = cluster.value(host, "real_server_gateways")
         if given is None:
-            behind = [gateway for gateway in cluster.gateways if _is_behind(cluster, host, gateway)]
-            families = [gateway.version for gateway in behind]
-            if not behind or len(families) > len({*families}):
+            behind = {gateway: name for gateway, name in cluster.gateways.items() if _is_behind(cluster, host, gateway)}
+            # Of a wrong address, that it is wrong says enough.
+            sound = [gateway for gateway, name in behind.items() if not _gateway_fault(cluster, name, gateway)]
+            if not behind or len(sound) > len({gateway.version for gateway in sound}):
                 problem = "no address of ha_gateway_vips is in a network where directors reach this host by NAT"
                 remedy = "correct ha_gateway_vips, or remove this"
                 if behind:
-                    problem = f"would lead to several gateways: {', '.join(map(str, behind))}"
+                    problem = f"would lead to several gateways: {', '.join(map(str, sound))}"
                     remedy = "name one in real_server_gateways"
                 yield Complaint("real_server_default_route", "true", problem, remedy, host)
             continue
