@@ -40,6 +40,11 @@ ENDS_SOON = (
 )
 
 
+def stays(director: str) -> bool:
+    """Return whether the Heartbeat that runs on a director is not about to end."""
+    return shell(director, ENDS_SOON, check=False) == "0\n"
+
+
 def fit(director: str) -> bool:
     """Return whether a director sees both as active, balances to all real servers, exchanges connections, and stays."""
     asked = [f"cl_status nodestatus {name}" for name in DIRECTORS]
