@@ -784,8 +784,10 @@ def test_a_preferred_director_takes_its_addresses_back_before_the_other_gives_th
     bench.log.clear()
     bench.run(vips.FAILBACK - 11)
     assert bench.count("move") == 0
+    bench.told.clear()
     bench.run(3)
     assert bench.changes == ([TAKEN, ("move", "local")] if expected else [])
+    assert any(report.ask == "give" and report.held == (VIP,) for report in bench.told) == expected
 
 
 def test_failback_waits_for_a_director_that_serves():
