@@ -962,6 +962,17 @@ def test_it_is_taken_too_when_the_table_is_there_after_heartbeat():
     assert bench.run(1.5).changes == [TAKEN]
 
 
+def test_what_a_young_heartbeat_gives_up_when_it_is_stopped_is_not_taken_back():
+    """Nobody takes over, and nobody has it then; the next start takes it again."""
+    bench = Start(age=20.0)
+    bench.judge.joined("dead", 20, bench.now)
+    bench.judge.hand_over(bench.now, 5)
+    assert bench.run(20, beating="dead", answering=GONE).count("take") == 0
+    bench.judge.lost("Heartbeat has closed the connection")
+    bench.judge.age = 1.0
+    assert bench.run(3).changes[-1] == TAKEN
+
+
 @pytest.mark.parametrize("node", ["dir1", "dir2"])
 @pytest.mark.parametrize(
     ("start", "state"),
