@@ -403,6 +403,16 @@ def test_the_holder_announces_again_after_the_others_wrong_trial():
     assert bench.log == [("announce", [VIP])]
 
 
+def test_an_address_of_ones_own_is_no_trial():
+    """Somebody deletes it, and the other director stands still at that moment."""
+    bench = Bench("dir1", holds=True)
+    bench.here.discard(VIP)
+    bench.judge.kernel(bench.here, bench.now)
+    bench.run(0.9, answering=GONE, beating="")
+    assert bench.changes == [TAKEN]
+    assert bench.run(20, answering=WHOLE, beating="active").changes == [TAKEN]
+
+
 def test_no_trial_again_for_a_growing_pause():
     """A network that stands still every ten seconds."""
     bench, trials = Bench(), []
