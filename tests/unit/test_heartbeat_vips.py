@@ -706,7 +706,7 @@ def test_what_a_director_gave_way_with_in_a_reunion_it_takes_back_from_one_that_
     ],
 )
 def test_a_takeover_that_heartbeat_never_ends_is_ended(state, completed):
-    """Its script's last word was lost; what it takes at most is waited for, and then as long again."""
+    """Its script's last word was lost; the longest time that the script may take is waited for."""
     bench = Bench(holds=True, resources=ADDRESSES).run(vips.STUCK - 5, resources="transition")
     bench.run(8, **state)
     assert bench.count("complete") == completed
