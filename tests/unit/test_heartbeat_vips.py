@@ -413,6 +413,14 @@ def test_an_address_of_ones_own_is_no_trial():
     assert bench.run(20, answering=WHOLE, beating="active").changes == [TAKEN]
 
 
+def test_what_the_other_director_holds_is_tried_out_whatever_heartbeat_claims_here():
+    """It may claim what it no longer has, so two would hold it."""
+    bench = Bench("dir1").run(2, resources="all")
+    bench.run(0.9, answering=GONE, beating="")
+    assert bench.changes == [TAKEN]
+    assert bench.run(2, answering=WHOLE, beating="active").changes == [TAKEN, DROPPED, CORRECTED]
+
+
 def test_no_trial_again_for_a_growing_pause():
     """A network that stands still every ten seconds."""
     bench, trials = Bench(), []

@@ -603,7 +603,7 @@ def draw(number):
             choice(NODES),
             choice(["eth0", "eth1", "both"]),
         )
-        for _ in range(choice([1, 2, 3]))
+        for _fault in range(choice([1, 2, 3]))
     ]
     return faults, choice([("192.0.2.30",), ("192.0.2.30", "192.0.2.31")])
 
