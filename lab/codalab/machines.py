@@ -38,6 +38,11 @@ def machine(record: Record, options: argparse.Namespace) -> int:
         Path(record.data["state"], options.machine).unlink(missing_ok=True)
     if off:
         return 0
+    switch_on(record, options, label, tap)
+    return 0
+
+
+def switch_on(record: Record, options: argparse.Namespace, label: str, tap: str) -> None:
     base = Base(apt_sources()[0])
     if str(base.folder) != record.data["base"]:
         raise LabError("the lab's recipe has changed since it was brought up; use `down`, then `up`")
@@ -61,7 +66,6 @@ def machine(record: Record, options: argparse.Namespace) -> int:
     environment = {**os.environ, **{key: str(value) for key, value in settings.items()}}
     log = record.run / f"{options.machine}.log"
     record.spawn(label, ["sh", str(HERE / "whole.sh")], log, guest=True, env=environment)
-    return 0
 
 
 def door(record: Record, options: argparse.Namespace) -> int:

@@ -83,25 +83,7 @@ def start_uml(record: Record, progress: Progress) -> None:
     netns, port = f"codalvs-{record.name}", free_port()
     state, spool = CACHE / "state" / record.name, CACHE / f"squid-{record.name}"
     with progress.phase("sealed network"):
-        if Path("/run/netns", netns).exists():
-            raise LabError(f"a network namespace {netns} exists already, and this lab did not make it")
-        record.note(netns=netns, state=str(state))
-        # A disk that survived a restart of this machine, when its record did not.
-        if state.exists():
-            shutil.rmtree(state)
-        for folder in (state, spool):
-            folder.mkdir(parents=True, exist_ok=True)
-        run("ip", "netns", "add", netns, what="making the network namespace")
-        for words in (
-            "link set lo up",
-            "tuntap add tap0 mode tap",
-            "link add lab0 type bridge",
-            "link set tap0 master lab0 up",
-            "address add 198.18.0.1/24 dev lab0",
-            "link set lab0 up",
-            "route add default via 198.18.0.2",  # whatever subnets the containers get, the way back is the guest
-        ):
-            run("ip", "-n", netns, *words.split(), what=f"ip {words}")
+        make_network(record, netns, state, spool)
         (record.run / "squid.conf").write_text(squid_config(port, hosts))
     with progress.phase("User-Mode Linux booted, engine answers"):
         settings = {
@@ -114,21 +96,47 @@ def start_uml(record: Record, progress: Progress) -> None:
             "PORT": port,
             "MEMORY": memory,
         }
-        environment = {**os.environ, **{key: str(value) for key, value in settings.items()}}
-        record.spawn(
-            "machine", ["sh", str(HERE / "machine.sh")], record.run / "console.log", guest=True, env=environment
-        )
-        deadline = time.monotonic() + BOOT_SECONDS
-        while not record.engine_answers():
-            if not record.alive("machine"):
-                raise LabError(f"the User-Mode Linux machine stopped while booting: {tail(record.run / 'console.log')}")
-            if time.monotonic() > deadline:
-                raise LabError(f"the engine in User-Mode Linux did not answer within {BOOT_SECONDS} s")
-            time.sleep(0.2)
+        boot(record, {key: str(value) for key, value in settings.items()})
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)):
                 raise LabError(f"the package door does not answer: {tail(spool / 'cache.log')}")
     record.note(up=True)
+
+
+def make_network(record: Record, netns: str, state: Path, spool: Path) -> None:
+    """Make a namespace with a bridge for the lab's machines, and the folders that belong to it."""
+    if Path("/run/netns", netns).exists():
+        raise LabError(f"a network namespace {netns} exists already, and this lab did not make it")
+    record.note(netns=netns, state=str(state))
+    # A disk that survived a restart of this machine, when its record did not.
+    if state.exists():
+        shutil.rmtree(state)
+    for folder in (state, spool):
+        folder.mkdir(parents=True, exist_ok=True)
+    run("ip", "netns", "add", netns, what="making the network namespace")
+    for words in (
+        "link set lo up",
+        "tuntap add tap0 mode tap",
+        "link add lab0 type bridge",
+        "link set tap0 master lab0 up",
+        "address add 198.18.0.1/24 dev lab0",
+        "link set lab0 up",
+        "route add default via 198.18.0.2",  # whatever subnets the containers get, the way back is the guest
+    ):
+        run("ip", "-n", netns, *words.split(), what=f"ip {words}")
+
+
+def boot(record: Record, settings: dict[str, str]) -> None:
+    """Start the machine, and wait until its engine answers. settings: the variables of machine.sh."""
+    environment = {**os.environ, **settings}
+    record.spawn("machine", ["sh", str(HERE / "machine.sh")], record.run / "console.log", guest=True, env=environment)
+    deadline = time.monotonic() + BOOT_SECONDS
+    while not record.engine_answers():
+        if not record.alive("machine"):
+            raise LabError(f"the User-Mode Linux machine stopped while booting: {tail(record.run / 'console.log')}")
+        if time.monotonic() > deadline:
+            raise LabError(f"the engine in User-Mode Linux did not answer within {BOOT_SECONDS} s")
+        time.sleep(0.2)
 
 
 def guest(record: Record, script: str) -> int:
