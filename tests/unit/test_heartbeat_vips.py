@@ -643,6 +643,17 @@ def test_a_director_that_stood_still_gives_way():
     assert bench.changes == [DROPPED, CORRECTED]
 
 
+def test_a_director_does_not_give_way_to_one_that_has_just_given_way():
+    """Neither reports, and each has an answer of the other one that is a second old; both would drop the address."""
+    bench = Bench("dir1", holds=True)
+    bench.now += 10
+    both(bench, report=None)
+    while not bench.judge.theirs:
+        bench.run(0.01)
+    assert bench.run(20, there=set()).changes == []
+    assert VIP in bench.here
+
+
 def test_a_director_that_stood_still_does_not_believe_in_the_others_death():
     """Heartbeat says so first when it wakes up: it has not heard any for so long."""
     bench = Bench("dir1", holds=True)
