@@ -66,7 +66,7 @@ def test_a_director_is_paused_for_longer_than_deadtime(active):
         run("docker", "unpause", active)
         wait_one_holder(other(active))
     assert seen.outage < TAKEN_OVER
-    # Both Heartbeats restart now. One that ends in doing so comes back after 30 s; the other director has the VIP then.
+    # Both Heartbeats restart now. One that ends in doing so comes back; the other director has the VIP meanwhile.
     wait_whole()
     assert_served()
 

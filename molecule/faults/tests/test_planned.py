@@ -115,7 +115,7 @@ def test_a_director_stops_while_the_other_one_does_not_answer(active):
         run("docker", "unpause", other(active))
     try:
         # Its Heartbeat takes the VIP, finds that it was parted from the other one, restarts, and takes the VIP again.
-        # One that restarts twice does so only after the unit's 30 s.
+        # One that restarts twice is gone for a moment in between.
         wait_for(
             "it serves undisturbed",
             lambda: all(attempt.ok for attempt in CLUSTER.poll(10, limit=LIMIT)) and stays(other(active)),
