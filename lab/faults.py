@@ -84,10 +84,19 @@ def said(director: str) -> str:
     return f"{director} at {time.strftime('%T')}:\n{lines}"
 
 
+def claims(director: str) -> bool:
+    """Return whether Heartbeat believes that a director holds the VIP, which prefers the first one."""
+    word = shell(director, "cl_status rscstatus", check=False).strip()
+    return word in ("all", "local" if director == DIRECTORS[0] else "foreign")
+
+
 def wait_whole() -> str:
-    """Wait until both directors are fit and one of them holds the VIP; return it."""
+    """Wait until both directors are fit, one of them holds the VIP, and both Heartbeats agree; return it."""
     wait_for("both directors are fit", lambda: all(fit(name) for name in DIRECTORS), WHOLE)
-    return wait_one_holder()
+    holder = wait_one_holder()
+    # Where they don't, heartbeat-vips moves the VIP, after some seconds, in what the next test takes for peace.
+    wait_for("Heartbeat agrees", lambda: all(claims(name) == (name == holder) for name in DIRECTORS), 30)
+    return wait_one_holder(holder)
 
 
 @dataclass(repr=False)
