@@ -138,7 +138,8 @@ class Cluster:
 
     def balancing(self) -> list[str]:
         """Return the living directors that send the connections of every service to every real server."""
-        real_servers = len(self.group("real_servers"))
+        first = self.variables(self.group("directors")[0])["ha_virtual_services"][0]
+        real_servers = len(first.get("real_servers") or self.group("real_servers"))  # of every service as many
         tables = {name: ask(name, "ipvsadm", "--save", "--numeric") for name in self.group("directors")}
         return [name for name, table in tables.items() if is_full(table, real_servers)]
 

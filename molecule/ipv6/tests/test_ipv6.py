@@ -11,7 +11,7 @@ from harness import ROOT, Cluster, ask, longest_outage, run, wait_for
 
 CLUSTER = Cluster(ROOT / "molecule/ipv6/inventory/hosts.yml")
 DIRECTORS, REAL_SERVERS, CLIENT = CLUSTER.group("directors"), CLUSTER.group("real_servers"), CLUSTER.group("clients")[0]
-VIP4, VIP6 = (service["vip"] for service in CLUSTER.variables(DIRECTORS[0])["ha_virtual_services"])
+VIP4, VIP6, TUNNELLED = (service["vip"] for service in CLUSTER.variables(DIRECTORS[0])["ha_virtual_services"])
 PUBLIC, DEDICATED = CLUSTER.variables(DIRECTORS[0])["ha_interfaces"]
 SPARE = "fd00:18:20::77"
 TAKEN_OVER = 6.0  # s in which clients are served again after their director has died
@@ -27,7 +27,15 @@ class OnIPv6(Cluster):
         return VIP6
 
 
-SIX = OnIPv6(CLUSTER.inventory)
+class ThroughTunnels(Cluster):
+    """The same cluster, watched at the IPv6 VIP of the tunnels."""
+
+    @property
+    def vip(self) -> str:
+        return TUNNELLED
+
+
+SIX, THROUGH = OnIPv6(CLUSTER.inventory), ThroughTunnels(CLUSTER.inventory)
 
 
 def shell(host: str, command: str) -> str:
@@ -97,6 +105,27 @@ def test_nothing_leaves_from_the_vip(active: str) -> None:
     for host in (active, *REAL_SERVERS):
         (route,) = json.loads(shell(host, "ip -json -6 route get fd00:18:20::100"))
         assert route["prefsrc"] == CLUSTER.variables(host)["ha_interfaces"][PUBLIC][1].partition("/")[0]
+
+
+def test_packets_come_through_tunnels_from_directors_alone(active: str) -> None:
+    attempts = list(THROUGH.poll(2, limit=LIMIT))
+    assert [attempt for attempt in attempts if not attempt.ok] == []
+    assert {attempt.body.removeprefix("happy ").strip() for attempt in attempts} == {*REAL_SERVERS}
+    senders = {
+        own.partition("/")[0]
+        for name in DIRECTORS
+        for given in CLUSTER.variables(name)["ha_interfaces"].values()
+        for own in ([given] if isinstance(given, str) else given)
+        if ":" in own
+    }
+    for real_server in REAL_SERVERS:
+        links = json.loads(shell(real_server, "ip -json -details -statistics link show type ip6tnl"))
+        devices = {link["linkinfo"]["info_data"]["remote"]: link for link in links if "UP" in link["flags"]}
+        assert set(devices) == senders
+        for link in devices.values():
+            assert address(real_server, link["ifname"], TUNNELLED)["preferred_life_time"] == 0
+        public = CLUSTER.variables(active)["ha_interfaces"][PUBLIC][1].partition("/")[0]
+        assert devices[public]["stats64"]["rx"]["packets"] > 0
 
 
 def test_the_script_never_fails() -> None:

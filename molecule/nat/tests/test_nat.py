@@ -1,20 +1,45 @@
-"""Real servers behind NAT: by VIP:80 clients reach port 8080; answers come by a gateway that is where the VIP is."""
+"""Real servers behind NAT, and others behind a router, which get packets through tunnels.
+
+With NAT, by VIP:80 clients reach port 8080; answers come by a gateway that is where the VIP is. What comes out of a
+tunnel is answered past the directors.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 from harness import ROOT, Cluster, HarnessError, ask, longest_outage, shell, wait_for
 
 CLUSTER = Cluster(ROOT / "molecule/nat/inventory/hosts.yml")
-DIRECTORS, REAL_SERVERS, CLIENT = CLUSTER.group("directors"), CLUSTER.group("real_servers"), CLUSTER.group("clients")[0]
+DIRECTORS, CLIENT = CLUSTER.group("directors"), CLUSTER.group("clients")[0]
+NAT, TUNNEL = CLUSTER.variables(DIRECTORS[0])["ha_virtual_services"]
+REAL_SERVERS, FAR = ([server["host"] for server in service["real_servers"]] for service in (NAT, TUNNEL))
 PUBLIC, INNER = CLUSTER.variables(DIRECTORS[0])["ha_interfaces"]
 GATEWAY = CLUSTER.variables(DIRECTORS[0])["ha_gateway_vips"][0]
 TAKEN_OVER = 6.0  # s in which clients are served again after their director has died
 NOTICED = 20.0  # s in which a real server without a service is out of the table
+SENDERS = {
+    address.partition("/")[0] for name in DIRECTORS for address in CLUSTER.variables(name)["ha_interfaces"].values()
+}
+ROUTER = CLUSTER.variables(FAR[0])["real_server_gateways"][0]
+SIZE = 1 << 20  # bytes that are posted
 ROUTE = re.compile(rf"default via {re.escape(GATEWAY)} dev eth0 [^\n]*$")
+
+
+class Tunnelled(Cluster):
+    """The same cluster, watched at the VIP of the real servers behind the router."""
+
+    @property
+    def vip(self) -> str:
+        return TUNNEL["vip"]
+
+
+BEHIND = Tunnelled(CLUSTER.inventory)
 
 
 def other(director: str) -> str:
@@ -43,20 +68,20 @@ def neighbour(real_server: str) -> str:
     return next((entry["lladdr"] for entry in found if "lladdr" in entry), "")
 
 
-def served(seconds: float) -> set[str]:
-    """Ask the VIP for some seconds, without one failure; return who answered."""
-    attempts = list(CLUSTER.poll(seconds, limit=0.9))
+def served(seconds: float, cluster: Cluster = CLUSTER) -> set[str]:
+    """Ask a VIP for some seconds, without one failure; return who answered."""
+    attempts = list(cluster.poll(seconds, limit=0.9))
     assert attempts
     assert [attempt for attempt in attempts if not attempt.ok] == []
     return {attempt.body.removeprefix("happy ").strip() for attempt in attempts}
 
 
-def wait_served_by(*names: str) -> None:
+def wait_served_by(*names: str, cluster: Cluster = CLUSTER) -> None:
     """Wait until exactly these real servers answer, without one failure."""
 
     def only() -> bool:
         try:
-            return served(1) == {*names}
+            return served(1, cluster) == {*names}
         except (AssertionError, HarnessError):
             return False
 
@@ -73,6 +98,42 @@ def active() -> str:
     return CLUSTER.holders()[0]
 
 
+def assert_table(director: str) -> None:
+    table = shell(director, "ipvsadm --save --numeric")
+    assert sorted(re.findall(r"-r (\S+) (-\w)", table)) == [
+        *((f"198.18.22.2{number}:8080", "-m") for number in (1, 2)),
+        *((f"198.18.23.2{number}:80", "-i") for number in (1, 2)),
+    ]
+
+
+def assert_unwraps(host: str) -> None:
+    """Assert that a real server takes packets of the directors alone, and sends its answers as the role says."""
+    links = json.loads(shell(host, "ip -json -details link show type ipip"))
+    assert {link["linkinfo"]["info_data"]["remote"] for link in links if "UP" in link["flags"]} == SENDERS
+    assert shell(host, f"ip -oneline address show to {BEHIND.vip}").count("\n") == len(SENDERS)
+    assert sysctls(host, "conf.all.rp_filter", "conf.all.arp_ignore", "conf.all.arp_announce") == ["2", "1", "2"]
+    (route,) = shell(host, "ip route show default").splitlines()
+    assert route.split() == ["default", "via", ROUTER, "dev", "eth0", "proto", "157", "advmss", "1440"]
+
+
+def post(vip: str) -> str:
+    """Post SIZE bytes; return how many arrived, or nothing if they hang."""
+    command = "curl --silent --max-time 4 --header Expect: --data-binary @/tmp/much"
+    return shell(CLIENT, f"{command} http://{vip}/post", False)
+
+
+@contextmanager
+def changed(begin: str, end: str, *hosts: str) -> Iterator[None]:
+    """Change something on hosts for a while."""
+    try:
+        for host in hosts:
+            shell(host, begin)
+        yield
+    finally:
+        for host in hosts:
+            shell(host, end)
+
+
 def _ready(director: str) -> bool:
     words = ask(director, "sh", "-c", f"cl_status nodestatus {other(director)}; cl_status rscstatus").split()
     return words[:1] == ["active"] and words[1:] not in ([], ["transition"])
@@ -87,8 +148,7 @@ def test_both_real_servers_answer_from_another_port(active: str) -> None:
         listening = shell(real_server, "ss -Hltn")
         assert ":8080 " in listening
         assert ":80 " not in listening
-    table = shell(active, "ipvsadm --save --numeric")
-    assert sorted(re.findall(r"-r (\S+) (-\w)", table)) == [("198.18.22.21:8080", "-m"), ("198.18.22.22:8080", "-m")]
+    assert_table(active)
     assert served(2) == {*REAL_SERVERS}
 
 
@@ -116,12 +176,68 @@ def test_a_dead_service_is_taken_out_and_comes_back(active: str) -> None:
     wait_served_by(*REAL_SERVERS)
 
 
+def test_real_servers_behind_a_router_answer_past_the_directors(active: str) -> None:
+    for name in FAR:
+        assert_unwraps(name)
+    assert served(2, BEHIND) == {*FAR}
+    shell(FAR[0], "systemctl stop nginx.service")
+    try:
+        wait_served_by(FAR[1], cluster=BEHIND)
+    finally:
+        shell(FAR[0], "systemctl start nginx.service")
+    wait_served_by(*FAR, cluster=BEHIND)
+
+
+def test_what_fills_the_path_already_goes_through_tunnels(active: str) -> None:
+    """Packets of 1500 bytes, one for each segment; what tells a client to send smaller ones gets lost."""
+    shell(CLIENT, f"head -c {SIZE} /dev/urandom >/tmp/much; ip link set eth0 gso_max_segs 1; ip route flush cache")
+    route = f"ip route change default via {ROUTER} proto 157"
+    own = CLUSTER.variables(CLIENT)["ha_interfaces"]["eth0"].partition("/")[0]
+    rule = f"pref 9 ipproto icmp to {own} blackhole"
+    arrived = {f"{SIZE} {name}" for name in FAR}
+    try:
+        assert {post(NAT["vip"]).strip() for _again in FAR} == {f"{SIZE} {name}" for name in REAL_SERVERS}
+        with changed(f"ip rule add {rule}", f"ip rule del {rule}", *DIRECTORS):
+            assert {post(BEHIND.vip).strip() for _again in FAR} == arrived
+            with changed(route, f"{route} advmss 1440", *FAR):  # so it is that which does it
+                assert post(BEHIND.vip) == ""
+                fragment = "sysctl -q net.ipv4.vs.pmtu_disc={}"
+                with changed(fragment.format(0), fragment.format(1), *DIRECTORS):
+                    assert {post(BEHIND.vip).strip() for _again in FAR} == arrived
+        with changed(route, f"{route} advmss 1440", *FAR):
+            assert {post(BEHIND.vip).strip() for _again in FAR} == arrived
+            assert "mtu 1480" in shell(CLIENT, f"ip route get {BEHIND.vip}")
+    finally:
+        shell(CLIENT, "ip link set eth0 gso_max_segs 65535; ip route flush cache")
+
+
+def test_nobody_but_directors_may_send_packets_in_tunnels(active: str) -> None:
+    address = CLUSTER.variables(FAR[0])["ha_interfaces"]["eth0"].partition("/")[0]
+    begin = f"ip route add {address} via {CLUSTER.variables('router1')['ha_interfaces']['eth0'].partition('/')[0]}; "
+    begin += f"ip link add sneak type ipip remote {address}; ip link set sneak up; ip route add {BEHIND.vip} dev sneak"
+    end = f"ip link delete sneak; ip route delete {address}"
+    asked = f"curl --silent --max-time 3 http://{BEHIND.vip}/index.html"
+    with changed(begin, end, CLIENT):
+        assert shell(CLIENT, asked, False) == ""
+    # A host that takes tunnels from everybody would have answered.
+    open_device = f"ip link set tunl0 up; ip address add {BEHIND.vip}/32 dev tunl0"
+    close_device = f"ip address delete {BEHIND.vip}/32 dev tunl0; ip link set tunl0 down"
+    with changed(open_device, close_device, FAR[0]), changed(begin, end, CLIENT):
+        assert shell(CLIENT, asked, False) == f"happy {FAR[0]}\n"
+    assert served(1, BEHIND) == {*FAR}
+
+
 def test_vip_and_gateway_move_together_when_their_director_dies(active: str) -> None:
     heir = other(active)
     assert {neighbour(name) for name in REAL_SERVERS} == {mac(active)}
-    attempts = list(CLUSTER.poll_through_power_cut(active, before=2, after=12))
-    print(f"outage {longest_outage(attempts):.2f} s")
-    assert longest_outage(attempts) < TAKEN_OVER
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        beside = pool.submit(lambda: list(BEHIND.poll(14)))
+        attempts = list(CLUSTER.poll_through_power_cut(active, before=2, after=12))
+        outages = longest_outage(attempts), longest_outage(beside.result())
+    print("outage {:.2f} s, through tunnels {:.2f} s".format(*outages))
+    assert max(outages) < TAKEN_OVER
+    assert BEHIND.holders() == [heir]
+    assert served(1, BEHIND) == {*FAR}
     assert CLUSTER.holders() == gateway_holders() == [heir]
     assert {neighbour(name) for name in REAL_SERVERS} == {mac(heir)}
     assert served(2) == {*REAL_SERVERS}
@@ -143,10 +259,15 @@ def test_a_gateway_taken_away_by_hand_comes_back(active: str) -> None:
 
 def test_the_route_survives_a_boot(active: str) -> None:
     name = REAL_SERVERS[0]
-    CLUSTER.cut_power(name)
-    CLUSTER.power_on(name)
+    for host in (name, FAR[0]):
+        CLUSTER.cut_power(host)
+    wait_served_by(FAR[1], cluster=BEHIND)
+    for host in (name, FAR[0]):
+        CLUSTER.power_on(host)
     wait_for("the route is there", lambda: bool(ROUTE.fullmatch(ask(name, "ip", "route", "show", "default").strip())))
     wait_served_by(*REAL_SERVERS)
+    wait_served_by(*FAR, cluster=BEHIND)
+    assert_unwraps(FAR[0])
 
 
 def test_a_default_route_of_somebody_else_is_left_alone(active: str) -> None:
@@ -179,8 +300,6 @@ def test_a_table_without_ldirectord_translates_too(active: str) -> None:
     CLUSTER.playbook("codalvs.ha.directors", "--extra-vars", json.dumps(static))
     for director in DIRECTORS:
         assert ask(director, "systemctl", "is-active", "ldirectord.service").strip() == "inactive"
-        table = shell(director, "ipvsadm --save --numeric")
-        assert sorted(re.findall(r"-r (\S+) (-\w)", table)) == [
-            (f"198.18.22.2{number}:8080", "-m") for number in (1, 2)
-        ]
+        assert_table(director)
     assert served(2) == {*REAL_SERVERS}
+    assert served(1, BEHIND) == {*FAR}

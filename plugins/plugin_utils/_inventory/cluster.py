@@ -69,6 +69,7 @@ def cluster(model: Cluster) -> dict[str, Any]:
     sync_id: 1 to 255, by which the directors know each other there;
     resource_groups: [{node, resources}], the lines of haresources, as many as its longest line makes necessary;
     real_server_vips: {host: [{address, forwarding}]}, only direct and tunnel (NAT needs none);
+    tunnel_sources: [address], those of all directors, from which real servers take packets in tunnels;
     real_server_gateways: {host: [address]}, the gateways in the network of a real server that is reached by NAT;
     nat_interfaces: {director: [name]}, in the networks of those real servers;
     reserved_ports: {director: [port]}, of the TCP services that no program of the director's own may answer;
@@ -94,6 +95,7 @@ def cluster(model: Cluster) -> dict[str, Any]:
         "sync_id": _sync_id([*(vip["address"] for vip in vips), *(sync["peers"] if sync else ())]),
         "resource_groups": list(_resource_groups([*gateways, *vips], model.get("ha_standby") == "cold")),
         "real_server_vips": _real_server_vips(services),
+        "tunnel_sources": [str(own.address.ip) for name in model.directors for own in model.addresses[name]],
         "real_server_gateways": _real_server_gateways(model),
         "nat_interfaces": _nat_interfaces(model),
         "reserved_ports": {name: _reserved_ports(services, name) for name in model.directors},
@@ -351,7 +353,10 @@ def _real_server_vips(services: Sequence[dict[str, Any]]) -> dict[str, list[dict
         for server in service["real_servers"]:
             if service["vip"] and server["forwarding"] != "nat":
                 entry = {"address": service["vip"], "forwarding": server["forwarding"]}
-                wanted.setdefault(server["host"], {})[service["vip"]] = entry
+                own = wanted.setdefault(server["host"], {})
+                # What comes both ways is on a device that unwraps packets, and the host's for the other way, too.
+                if entry["forwarding"] == "tunnel" or service["vip"] not in own:
+                    own[service["vip"]] = entry
     return {host: list(vips.values()) for host, vips in wanted.items()}
 
 

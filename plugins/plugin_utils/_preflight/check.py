@@ -36,6 +36,7 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight import (
     nfs,
     services,
     settings,
+    tunnel,
 )
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.network import INVENTORY
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import RULES, Complaint, rule
@@ -46,6 +47,7 @@ RULE_FILES = (
     network,
     services,
     nat,
+    tunnel,
     checks,
     heartbeat,
     coda,

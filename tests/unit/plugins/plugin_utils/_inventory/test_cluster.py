@@ -407,3 +407,17 @@ def test_the_filter_evaluates_what_it_needs_and_nothing_else() -> None:
     assert hostvars["dir1"].asked == own | {"ha_virtual_services", "heartbeat_profile"}
     assert hostvars["dir2"].asked | hostvars["real1"].asked == own
     assert hostvars["client1"].asked == set()
+
+
+def test_a_vip_that_comes_both_ways_is_where_packets_are_unwrapped() -> None:
+    for order in (("tunnel", "direct"), ("direct", "tunnel")):
+        services = [{"port": 80 + index, "forwarding": each} for index, each in enumerate(order)]
+        found = cluster(hosts(*services), GROUPS)
+        assert {name: [vip["forwarding"] for vip in vips] for name, vips in found["real_server_vips"].items()} == {
+            name: ["tunnel"] for name in GROUPS["real_servers"]
+        }
+
+
+def test_packets_in_tunnels_come_from_every_address_of_the_directors() -> None:
+    found = cluster(hosts({"port": 80}), GROUPS)["tunnel_sources"]
+    assert {"192.0.2.11", "192.0.2.12", "2001:db8::12"} <= set(found)  # as the kernel writes them

@@ -1247,6 +1247,41 @@ def test_a_default_route_needs_a_gateway_in_reach() -> None:
     assert given(GATEWAY, "198.18.22.2") == {("bad_default_route", "real1, real2", "real_server_gateways[1]")}
 
 
+def through_tunnels(**own: Any) -> set[tuple[str, str, str]]:
+    """Return what is found where real1 and real2 are behind a router, with these variables of real1."""
+    hosts = inventory(web(forwarding="tunnel"))
+    for number in (1, 2):
+        hosts[f"real{number}"]["ha_interfaces"] = {"eth0": f"198.18.23.{20 + number}/24"}
+    hosts["real1"].update(own)
+    return found(hosts)
+
+
+def test_real_servers_behind_a_router_need_nothing_but_tunnels() -> None:
+    assert through_tunnels() == set()
+    route = {"real_server_default_route": True, "real_server_gateways": ["198.18.23.1"]}
+    assert through_tunnels(**route, real_server_mss=1440) == through_tunnels(**route, real_server_mss=0) == set()
+
+
+def test_packets_in_tunnels_come_from_directors() -> None:
+    name = "real_server_tunnel_sources"
+
+    def given(*sources: str) -> set[tuple[str, str, str]]:
+        return through_tunnels(real_server_tunnel_sources=list(sources))
+
+    assert given("198.18.20.11", "198.18.20.12") == given("198.18.20.11", "198.18.21.12", "192.0.2.1") == set()
+    for wrong in ("x", "198.18.20.0/24", "2001:DB8::1", "127.0.0.1", "198.18.20.30", "198.18.23.22", "198.18.20.11"):
+        assert ("bad_tunnel_source", "real1", f"{name}[2]") in given("198.18.20.11", "198.18.20.12", wrong)
+    assert given("198.18.20.11") == {("tunnel_source_missing", "real1", name)}
+    assert given() == given("2001:db8::1") == {("open_tunnel", "real1", name)}
+
+
+def test_the_size_of_segments() -> None:
+    route = {"real_server_default_route": True, "real_server_gateways": ["198.18.23.1"]}
+    for wrong in (-1, 144, 515, 65476):
+        assert through_tunnels(**route, real_server_mss=wrong) == {("bad_mss", "real1", "real_server_mss")}
+    assert through_tunnels(real_server_mss=1440) == {("not_read", "real1", "real_server_mss")}
+
+
 def test_interfaces_of_different_names() -> None:
     hosts = changed("dir2", ha_interfaces={"ens3": "198.18.20.12/24", "ens4": "198.18.21.12/24"})
     assert found(hosts) == {
