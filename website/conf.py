@@ -25,6 +25,7 @@ intersphinx_mapping = {"ansible": (ANSIBLE, str(ROOT / "build/website/ansible.in
 # Pictures are drawn by the reader's browser, with what website/build has put here.
 if (ROOT / "build/website/static/mermaid").exists():
     mermaid_use_local = "mermaid/mermaid.esm.min.mjs"
+mermaid_fullscreen = False
 highlight_language = "none"
 
 html_theme = "furo"
