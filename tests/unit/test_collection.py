@@ -258,7 +258,7 @@ def test_what_galaxy_shows_of_a_role_is_what_it_specifies(role: str) -> None:
 def unknown_options(specs: dict[str, Any]) -> Iterator[str]:
     """Yield what the texts of an entry point call an option of it, O(name), and is none."""
     for entry_point in specs.values():
-        for name in re.findall(r"\bO\((\w+)", str(entry_point)):
+        for name in re.findall(r"\bO\((\w+)[\[)=]", str(entry_point)):
             if name not in entry_point.get("options", {}):
                 yield name
 
