@@ -26,6 +26,7 @@ intersphinx_mapping = {"ansible": (ANSIBLE, str(ROOT / "build/website/ansible.in
 if (ROOT / "build/website/static/mermaid").exists():
     mermaid_use_local = "mermaid/mermaid.esm.min.mjs"
 mermaid_fullscreen = False
+mermaid_height = "640px"
 highlight_language = "none"
 
 html_theme = "furo"
