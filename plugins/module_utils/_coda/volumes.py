@@ -236,7 +236,7 @@ def _create(cell: Cell, volume: Wanted, problems: list[str]) -> Iterator[Step]:
     for index, place in enumerate(volume.replicas):
         name = f"{volume.name}.{index}"
         if place.server not in cell.listings:
-            wrong.append(f"{place.server} is not a file server of this cell; these are {', '.join(cell.listings)}")
+            wrong.append(f"{place.server} is no file server of this cell; these are {', '.join(cell.listings)}")
             continue
         listing = cell.listings[place.server]
         if listing is None:

@@ -113,7 +113,7 @@ def test_what_was_cut_short_is_finished() -> None:
     [
         (Wanted("www", (Place(ONE),)), "can't change that"),
         (Wanted("www", (Place(ONE), Place(TWO, "/vicepa"))), "can't move it"),
-        (Wanted("new", (Place("coda3.coda.test"),)), "not a file server"),
+        (Wanted("new", (Place("coda3.coda.test"),)), "no file server"),
         (Wanted("new", (Place(ONE, "/vicepz"),)), "has no partition"),
         (Wanted("new", (Place(TWO),)), "name a partition"),
     ],
