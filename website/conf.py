@@ -22,10 +22,15 @@ myst_fence_as_directive = ["mermaid"]
 # builds the same without a network.
 ANSIBLE = "https://docs.ansible.com/projects/ansible/latest/"
 intersphinx_mapping = {"ansible": (ANSIBLE, str(ROOT / "build/website/ansible.inv"))}
+# Pictures are drawn by the reader's browser, with what website/build has put here.
+if (ROOT / "build/website/static/mermaid").exists():
+    mermaid_use_local = "mermaid/mermaid.esm.min.mjs"
+mermaid_fullscreen = False
+mermaid_height = "640px"
 highlight_language = "none"
 
 html_theme = "furo"
-html_static_path = ["static"]
+html_static_path = ["static", str(ROOT / "build/website/static")]
 html_css_files = ["site.css"]
 html_title = f"codalvs.ha {release}"
 html_copy_source = False

@@ -11,11 +11,13 @@ it finds in one of tests/inventories_wrong. Neither is kept in the repository, s
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sys
 import zlib
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +38,20 @@ ROOT = Path(__file__).resolve().parents[1]
 COLLECTIONS = ROOT / "build/website/collections"
 WRONG = ROOT / "tests/inventories_wrong"
 RECORDS = sorted(ROOT.glob("docs/decisions/[0-9]*.md"))  # in the menu below the page that lists them
+EXAMPLES = sorted(ROOT.glob("inventories/*/README.md"))  # likewise
 CONTENTS = re.compile(r"^\.\. contents::\n(?:   .*\n)+", re.MULTILINE)
 LINK = re.compile(r"(?<=\]\()([^)#\s]+)")
 RULE = re.compile(r"^\| `(\w+)` \| (.*) \|$", re.MULTILINE)  # a row of docs/preflight.md
 # The menu: what a group is called, and its pages.
 MENU = {
-    "Set up": ("docs/inventory", "docs/preflight", "docs/modes", "docs/migrating-from-keepalived"),
+    "Set up": (
+        "docs/inventory",
+        "docs/examples",
+        "docs/preflight",
+        "docs/modes",
+        "docs/migrating-from-keepalived",
+        "docs/migrating-by-hand",
+    ),
     "Operate": ("docs/operations", "docs/troubleshooting", "docs/security", "docs/packet-filters"),
     "Share files": ("docs/coda-cell", "docs/nfs", "docs/coda"),
     "Understand": ("docs/takeover", "docs/modules", "docs/benchmarks", "docs/limits", "docs/glossary"),
@@ -50,6 +60,7 @@ MENU = {
         "docs/architecture",
         "docs/decisions/README",
         "docs/testing",
+        "docs/inclusion",
         "docs/releases",
         "lab/README",
         "CONTRIBUTING",
@@ -68,8 +79,12 @@ def main(target: Path) -> None:
     """Write all pages below the target."""
     init_plugin_loader([str(COLLECTIONS)])
     pages = [ROOT / f"{name}.md" for names in MENU.values() for name in names if (ROOT / f"{name}.md").exists()]
-    below = {ROOT / "docs/decisions/README.md": toctree("Records", tuple(record.stem for record in RECORDS))}
-    for page in (*pages, *RECORDS):
+    below = {
+        ROOT / "docs/decisions/README.md": toctree("Records", tuple(record.stem for record in RECORDS)),
+        ROOT / "docs/examples.md": toctree("Examples", tuple(f"../{page.relative_to(ROOT)}" for page in EXAMPLES)),
+    }
+    below |= {page: files(page.parent) for page in EXAMPLES}
+    for page in (*pages, *RECORDS, *EXAMPLES):
         write(target / page.relative_to(ROOT), f"{with_index(page)}\n{below.get(page, '')}")
     menu = "\n".join(toctree(name, names) for name, names in MENU.items())
     write(target / "index.md", f"{with_index(ROOT / 'README.md')}\n{menu}")
@@ -94,6 +109,14 @@ def with_index(page: Path) -> str:
         return f"{match[0].removesuffix('README.md')}index.md" if is_readme else match[0]
 
     return LINK.sub(follow, page.read_text(encoding="utf-8"))
+
+
+def files(folder: Path) -> str:
+    """Return what an example's files hold, as a page shows it."""
+    found = sorted(folder.rglob("*.yml"), key=lambda path: (len(path.parts), path))
+    return "\n".join(
+        f"## {path.relative_to(folder)}\n\n```yaml\n{path.read_text(encoding='utf-8')}```\n" for path in found
+    )
 
 
 def toctree(caption: str, names: tuple[str, ...]) -> str:
@@ -140,7 +163,9 @@ def findings() -> Iterator[str]:
     """Yield the lines of the page with all rules of preflight: severity, meaning, an example and its remedy."""
     examples: dict[str, preflight.Finding] = {}
     for path in sorted(WRONG.glob("*.yml")):
-        for finding in check(path):
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # Ansible warns of what is wrong, too
+            found = check(path)
+        for finding in found:
             examples.setdefault(finding.rule, finding)
     severities = {rule.name: rule.severity for rule in preflight.RULES}
     severities |= dict.fromkeys((*schema.RULES, "unknown_variable"), "error")

@@ -13,8 +13,8 @@ author: The codalvs.ha engineers (@codalvs)
 description:
   - Takes the whole access list of each folder, compares it with what the servers say, and replaces it where they
     differ. Run it on one client, as a user with Coda's tokens who may administer the folders.
-  - C(cfs setacl) reports success for users that aren't there, so each list is read back.
-  - New folders inherit the list of the one that they are made in; folders that are there are not changed with it.
+  - C(cfs setacl) reports success for users that don't exist, so each list is read back.
+  - New folders inherit the list of the one that they are made in; existing folders don't change with it.
 options:
   root:
     description: The folder that all paths start from; that of a realm, say.

@@ -11,11 +11,12 @@ short_description: Make archives of the volumes of a Coda cell
 version_added: 0.1.0
 author: The codalvs.ha engineers (@codalvs)
 description:
-  - Of each volume, freezes one replica for a moment, dumps the frozen state while the volume is used on, and turns that
-    into a tar file with all files and, in C(..CodaACLs.yaml), all access lists. Run it on the SCM.
-  - An archive gets its name when it was read back. Older ones of the same volume go after that. What is wrong with one
-    volume, or with a name that is too long for an archive, is reported at the end and stops no other volume.
-  - Changes that a client has not sent yet are not in it, nor what only a server has that does not answer.
+  - Freezes one replica of each volume for a moment, dumps the frozen state while the volume stays in use, and turns
+    that into a tar file with all files and, in C(..CodaACLs.yaml), all access lists. Run it on the SCM.
+  - An archive gets its name once it has been read back. Only then are older ones of the same volume removed.
+    Problems with one volume, or with names that are too long for an archive, are reported at the end and don't stop
+    the other volumes.
+  - An archive lacks changes that a client has not sent yet, and what only a server has that does not answer.
   - To restore one, unpack it on a client; upstream's C(volutil restore) makes the file server crash. An incremental one
     has to be merged with the dump of its full one before, by C(codamergedump) and C(codadump2tar); the playbook
     C(codalvs.ha.coda_restore) does all that.
@@ -36,8 +37,8 @@ options:
     description:
       - How many incremental archives of a volume follow a full one, each with all that has changed since that.
       - With V(0), every archive is a full one. Else the dump of a full one stays beside it, as large again.
-      - An archive is a full one as well where the server does not know the last full one any more, or is another one,
-        or where the dump that stayed beside that is damaged.
+      - An archive is also a full one if the server no longer knows the last full one, if it comes from another
+        server, or if the dump beside that one is damaged.
     type: int
     default: 0
 extends_documentation_fragment:

@@ -11,10 +11,10 @@ short_description: Manage the mount points of a Coda cell's volumes
 version_added: 0.1.0
 author: The codalvs.ha engineers (@codalvs)
 description:
-  - Takes a list of mount points and makes them so. A mount point is a part of the volume that it lies in, so it is made
+  - Creates and removes mount points. A mount point is a part of the volume that it lies in, so it is made
     once, on any one client of the cell, by a user with Coda's tokens who may insert there.
-  - C(cfs mkmount) reports success for a volume that isn't there, so each new mount point is entered, and removed again
-    where that fails.
+  - C(cfs mkmount) reports success for a volume that doesn't exist, so the module enters each new mount point, and
+    removes it again if that fails.
   - Mount points that are not listed are left alone.
 options:
   root:

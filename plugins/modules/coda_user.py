@@ -13,7 +13,7 @@ author: The codalvs.ha engineers (@codalvs)
 description:
   - Takes lists of users and groups, compares them with Coda's protection database and C(auth2.pw) on the SCM, and makes
     what is missing. It also makes both files for a new cell. Coda's other servers fetch them by themselves.
-  - C(pdbtool) reports success whatever happens, so all is read back.
+  - C(pdbtool) reports success whatever happens, so everything is read back.
   - Users and groups that are not listed are left alone.
 options:
   users:
@@ -32,7 +32,7 @@ options:
         required: true
       password:
         description:
-          - Password, 1 to 8 bytes, for Coda honours no more. If not given, it stays as it is.
+          - Password of 1 to 8 bytes; Coda ignores the rest. If not given, it stays as it is.
           - Printable ASCII without quotes and backslashes, which Ansible could not keep out of the system's log.
         type: str
   groups:

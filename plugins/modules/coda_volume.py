@@ -13,7 +13,7 @@ author: The codalvs.ha engineers (@codalvs)
 description:
   - Takes a list of volumes, compares it with what the cell's servers say, and makes what is missing. Run it on the SCM.
   - All mistakes are named before the first change. What was cut short by a failure is found, and finished.
-  - Coda's programs report success in vain, so all is read back at the end, from every file server.
+  - Coda's programs report success even when they fail, so everything is read back from every file server at the end.
   - A volume that is not listed is left alone.
 options:
   volumes:

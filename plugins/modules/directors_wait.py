@@ -11,10 +11,10 @@ short_description: Look at all directors again and again until they fulfil a con
 version_added: 0.1.0
 author: The codalvs.ha engineers (@codalvs)
 description:
-  - C(until) of Ansible sees one host. Whether exactly one director holds each address, or one knows the connections of
-    the other one, takes looks at all of them at the same time.
-  - All hosts of the play run this task at once. Each looks at itself, waits until the others have looked, too, and
-    compares; so all end with the same look, and say the same. Changes nothing.
+  - Ansible's C(until) sees one host. To tell whether exactly one director holds each address, or whether one knows
+    the other's connections, all have to be looked at together.
+  - All hosts of the play run this task at once. Each looks at itself, waits until the others have looked, and
+    compares, so all end with the same result. Changes nothing.
   - It needs as many forks as the play has hosts (C(--forks), 5 by default), and can't be used with C(serial), C(loop),
     C(until) or a condition that leaves a host of the play out.
 options:

@@ -14,11 +14,11 @@ description:
   - A real server is drained as long as a file in C(/etc/lvs-drained) has its name, V(ADDRESS) for all ports or
     V(ADDRESS:PORT). The roles C(codalvs.ha.ldirectord) and C(codalvs.ha.lvs_director) give it weight 0 then. This
     module only marks; the playbooks C(codalvs.ha.drain) and C(codalvs.ha.undrain) do all of it.
-  - What one director knows, all should, for another one may have been replaced or away. So give it what the others
-    have (O(others)), and it brings this one up to date.
-  - Where a real server is undrained while a director does not hear of it, a file C(.active.NAME) remains until O(whole)
-    says that all have heard of everything.
-  - It refuses, before anything is changed, what the marks can't say.
+  - A director that was replaced or away may lack marks. Give the module what the others have (O(others)), and it
+    brings this director up to date.
+  - If a real server is undrained while a director is away, a file C(.active.NAME) remains until O(whole) says that
+    all directors know.
+  - It refuses what the marks can't express, before anything is changed.
 options:
   drained:
     description: Names of the real servers to mark.

@@ -14,7 +14,7 @@ description:
   - Heartbeat 3 has no test mode, and one bad line in any of its files stops it for good. This module applies its rules
     to the text of files that are not installed yet, and looks whether this host has what they name.
   - It names everything wrong at once, with file, line, value and what is allowed, and never a secret.
-  - What Heartbeat accepts but is hardly meant, such as a crc key, is a warning.
+  - What Heartbeat accepts but is probably a mistake, such as a crc key, is a warning.
 options:
   ha_cf:
     description: Text of C(ha.cf), which may hold the password of a fencing device.

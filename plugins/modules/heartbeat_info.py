@@ -12,9 +12,10 @@ version_added: 0.1.0
 author: The codalvs.ha engineers (@codalvs)
 description:
   - Returns the state of Heartbeat and of its nodes, and which of the given virtual addresses this host really has.
-  - Heartbeat's own word for what it holds is no proof (it says V(local) even after every resource failed to start), so
+  - Heartbeat's own report of what it holds proves nothing (it says V(local) even after every resource failed to
+    start), so
     RV(held) comes from the kernel.
-  - Tells also how late heartbeats came, by which one can choose a deadtime.
+  - Also returns how late heartbeats came, which helps to choose a deadtime.
 options:
   log:
     description:

@@ -16,14 +16,14 @@ description:
   - A service or real server that has changed is changed in place, so that its connections stay. Additions come before
     removals, so that a service is not empty in between.
   - Everything wrong with the services is named at once, before the first change.
-  - The kernel knows no transaction. If it refuses an operation, the module stops soon after, fails, and says in
-    RV(operations), RV(refused) and RV(untried) how far it came; the next run goes on from there.
+  - The kernel has no transactions. If it refuses an operation, the module stops soon after, fails, and says in
+    RV(operations), RV(refused) and RV(untried) how far it got; the next run goes on from there.
   - It speaks to the kernel itself; C(ipvsadm) is not needed, but its manual explains the terms. C(ip_vs) is loaded
-    where it is not.
+    if necessary.
 options:
   services:
     description:
-      - The virtual services. What is given of a service is the whole of it, what is not given becomes the default.
+      - The virtual services. Options of a service that you leave out get their defaults, whatever the kernel has now.
       - All are checked together, and the module names everything that is wrong in RV(problems).
     type: list
     elements: dict
@@ -65,7 +65,7 @@ options:
         type: bool
         default: false
       persistence:
-        description: Send a client's connections to the server that it had before. Not given, there is none.
+        description: Send a client's connections to the server that it had before. By default there is no persistence.
         type: dict
         suboptions:
           timeout:
@@ -75,7 +75,7 @@ options:
           netmask:
             description:
               - Clients with the same network count as one, by a netmask such as V(255.255.255.0), for IPv6 by a prefix
-                length, 1 to 128. Not given, each client is one.
+                length, 1 to 128. By default, each client is one.
             type: str
           engine:
             description: V(sip) tells clients apart by the call; udp and fwmark services only.
@@ -97,10 +97,10 @@ options:
             type: str
             required: true
           port:
-            description: Where not given, the service's. Another one goes only with V(nat) or a mark.
+            description: Default is the service's. Only V(nat) or a mark allows another one.
             type: int
           forwarding:
-            description: Where not given, the service's.
+            description: Default is the service's.
             type: str
             choices: [direct, nat, tunnel]
           weight:

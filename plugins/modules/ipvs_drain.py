@@ -12,7 +12,7 @@ version_added: 0.1.0
 author: The codalvs.ha engineers (@codalvs)
 description:
   - Gives a real server weight 0 in every service of this director that has it, so that it gets no new connections,
-    and waits until those that it has have ended. Or gives it a weight again.
+    and waits until existing ones have ended. Or gives it a weight again.
   - With persistence, a client that is bound to it stays bound unless C(net.ipv4.vs.expire_quiescent_template) is 1.
   - ldirectord undoes weights that it has not set itself only when a server's health changes, but then it does. Where it
     runs, let its configuration say weight 0, and let this module only wait (O(set_weight=false)); the playbooks
@@ -29,7 +29,7 @@ options:
     description: Only where it has this port; if not given, all its ports, or those of O(real_server).
     type: int
   state:
-    description: V(drained) is without new connections, V(active) with.
+    description: V(drained) gets no new connections, V(active) does.
     type: str
     choices: [drained, active]
     default: drained
@@ -42,7 +42,7 @@ options:
     type: int
     default: 1
   connections:
-    description: So many active (established) connections may remain.
+    description: How many active (established) connections may remain.
     type: int
     default: 0
   count_inactive:

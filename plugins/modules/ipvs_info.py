@@ -12,7 +12,7 @@ version_added: 0.1.0
 author: The codalvs.ha engineers (@codalvs)
 description:
   - Reads what the kernel knows. Names of hosts and ports are never resolved.
-  - RV(services) is in the vocabulary of M(codalvs.ha.ipvs), so that it can be given back to it.
+  - RV(services) has the form that M(codalvs.ha.ipvs) takes.
 options:
   gather:
     description:

@@ -15,8 +15,8 @@ description:
     listens.
   - One that runs with other settings is stopped and started again, one daemon after the other; what it knows of
     connections stays with the kernel. If the kernel refuses the new settings, it runs with the old ones again.
-  - While one director has another O(syncid) than the other one, they don't hear each other. Afterwards C(ipvs-resync)
-    on both, which the role C(codalvs.ha.lvs_director) brings and runs, tells what was missed.
+  - Directors with different O(syncid) don't hear each other. Afterwards, C(ipvs-resync) on each tells the other one
+    what it missed; the role C(codalvs.ha.lvs_director) installs and runs it.
   - What is sent is neither signed nor encrypted, so use a dedicated or trusted network.
   - The daemons end with the machine; a role or unit has to start them at boot.
 options:

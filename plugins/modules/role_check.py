@@ -13,7 +13,7 @@ author: The codalvs.ha engineers (@codalvs)
 description:
   - The first task of each role. Ansible's own comparison with the argument specification comes before it, and does not
     know of the three mistakes that this one finds. So roles refuse them without M(codalvs.ha.preflight), too.
-  - A variable whose value is null hides the role's default, and is no value.
+  - A variable whose value is null hides the role's default, but gives no value.
   - Some variables had other names once, which no role reads any longer.
   - Those of the cluster, C(ha_checker) and C(ha_standby), are in the specification of the role C(codalvs.ha.preflight)
     only.

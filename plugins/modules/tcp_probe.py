@@ -11,8 +11,8 @@ short_description: Measure for how long a TCP service is away
 version_added: 0.1.0
 author: The codalvs.ha engineers (@codalvs)
 description:
-  - Opens a new TCP connection at fixed times and closes it, whatever has become of those before.
-  - Tells how many were not answered, and for how long none was.
+  - Opens and closes a new TCP connection at fixed times, whatever became of the earlier ones.
+  - Returns how many were not answered, and for how long none was.
   - Run it with C(async) beside what may disturb the service. It changes nothing.
 options:
   host:

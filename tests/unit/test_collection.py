@@ -243,3 +243,35 @@ def test_every_entry_point_says_what_it_is_for(role: str) -> None:
     specs = yaml.safe_load((ROOT / "roles" / role / "meta/argument_specs.yml").read_text(encoding="utf-8"))
     for name, entry_point in specs["argument_specs"].items():
         assert {"short_description", "description"} <= set(entry_point), name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_galaxy_shows_of_a_role_is_what_it_specifies(role: str) -> None:
+    """galaxy-importer wants both files, and Ansible neither."""
+    short = load(ROOT / "roles" / role / "meta/argument_specs.yml")["argument_specs"]["main"]["short_description"]
+    assert load(ROOT / "roles" / role / "meta/main.yml")["galaxy_info"]["description"] == short
+    readme = (ROOT / "roles" / role / "README.md").read_text()
+    assert readme.startswith(f"# {role}\n\n{short}.\n")
+    assert f"`ansible-doc -t role codalvs.ha.{role}`" in readme
+
+
+def unknown_options(specs: dict[str, Any]) -> Iterator[str]:
+    """Yield what the texts of an entry point call an option of it, O(name), and is none."""
+    for entry_point in specs.values():
+        for name in re.findall(r"\bO\((\w+)[\[)=]", str(entry_point)):
+            if name not in entry_point.get("options", {}):
+                yield name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_option_that_a_role_names_is_there(role: str) -> None:
+    """The documentation site links to it, and isn't built without."""
+    assert list(unknown_options(load(ROOT / "roles" / role / "meta/argument_specs.yml")["argument_specs"])) == []
+
+
+def test_an_option_of_another_entry_point_is_found() -> None:
+    specs = {
+        "main": {"options": {"a": {"description": "O(a), O(b.c.d#role:main:b)"}}},
+        "verify": {"description": "O(a)"},
+    }
+    assert list(unknown_options(specs)) == ["a"]

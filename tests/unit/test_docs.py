@@ -22,7 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("Problem", "Decision", "Reason", "Rejected", "Consequences")
 TOP = ("README", "CONTRIBUTING", "CODE_OF_CONDUCT", "SECURITY", "lab/README")
 RECORDS = sorted(ROOT.glob("docs/decisions/[0-9]*.md"))  # linked from their list, where the site's menu has them, too
-PAGES = [*(ROOT / f"{name}.md" for name in TOP), *sorted(ROOT.glob("docs/**/*.md"))]
+EXAMPLES = sorted(ROOT.glob("inventories/*/README.md"))  # likewise
+PAGES = [*(ROOT / f"{name}.md" for name in TOP), *sorted(ROOT.glob("docs/**/*.md")), *EXAMPLES]
+LISTED = {*RECORDS, *EXAMPLES}
 README_LINES = 150  # what a system administrator reads in ten minutes
 MAP_LINES = 120
 RECORD_LINES = 30
@@ -120,17 +122,31 @@ def test_a_broken_link_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_every_page_is_linked_from_the_readme() -> None:
     linked = {target.partition("#")[0] for target in LINK.findall((ROOT / "README.md").read_text())}
-    assert {path.relative_to(ROOT).as_posix() for path in PAGES if path not in RECORDS} <= linked | {"README.md"}
+    assert {path.relative_to(ROOT).as_posix() for path in PAGES if path not in LISTED} <= linked | {"README.md"}
 
 
 def test_every_page_is_in_the_menu_of_the_site() -> None:
     menu = set(re.findall(r'"([\w/-]+)"', (ROOT / "website/pages.py").read_text()))
-    names = {name.removesuffix(".md") for name, path in NAMES.items() if path not in RECORDS}
+    names = {name.removesuffix(".md") for name, path in NAMES.items() if path not in LISTED}
     assert names <= menu | {"README"}
 
 
 def test_the_map_fits_on_two_screens() -> None:
     assert len((ROOT / "docs/architecture.md").read_text().splitlines()) <= MAP_LINES
+
+
+def test_every_example_has_a_readme_and_is_listed() -> None:
+    listed = re.findall(r"\]\(\.\./inventories/([\w-]+)/README\.md\)", (ROOT / "docs/examples.md").read_text())
+    assert sorted(listed) == sorted(path.name for path in ROOT.glob("inventories/*") if path.is_dir())
+    assert sorted(listed) == [path.parent.name for path in EXAMPLES]
+
+
+@pytest.mark.parametrize(("example", "scenario"), [("nat", "nat"), ("dual-stack", "ipv6")])
+def test_an_example_is_the_inventory_of_its_scenario(example: str, scenario: str) -> None:
+    """Its README says so."""
+    copies = (f"inventories/{example}/hosts.yml", f"molecule/{scenario}/inventory/hosts.yml")
+    mine, theirs = (yaml.safe_load((ROOT / name).read_text()) for name in copies)
+    assert mine == theirs
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda path: path.stem)

@@ -84,7 +84,11 @@ def test_the_deadtime_is_not_lowered_too_far(
     ("device", "container", "refused"),
     [
         ("/dev/null", {"rc": 1, "stdout": "none"}, None),
-        ("/dev/nosuch", {"rc": 1, "stdout": "none"}, "On dir1 heartbeat_watchdog is /dev/nosuch, which is no device"),
+        (
+            "/dev/nosuch",
+            {"rc": 1, "stdout": "none"},
+            "On dir1 heartbeat_watchdog is /dev/nosuch, which is not a device",
+        ),
         ("/dev/null", {"rc": 0, "stdout": "docker"}, "this director is a container (docker), whose watchdog reboots"),
     ],
 )

@@ -197,7 +197,7 @@ def _vips(model: Cluster) -> Iterator[dict[str, Any]]:
         seen.add(vip)
         if holder not in model.directors:
             place = f"{service.variable}.preferred_director = {holder}"
-            raise ClusterError(f"host {model.view}: {place}: is no host of the group directors")
+            raise ClusterError(f"host {model.view}: {place}: is not in the group directors")
         yield _placed(model, vip, holder, f"service {service.get('name')}: vip {vip}")
 
 

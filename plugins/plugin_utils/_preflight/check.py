@@ -177,7 +177,7 @@ def unknown_acknowledgement(cluster: Cluster) -> Iterator[Complaint]:
             )
         elif name is not UNUSABLE and name not in warnings:
             remedy = did_you_mean(name, warnings, f"remove it; known are {', '.join(warnings)}")
-            yield Complaint(variable, show(name), "is no warning of preflight", remedy)
+            yield Complaint(variable, show(name), "is not a preflight warning", remedy)
 
 
 def _host_complaints(

@@ -101,7 +101,7 @@ def coda_server_name(cluster: Cluster) -> Iterator[Complaint]:
         name = server_name(cluster, host)
         problem, remedy = "", "choose a full host name of 1 to 63 letters, digits, '.' or '-'"
         if not re.fullmatch(rf"[A-Za-z0-9][A-Za-z0-9.-]{{0,{LONGEST_NAME - 1}}}", name):
-            problem = "is no host name that Coda can use"
+            problem = "is not a host name that Coda can use"
         elif name.partition(".")[0].lower() == "localhost" or to_address(name):
             problem = "is a loopback name or an address; other servers and clients look this name up"
         elif name.lower() in seen:
@@ -227,7 +227,7 @@ def coda_volume(cluster: Cluster) -> Iterator[Complaint]:
         for index, server in enumerate(servers):
             place = f"{path}.replicas[{index}].server"
             if server is not None and server not in names:
-                problem = "is no file server of this cell"
+                problem = "is not a file server of this cell"
                 yield Complaint(place, show(server), problem, f"name one of {', '.join(names)}", scm)
             elif server is not None and server in servers[:index]:
                 yield Complaint(place, show(server), "holds this volume already", "name another server", scm)
@@ -324,7 +324,7 @@ def coda_mount(cluster: Cluster) -> Iterator[Complaint]:
         elif mount in seen:
             problem, remedy = f"is where {seen[mount]} is mounted", "mount each volume in a place of its own"
         elif not cluster.groups.get("coda_clients"):
-            problem, remedy = "can be made by a client only, and there is none", "list a host in the group coda_clients"
+            problem, remedy = "can only be made by a client, and there is none", "list a host in the group coda_clients"
         seen.setdefault(mount, str(name))
         if problem:
             yield Complaint(f"{path}.mount", show(mount), problem, remedy, scm)
@@ -342,7 +342,7 @@ def coda_rights(cluster: Cluster) -> Iterator[Complaint]:
                 place = f"{path}.{option}.{name}"
                 if str(name).lower() not in names:
                     remedy = "add it to coda_scm_users or coda_scm_groups"
-                    yield Complaint(place, show(rights), "is the right of nobody in the cell", remedy, scm)
+                    yield Complaint(place, show(rights), "is not a user or group of the cell", remedy, scm)
                 try:
                     coda_client.to_rights(rights)
                 except (TypeError, ValueError):
@@ -367,7 +367,7 @@ def coda_client_settings(cluster: Cluster) -> Iterator[Complaint]:
             yield Complaint("coda_client_reintegration_time", show(seconds), "must be 0 or more", "write 15", host)
         user = own(cluster, host, "coda_client_primary_user")
         if user is not None and user < 1:
-            problem = "must be a number above 0, by which Coda means whoever is logged in at the console"
+            problem = "must be above 0: Coda uses 0 for whoever is logged in at the console"
             yield Complaint("coda_client_primary_user", show(user), problem, "65534 is nobody", host)
         realm = own(cluster, host, "coda_client_realm")
         if realm is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,62}", realm):
@@ -400,7 +400,7 @@ def coda_login(cluster: Cluster) -> Iterator[Complaint]:
             user, name, password = (known(entry[key]) for key in ("user", "name", "password"))
             if user is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", user):
                 remedy = "write it as in /etc/passwd, such as www-data"
-                yield Complaint(f"{place}.user", show(user), "is no name of a local user", remedy, host)
+                yield Complaint(f"{place}.user", show(user), "is not the name of a local user", remedy, host)
             elif user in seen:
                 yield Complaint(f"{place}.user", show(user), "is listed twice", "one login is enough for a user", host)
             seen.add(user)
@@ -424,4 +424,4 @@ def coda_client_in_container(cluster: Cluster) -> Iterator[Complaint]:
             problem = (
                 "a Coda client can't run in a container, whose processes the kernel's part of Coda does not accept"
             )
-            yield Complaint("ansible_connection", show(connection), problem, "use a whole machine as client", host)
+            yield Complaint("ansible_connection", show(connection), problem, "use a whole machine as the client", host)

@@ -165,7 +165,7 @@ def bad_authkeys(cluster: Cluster) -> Iterator[Complaint]:
             yield Complaint(f"{variable}.id", show(key["id"]), "must be a number from 1 to 15", "write such a number")
         if known(key["id"]) is not None and key["id"] in ids[:position]:
             yield Complaint(
-                f"{variable}.id", show(key["id"]), "is the id of another key as well", "give each its own id"
+                f"{variable}.id", show(key["id"]), "is already the id of another key", "give each its own id"
             )
         yield from _bad_secret(variable, key)
 
@@ -283,7 +283,7 @@ def bad_stonith(cluster: Cluster) -> Iterator[Complaint]:
     for variable, device in _entries(cluster, "heartbeat_stonith"):
         host, kind, parameters = (known(device[name]) for name in ("host", "type", "parameters"))
         if kind is not None and not re.fullmatch(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_.-]+)?", kind):
-            problem = "is no type of a fencing device"
+            problem = "is not a type of fencing device"
             yield Complaint(f"{variable}.type", show(kind), problem, "write one that `stonith -L` lists there")
         if parameters and ("#" in parameters or not parameters.isprintable()):
             problem = "contains '#', which begins a comment in ha.cf, or a control character"
@@ -316,7 +316,7 @@ def bad_witness(cluster: Cluster) -> Iterator[Complaint]:
         variable = f"heartbeat_witnesses.{show(name)}"
         if common is not None and name not in common:
             remedy = did_you_mean(name, sorted(common), f"use one of {', '.join(sorted(common)) or 'their interfaces'}")
-            yield Complaint(variable, "", "is no interface of both directors in ha_interfaces", remedy)
+            yield Complaint(variable, "", "is not an interface of both directors in ha_interfaces", remedy)
             continue
         if not isinstance(values, list | tuple):
             yield Complaint(variable, show(values), "must be a list of addresses", "write it like [192.0.2.21]")
@@ -334,7 +334,7 @@ def bad_witness(cluster: Cluster) -> Iterator[Complaint]:
             if address is None:
                 fault = None if isinstance(text, Unevaluated) else "must be an IPv4 or IPv6 address"
             elif owner and owner.host in cluster.directors:
-                fault = f"is an address of director {owner.host}, who can't be its own witness"
+                fault = f"is an address of director {owner.host}, which can't be its own witness"
             elif address in _floating(cluster):
                 fault = "is a VIP or gateway, which answers wherever it is"
             elif networks and not any(address in network for network in networks):
@@ -421,7 +421,7 @@ def bad_node_name(cluster: Cluster) -> Iterator[Complaint]:
     """Heartbeat wants what `uname -n` says, so a host name; upper case is folded."""
     for host, name in cluster.node_names.items():
         if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9])?", name):
-            problem = "is no host name: letters, digits, '-' and '.', at most 64"
+            problem = "is not a host name: letters, digits, '-' and '.', at most 64"
             yield Complaint("heartbeat_node_name", show(name), problem, "set it to what uname -n says there", host)
 
 
@@ -681,7 +681,7 @@ def _bad_link(
         for index, text in enumerate(known(link["peers"]) or ()):
             address = None if text is UNUSABLE else to_address(text)
             if text is not UNUSABLE and all_known and str(address) not in directors:
-                problem = "is no address of a director in ha_interfaces" if address else "must be an address"
+                problem = "is not a director's address in ha_interfaces" if address else "must be an address"
                 yield Complaint(
                     f"{variable}.peers[{index}]", show(text), problem, "name both directors' addresses there"
                 )
@@ -735,4 +735,4 @@ def _bad_link_interface(
 
 def _unknown_node(variable: str, node: str, names: Sequence[str]) -> Complaint:
     remedy = did_you_mean(node.lower(), names, f"the directors are {', '.join(map(show, names))}")
-    return Complaint(variable, show(node), "is no director's node name", remedy)
+    return Complaint(variable, show(node), "is not a director's node name", remedy)

@@ -48,7 +48,7 @@ def unknown_group(cluster: Cluster) -> Iterator[Complaint]:
     for name in cluster.groups:
         meant = _meant(cluster, name)
         if meant:
-            problem = f"is no group of this collection, but close to {meant}"
+            problem = f"is not a group of this collection, but close to {meant}"
             yield Complaint(
                 f"groups.{name}", "", problem, f"did you mean {meant!r}? Else choose another name", INVENTORY
             )
@@ -79,7 +79,7 @@ def unknown_absent(cluster: Cluster) -> Iterator[Complaint]:
     for index, host in enumerate(cluster.get("ha_absent") or ()):
         if known(host) is not None and host not in cluster.hosts:
             remedy = did_you_mean(host, cluster.hosts, "write the name that the inventory has")
-            yield Complaint(f"ha_absent[{index}]", show(host), "is no host of the inventory", remedy)
+            yield Complaint(f"ha_absent[{index}]", show(host), "is not a host in the inventory", remedy)
 
 
 @rule("all_absent")
@@ -182,7 +182,7 @@ def bad_device(cluster: Cluster) -> Iterator[Complaint]:
             continue
         remedy = "leave it out, or choose a name for a dummy device, such as lvs0"
         if not is_interface_name(device):
-            problem = "is no name of a device: 1 to 15 characters without blanks, '/' and ':'"
+            problem = "is not a device name: 1 to 15 characters without blanks, '/' and ':'"
             yield Complaint("real_server_device", show(device), problem, remedy, host)
         elif device in {entry.interface for entry in cluster.all_readable.get(host, ())}:
             problem = "is one of its interfaces, where neighbours would hear of the VIPs"
@@ -447,7 +447,9 @@ def open_sync(cluster: Cluster) -> Iterator[Complaint]:
     clients = hosts_of(interface, "clients") if interface else []
     if interface in public or clients:
         who = ", ".join(clients) or "it carries a VIP"
-        problem = f"clients are in that network ({who}), and whoever is can tell the directors of made-up connections"
+        problem = (
+            f"clients are in that network ({who}), and anybody there can tell the directors of made-up connections"
+        )
         remedy = "give both directors a network of their own, set lvs_director_sync to false, or accept it"
         yield Complaint("lvs_director_sync_interface", show(interface), problem, remedy)
 

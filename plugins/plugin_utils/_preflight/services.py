@@ -85,7 +85,9 @@ def fwmark_port(cluster: Cluster) -> Iterator[Complaint]:
     """A mark selects packets of any port."""
     for service in cluster.services:
         if service.given("fwmark") and service.given("port") and not service.given("vip"):
-            yield _complaint(service, "port", "a service by mark has no port", "remove it, or name it as check.port")
+            yield _complaint(
+                service, "port", "a service that a mark selects has no port", "remove it, or name it as check.port"
+            )
 
 
 @rule("missing_port")
@@ -172,7 +174,7 @@ def unknown_director(cluster: Cluster) -> Iterator[Complaint]:
         name = service.get("preferred_director")
         if name is not None and name not in cluster.directors:
             remedy = did_you_mean(name, cluster.directors, "name a host of the group directors")
-            yield _complaint(service, "preferred_director", "is no host of the group directors", remedy)
+            yield _complaint(service, "preferred_director", "is not in the group directors", remedy)
 
 
 @rule("unknown_real_server")
@@ -266,7 +268,9 @@ def director_is_real_server(cluster: Cluster) -> Iterator[Complaint]:
             if server.host not in cluster.directors:
                 continue
             if server.forwarding == "nat":
-                problem = f"director {server.host} is a real server of a nat service: its answers pass the other by"
+                problem = (
+                    f"director {server.host} is a real server of a nat service: its answers bypass the other director"
+                )
                 yield Complaint(server.variable, show(server.host), problem, "take it out of the service")
             elif is_hot and server.forwarding in ("direct", "tunnel"):
                 problem = f"director {server.host} is a real server of a {server.forwarding} service in hot standby"

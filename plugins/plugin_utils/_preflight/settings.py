@@ -202,7 +202,7 @@ def bad_path(cluster: Cluster) -> Iterator[Complaint]:
             path = cluster.value(host, name) if name in variables else None
             if path is not None and not re.fullmatch(r"/[^\s\"#%\\]+", path):
                 problem = "must be an absolute path without blanks, quotes, '#', '%' and backslashes"
-                yield Complaint(name, show(path), problem, "write it from / on", host)
+                yield Complaint(name, show(path), problem, "start it with /", host)
 
 
 @rule(LAST_RESORT)
@@ -274,4 +274,4 @@ def bad_word(cluster: Cluster) -> Iterator[Complaint]:
     command = known(cluster.get("heartbeat_peer_returned"))
     if command and command[0] is not UNUSABLE and not command[0].startswith("/"):
         problem = "must be the absolute path of a program"
-        yield Complaint("heartbeat_peer_returned[0]", show(command[0]), problem, "write it from / on")
+        yield Complaint("heartbeat_peer_returned[0]", show(command[0]), problem, "start it with /")
