@@ -9,7 +9,7 @@ from ipaddress import ip_address
 import pytest
 from harness import ROOT, Cluster, ask, longest_outage, run, wait_for
 
-CLUSTER = Cluster(ROOT / "molecule/ipv6/inventory/hosts.yml")
+CLUSTER = Cluster(ROOT / "inventories/dual-stack/hosts.yml")
 DIRECTORS, REAL_SERVERS, CLIENT = CLUSTER.group("directors"), CLUSTER.group("real_servers"), CLUSTER.group("clients")[0]
 VIP4, VIP6, TUNNELLED = (service["vip"] for service in CLUSTER.variables(DIRECTORS[0])["ha_virtual_services"])
 PUBLIC, DEDICATED = CLUSTER.variables(DIRECTORS[0])["ha_interfaces"]

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import pytest
 from harness import ROOT, Cluster, HarnessError, ask, longest_outage, shell, wait_for
 
-CLUSTER = Cluster(ROOT / "molecule/nat/inventory/hosts.yml")
+CLUSTER = Cluster(ROOT / "inventories/nat-and-tunnel/hosts.yml")
 DIRECTORS, CLIENT = CLUSTER.group("directors"), CLUSTER.group("clients")[0]
 NAT, TUNNEL = CLUSTER.variables(DIRECTORS[0])["ha_virtual_services"]
 REAL_SERVERS, FAR = ([server["host"] for server in service["real_servers"]] for service in (NAT, TUNNEL))
