@@ -41,7 +41,7 @@ LINK = re.compile(r"(?<=\]\()([^)#\s]+)")
 RULE = re.compile(r"^\| `(\w+)` \| (.*) \|$", re.MULTILINE)  # a row of docs/preflight.md
 # The menu: what a group is called, and its pages.
 MENU = {
-    "Set up": ("docs/inventory", "docs/preflight", "docs/modes", "docs/migrating-from-keepalived"),
+    "Set up": ("docs/inventory", "docs/preflight", "docs/checks", "docs/modes", "docs/migrating-from-keepalived"),
     "Operate": ("docs/operations", "docs/troubleshooting", "docs/security", "docs/packet-filters"),
     "Share files": ("docs/coda-cell", "docs/nfs", "docs/coda"),
     "Understand": ("docs/takeover", "docs/modules", "docs/benchmarks", "docs/limits", "docs/glossary"),
