@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from ansible_collections.codalvs.ha.plugins.module_utils._schema import HIDDEN, show
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import Cluster, Service, known, to_address
-from ansible_collections.codalvs.ha.plugins.plugin_utils._ldirectord import CHECKS, SERVICE_OF_PORT
+from ansible_collections.codalvs.ha.plugins.plugin_utils._ldirectord import CHECKS, SERVICE_OF_PORT, Check
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import Complaint, is_watched, rule
 
 # Written between double quotes to ldirectord.cf; an empty pair of quotes is a configuration error there.
@@ -103,10 +103,10 @@ def check_waits_for_ever(cluster: Cluster) -> Iterator[Complaint]:
         return
     for service in cluster.services:
         asked = _asked(service)
-        if asked in CHECKS and CHECKS[asked].waits and _is_asked(service):
+        if asked and _grammar(asked).waits and _is_asked(service):
             problem = f"a server of {asked} that takes a connection and says nothing stops all checks of all services"
             remedy = "set ldirectord_fork: true, which leaves the others alone, or use check.type connect or external"
-            yield Complaint(f"{service.variable}.check.service", asked or "", problem, remedy)
+            yield Complaint(f"{service.variable}.check.service", asked, problem, remedy)
 
 
 @rule("not_read", "warning")
@@ -116,7 +116,7 @@ def option_not_read(cluster: Cluster) -> Iterator[Complaint]:
     for service in cluster.services if is_watched(cluster) else ():
         asked = _asked(service)
         for name in options if asked in CHECKS else ():
-            if service.check.get(name) is not None and name not in CHECKS[asked].reads:
+            if service.check.get(name) is not None and name not in _grammar(asked).reads:
                 value = known(service.check.get(name))
                 shown = "" if value is None else HIDDEN if name in SECRETS else show(value)
                 problem = f"the check of {asked} does not read this"
@@ -190,12 +190,17 @@ _TOLD_APART = ("port", "virtualhost", "request", "receive")
 _NOT_TOLD_APART = ("http_method", "login", "password", "database", "secret", "connects")
 
 
+def _grammar(asked: str | None) -> Check:
+    """Return what the check of a protocol reads and needs; nothing where there is none."""
+    return CHECKS.get(asked or "", Check())
+
+
 def _private(service: Service) -> tuple[str, ...]:
     return tuple(str(service.check.get(name)) for name in _NOT_TOLD_APART)
 
 
 def _is_asked(service: Service) -> bool:
-    """Tell whether a check of a mailbox signs on. Without a login it is blind, and oracle has no driver, which is said."""
+    """Tell whether a check signs on. Without a login it is blind, and oracle has no driver, which others say."""
     return service.check.get("login") is not None and _asked(service) != "oracle"
 
 
@@ -294,7 +299,7 @@ def _proves_nothing(service: Service) -> tuple[str, str, str] | None:
 def _never_passes(service: Service) -> Iterator[tuple[str, str, str]]:
     """Yield option, problem and remedy of all that no real server can ever satisfy."""
     check, kind, asked = service.check, known(service.check.get("type")), _asked(service)
-    for name, what in CHECKS[asked].needs.items() if asked in CHECKS else ():
+    for name, what in _grammar(asked).needs.items():
         if check.get(name) is None:
             yield name, f"the check of {asked} can't pass without it", f"add it: {what}"
     request, pattern = known(check.get("request")), known(check.get("receive"))
@@ -313,15 +318,10 @@ def _never_passes(service: Service) -> Iterator[tuple[str, str, str]]:
         elif asked == "dns" and _is_name(pattern) and request and to_address(request.removeprefix("/")) is None:
             problem = "is compared with the IPv4 address that the name has, and matches none"
             yield "receive", problem, "write that address, or a part of it"
-        if asked in CHECKS and "receive" in CHECKS[asked].reads and _never_matches(pattern):
+        if "receive" in _grammar(asked).reads and _never_matches(pattern):
             remedy = "use ^ at the beginning and $ at the end, or a backslash before them; in {1,2}, the smaller first"
             yield "receive", "no text can match it", remedy
-    yield from _never_matches_an_entry(asked, request, pattern)
-    if asked == "simpletcp" and pattern is None and "\\n" in (request or ""):
-        problem = (
-            "Perl takes an empty pattern for the one that matched last, which is that of the line break in request"
-        )
-        yield "receive", problem, "add it: a pattern that a line of the answer matches"
+    yield from _compares_nothing(asked, request, pattern)
     command = known(check.get("command"))
     host = known(check.get("virtualhost"))
     if asked in ("http", "https") and host is not None and not re.fullmatch(r"[^\s/?#@\"]+", host):
@@ -335,10 +335,8 @@ def _never_passes(service: Service) -> Iterator[tuple[str, str, str]]:
         yield "type", "ldirectord pings by IPv4 alone", "use check.type external, or a check of the service itself"
 
 
-def _never_matches_an_entry(
-    asked: str | None, request: str | None, pattern: str | None
-) -> Iterator[tuple[str, str, str]]:
-    """check_ldap(): the pattern is compared with the name of the entry, and that of the root is empty."""
+def _compares_nothing(asked: str | None, request: str | None, pattern: str | None) -> Iterator[tuple[str, str, str]]:
+    """check_ldap() compares the name of the entry, and that of the root is empty; check_simpletcp() an empty pattern."""
     compared = asked in ("ldap", "ldaps") and request is None and pattern is not None
     if compared and not _pattern_fault(pattern or "") and not _matches_nothing(pattern or ""):
         yield (
@@ -346,6 +344,11 @@ def _never_matches_an_entry(
             "the directory's root is asked, whose name is empty and matches nothing",
             "add it: an entry's name",
         )
+    if asked == "simpletcp" and pattern is None and "\\n" in (request or ""):
+        problem = (
+            "Perl takes an empty pattern for the one that matched last, which is that of the line break in request"
+        )
+        yield "receive", problem, "add it: a pattern that a line of the answer matches"
 
 
 def _is_name(pattern: str) -> bool:
