@@ -336,7 +336,7 @@ def _never_passes(service: Service) -> Iterator[tuple[str, str, str]]:
 
 
 def _compares_nothing(asked: str | None, request: str | None, pattern: str | None) -> Iterator[tuple[str, str, str]]:
-    """check_ldap() compares the name of the entry, and that of the root is empty; check_simpletcp() an empty pattern."""
+    """check_ldap() compares the name of the entry, which the root lacks; check_simpletcp() an empty pattern."""
     compared = asked in ("ldap", "ldaps") and request is None and pattern is not None
     if compared and not _pattern_fault(pattern or "") and not _matches_nothing(pattern or ""):
         yield (
