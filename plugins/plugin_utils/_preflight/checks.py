@@ -140,7 +140,8 @@ def check_shared(cluster: Cluster) -> Iterator[Complaint]:
                 seen.setdefault(key, service)
             if other:
                 names = [name for name in _NOT_TOLD_APART if service.check.get(name) != other.check.get(name)]
-                problem = f"ldirectord takes this check for that of {other.variable}: they differ in {' and '.join(names)} only"
+                differ = " and ".join(names)
+                problem = f"ldirectord takes this check for that of {other.variable}: they differ in {differ} only"
                 remedy = "give one of them another request or receive, or another weight, or the same of all options"
                 yield Complaint(f"{service.variable}.check", "", problem, remedy)
 
