@@ -48,6 +48,7 @@ MENU = {
         "docs/inventory",
         "docs/examples",
         "docs/preflight",
+        "docs/checks",
         "docs/modes",
         "docs/migrating-from-keepalived",
         "docs/migrating-by-hand",

@@ -8,14 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ansible_collections.codalvs.ha.plugins.plugin_utils._ldirectord import SERVICE_OF_PORT
+from ansible_collections.codalvs.ha.plugins.plugin_utils._ldirectord import CHECKS, SERVICE_OF_PORT
 
 HTTP_OVER_IPV6 = "libnet-inet6glue-perl"  # check_http() of 4.12 requires it
-PACKAGES = {
-    "https": "liblwp-protocol-https-perl",
-    "mysql": "libdbd-mysql-perl",
-    "pgsql": "libdbd-pg-perl",
-}  # by the protocol of a negotiate check; ldirectord ends where a driver is missing
 
 
 def check_packages(services: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -32,8 +27,8 @@ def _packages(services: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         asked = check.get("service") or SERVICE_OF_PORT.get(int(service.get("port") or 0), "none")
         if (check.get("type") or "negotiate") != "negotiate":
             continue
-        if asked in PACKAGES:
-            yield PACKAGES[asked]
+        if asked in CHECKS:
+            yield from CHECKS[asked].packages
         if asked in ("http", "https") and service.get("family") == 6:
             yield HTTP_OVER_IPV6
 

@@ -16,6 +16,7 @@ import yaml
 
 from ansible_collections.codalvs.ha.plugins.module_utils import _schema as schema
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.cluster import PROFILES
+from ansible_collections.codalvs.ha.plugins.plugin_utils._ldirectord import CHECKS
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight import check as preflight
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -260,6 +261,33 @@ def test_every_rule_of_preflight_is_explained() -> None:
     for name, severity in [*preflight.FILE_RULES.items(), *((rule.name, rule.severity) for rule in preflight.RULES)]:
         known[severity].add(name)
     assert told == known
+
+
+def test_every_check_is_explained() -> None:
+    page, options = ROOT / "docs/checks.md", specified_check()
+    told = {
+        row[0].strip("`"): [re.findall(r"`([\w-]+)`", cell) for cell in row[1:3]]
+        for row in rows(page, "Checks that ask the service")
+    }
+    known = {name: [list(check.needs), list(check.packages)] for name, check in CHECKS.items()}
+    assert told == {**known, "none": [[], []]}
+    assert set(told) == set(options["service"]["choices"])
+    others = {row[0].strip("`") for row in rows(page, "Other checks")}
+    assert others | {"negotiate"} == set(options["type"]["choices"])
+    assert {name for check in CHECKS.values() for name in check.reads} <= set(options)
+
+
+def specified_check() -> dict[str, Any]:
+    """Return the options of a check, from argument_specs."""
+    specs = yaml.safe_load((ROOT / "roles/preflight/meta/argument_specs.yml").read_text())["argument_specs"]
+    return specs["main"]["options"]["ha_virtual_services"]["options"]["check"]["options"]
+
+
+def test_every_check_is_shown() -> None:
+    inventory = yaml.safe_load((ROOT / "molecule/checks/inventory/hosts.yml").read_text())
+    shown = {service["name"] for service in inventory["all"]["vars"]["ha_virtual_services"]}
+    assert {*CHECKS} - {"oracle"} <= shown
+    assert {*specified_check()["type"]["choices"]} - {"negotiate"} <= shown
 
 
 def test_every_module_is_listed() -> None:

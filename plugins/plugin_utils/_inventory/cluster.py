@@ -31,7 +31,7 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import
     RealServer,
     Service,
 )
-from ansible_collections.codalvs.ha.plugins.plugin_utils._ldirectord import SERVICE_PORTS
+from ansible_collections.codalvs.ha.plugins.plugin_utils._ldirectord import NAMED, SERVICE_PORTS
 
 # What this file reads; the filter fetches no other variable, so that an unrelated one can't fail it.
 VARIABLES = (*OWN, "ha_checker", "ha_gateway_vips", "ha_standby", "ha_virtual_services", "heartbeat_profile")
@@ -152,9 +152,10 @@ def _resolve(service: Service, model: Cluster, address_of: Callable[[str, int], 
 
 
 def _check(service: Service) -> dict[str, Any]:
-    """Return the check as it is given. ldirectord has a user for sip only where the file names that protocol."""
-    guessed = service.check.get("type") == "negotiate" and service.get("port") == SERVICE_PORTS["sip"]
-    return {**({"service": "sip"} if guessed else {}), **service.given_check}
+    """Return the check as it is given, with its protocol where the file has to name it."""
+    port = service.get("port") if service.check.get("type") == "negotiate" else None
+    guessed = next(({"service": name} for name in NAMED if SERVICE_PORTS[name] == port), {})
+    return {**guessed, **service.given_check}
 
 
 def _vip(service: Service, model: Cluster) -> Address | None:

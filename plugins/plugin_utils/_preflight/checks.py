@@ -10,25 +10,17 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from ansible_collections.codalvs.ha.plugins.module_utils._schema import HIDDEN, show
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import Cluster, Service, known, to_address
-from ansible_collections.codalvs.ha.plugins.plugin_utils._ldirectord import SERVICE_OF_PORT
+from ansible_collections.codalvs.ha.plugins.plugin_utils._ldirectord import CHECKS, SERVICE_OF_PORT, Check
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import Complaint, is_watched, rule
 
 # Written between double quotes to ldirectord.cf; an empty pair of quotes is a configuration error there.
 QUOTED = ("request", "receive", "login", "password", "database", "secret")
 SECRETS = ("password", "secret")
 HTTP = ("http", "https", "http_proxy")
-READS_ANSWER = (*HTTP, "dns", "ftp", "ldap", "ldaps", "simpletcp")  # these compare it with check.receive
-# Without these the check of a service finds every real server down.
-NEEDED: Mapping[str, Mapping[str, str]] = {
-    "http_proxy": {"request": "the address of a page, such as http://www.example.com/"},
-    "dns": {"request": "the name that is looked up", "receive": "a pattern that its address matches, such as 192.0.2"},
-    "radius": {"login": "a user", "password": "that user's password", "secret": "what the servers share"},
-    **{name: {"login": "a user", "request": "a query that returns a row"} for name in ("mysql", "pgsql", "oracle")},
-}
 # ldirectord(8), "IPv6".
 CHECKS_OF_IPV6 = ("dns", "http", "https", "nntp", "none", "simpletcp", "sip")
 
@@ -101,6 +93,59 @@ def check_needs_driver(cluster: Cluster) -> Iterator[Complaint]:
             yield Complaint(f"{service.variable}.check.service", "oracle", problem, remedy)
 
 
+@rule("check_waits_for_ever", "warning")
+def check_waits_for_ever(cluster: Cluster) -> Iterator[Complaint]:
+    """Mail::POP3Client and Net::IMAP::Simple, once connected, wait without a limit, as DBI does.
+
+    In one process that is the end of all checks. In a process of its own the service keeps what it had.
+    """
+    if not is_watched(cluster) or cluster.get("ldirectord_fork") is not False or len(cluster.services) < 2:
+        return
+    for service in cluster.services:
+        asked = _asked(service)
+        if asked and _grammar(asked).waits and _is_asked(service):
+            problem = f"a server of {asked} that takes a connection and says nothing stops all checks of all services"
+            remedy = "set ldirectord_fork: true, which leaves the others alone, or use check.type connect or external"
+            yield Complaint(f"{service.variable}.check.service", asked, problem, remedy)
+
+
+@rule("not_read", "warning")
+def option_not_read(cluster: Cluster) -> Iterator[Complaint]:
+    """What the check of this protocol does not look at proves nothing, whatever it says."""
+    options = ("request", "receive", "virtualhost", "http_method", "login", "password", "database", "secret")
+    for service in cluster.services if is_watched(cluster) else ():
+        asked = _asked(service)
+        for name in options if asked in CHECKS else ():
+            if service.check.get(name) is not None and name not in _grammar(asked).reads:
+                value = known(service.check.get(name))
+                shown = "" if value is None else HIDDEN if name in SECRETS else show(value)
+                problem = f"the check of {asked} does not read this"
+                yield Complaint(f"{service.variable}.check.{name}", shown, problem, "remove it, or use another service")
+
+
+@rule("check_shared")
+def check_shared(cluster: Cluster) -> Iterator[Complaint]:
+    """get_real_id_str(): of checks that differ only in what it leaves out, ldirectord makes one, for all of them."""
+    alike: dict[object, list[Service]] = {}
+    for service in cluster.services if is_watched(cluster) else ():
+        if _asked(service):
+            options = tuple(str(service.check.get(name)) for name in _TOLD_APART)
+            alike.setdefault((_asked(service), service.get("protocol"), *options), []).append(service)
+    for services in alike.values():
+        seen: dict[object, Service] = {}
+        for service in services if len({_private(each) for each in services}) > 1 else ():
+            keys = [(each.host, each.port, each.weight, each.forwarding) for each in service.real_servers]
+            other = next((seen[key] for key in keys if key in seen and _private(seen[key]) != _private(service)), None)
+            for key in keys:
+                seen.setdefault(key, service)
+            if other:
+                names = [name for name in _NOT_TOLD_APART if service.check.get(name) != other.check.get(name)]
+                differ = " and ".join(names)
+                problem = f"ldirectord takes this check for that of {other.variable}: they differ in {differ} only"
+                remedy = "give one of them another request or receive, or another weight, or the same of all options"
+                yield Complaint(f"{service.variable}.check", "", problem, remedy)
+
+
 @rule("bad_check_text")
 def bad_check_text(cluster: Cluster) -> Iterator[Complaint]:
     """ldirectord cuts every line at '#', makes four blanks of a tab, and knows no way to escape either.
@@ -139,6 +184,25 @@ def interval_without_fork(cluster: Cluster) -> Iterator[Complaint]:
             yield Complaint(
                 variable, show(interval), problem, "set ldirectord_fork: true or use ldirectord_check_interval"
             )
+
+
+# What ldirectord knows a check by, beside its protocol and the real server, and what it does not look at.
+_TOLD_APART = ("port", "virtualhost", "request", "receive")
+_NOT_TOLD_APART = ("http_method", "login", "password", "database", "secret", "connects")
+
+
+def _grammar(asked: str | None) -> Check:
+    """Return what the check of a protocol reads and needs; nothing where there is none."""
+    return CHECKS.get(asked or "", Check())
+
+
+def _private(service: Service) -> tuple[str, ...]:
+    return tuple(str(service.check.get(name)) for name in _NOT_TOLD_APART)
+
+
+def _is_asked(service: Service) -> bool:
+    """Tell whether a check signs on. Without a login it is blind, and oracle has no driver, which others say."""
+    return service.check.get("login") is not None and _asked(service) != "oracle"
 
 
 def _protocol(service: Service) -> str | None:
@@ -236,7 +300,7 @@ def _proves_nothing(service: Service) -> tuple[str, str, str] | None:
 def _never_passes(service: Service) -> Iterator[tuple[str, str, str]]:
     """Yield option, problem and remedy of all that no real server can ever satisfy."""
     check, kind, asked = service.check, known(service.check.get("type")), _asked(service)
-    for name, what in NEEDED.get(asked or "", {}).items():
+    for name, what in _grammar(asked).needs.items():
         if check.get(name) is None:
             yield name, f"the check of {asked} can't pass without it", f"add it: {what}"
     request, pattern = known(check.get("request")), known(check.get("receive"))
@@ -255,9 +319,10 @@ def _never_passes(service: Service) -> Iterator[tuple[str, str, str]]:
         elif asked == "dns" and _is_name(pattern) and request and to_address(request.removeprefix("/")) is None:
             problem = "is compared with the IPv4 address that the name has, and matches none"
             yield "receive", problem, "write that address, or a part of it"
-        if asked in READS_ANSWER and _never_matches(pattern):
+        if "receive" in _grammar(asked).reads and _never_matches(pattern):
             remedy = "use ^ at the beginning and $ at the end, or a backslash before them; in {1,2}, the smaller first"
             yield "receive", "no text can match it", remedy
+    yield from _compares_nothing(asked, request, pattern)
     command = known(check.get("command"))
     host = known(check.get("virtualhost"))
     if asked in ("http", "https") and host is not None and not re.fullmatch(r"[^\s/?#@\"]+", host):
@@ -269,6 +334,22 @@ def _never_passes(service: Service) -> Iterator[tuple[str, str, str]]:
         yield "command", problem, "name a program that needs no arguments"
     if service.family == 6 and (kind == "ping" or (kind == "connect" and service.get("protocol") == "udp")):
         yield "type", "ldirectord pings by IPv4 alone", "use check.type external, or a check of the service itself"
+
+
+def _compares_nothing(asked: str | None, request: str | None, pattern: str | None) -> Iterator[tuple[str, str, str]]:
+    """check_ldap() compares the name of the entry, which the root lacks; check_simpletcp() an empty pattern."""
+    compared = asked in ("ldap", "ldaps") and request is None and pattern is not None
+    if compared and not _pattern_fault(pattern or "") and not _matches_nothing(pattern or ""):
+        yield (
+            "request",
+            "the directory's root is asked, whose name is empty and matches nothing",
+            "add it: an entry's name",
+        )
+    if asked == "simpletcp" and pattern is None and "\\n" in (request or ""):
+        problem = (
+            "Perl takes an empty pattern for the one that matched last, which is that of the line break in request"
+        )
+        yield "receive", problem, "add it: a pattern that a line of the answer matches"
 
 
 def _is_name(pattern: str) -> bool:

@@ -24,6 +24,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.haresources 
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory import cluster as plan
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import ClusterError, addresses, parse
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.specs import options_of
+from ansible_collections.codalvs.ha.plugins.plugin_utils._ldirectord import NAMED, SERVICE_PORTS
 
 GROUPS = {"directors": ["dir1", "dir2"], "real_servers": ["real1", "dir2"]}
 OWN = {
@@ -320,6 +321,12 @@ def test_a_check_of_sip_names_its_protocol() -> None:
         {"service": "none"},
         {"type": "ping"},
     ]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_the_file_names_the_protocols_that_it_has_to(name: str) -> None:
+    made = cluster(hosts({**WEB, "port": SERVICE_PORTS[name], "check": {}}), GROUPS)
+    assert made["services"][0]["check"] == {"service": name}
 
 
 def test_the_words_of_the_mode_are_in_the_plan() -> None:

@@ -72,6 +72,15 @@ def checked(**changes: Any) -> dict[str, Any]:
     return web(check={**WEB["check"], **changes})  # type: ignore[dict-item]
 
 
+VIPS = ("198.18.20.30", "198.18.20.31")
+SIGNED_ON = {"login": "me", "password": "x"}
+
+
+def row(database: str) -> dict[str, Any]:
+    """Return a check that asks a database for a row."""
+    return {**SIGNED_ON, "request": "select 1", "database": database}
+
+
 def checking(**check: Any) -> dict[str, Any]:
     """Return the good service with another check."""
     return web(check=check)
@@ -161,6 +170,21 @@ def behind_nat(*services: Any, gateways: Any = None, **shared: Any) -> Hosts:
                 ]
             )
         ),
+        pytest.param(
+            inventory(*(web(name=n, vip=v, port=3306, check=row("a")) for n, v in zip("ab", VIPS, strict=True))),
+            id="one check for two services, which is the same",
+        ),
+        pytest.param(
+            inventory(
+                web(port=110, check=SIGNED_ON),
+                web(name="b", port=81, check={"type": "connect"}),
+                ldirectord_fork=True,
+            ),
+            id="a check that may wait for ever, in a process of its own",
+        ),
+        pytest.param(inventory(checked(connects=3)), id="connects between two checks"),
+        pytest.param(inventory(checking(service="simpletcp", request="hi\\n", receive="x")), id="a line break"),
+        pytest.param(inventory(checking(service="ldap", receive=".*")), id="the root of a directory"),
         pytest.param(inventory(checked(receive='<a href="x">')), id="a double quote is fine in ldirectord.cf"),
         pytest.param(inventory(web(fallback="127.0.0.1:80")), id="fallback"),
         pytest.param(inventory(web(fallback="198.18.20.21")), id="a fallback that carries the VIP"),
@@ -511,6 +535,21 @@ def changed_networks(vip: str) -> Hosts:
         ("bad_check_pattern", f"{S}[0].check.receive", inventory(checked(receive="[a"))),
         *(("bad_check_pattern", f"{S}[0].check.receive", inventory(checked(receive=p))) for p in ("[z-a]", "ok+++")),
         ("interval_without_fork", f"{S}[0].check.interval", inventory(checked(interval=2))),
+        (
+            "check_shared",
+            f"{S}[1].check",
+            inventory(*(web(name=n, vip=vip, port=3306, check=row(n)) for n, vip in zip("ab", VIPS, strict=True))),
+        ),
+        (
+            "check_waits_for_ever",
+            f"{S}[0].check.service",
+            inventory(web(port=110, check=SIGNED_ON), web(name="b", port=81, check={"type": "connect"})),
+        ),
+        ("not_read", f"{S}[0].check.receive", inventory(checking(service="smtp", receive="220"))),
+        ("not_read", f"{S}[0].check.secret", inventory(checked(secret="x"))),
+        ("check_never_passes", f"{S}[0].check.request", inventory(checking(service="ldap", receive="^cn=x"))),
+        ("check_never_passes", f"{S}[0].check.receive", inventory(checking(service="simpletcp", request="hi\\n"))),
+        ("out_of_range", f"{S}[0].check.connects", inventory(checked(connects=0))),
         ("fwmark_port", f"{S}[0].port", inventory(web(vip=None, fwmark=1))),
         *(
             ("bad_fallback", f"{S}[0].fallback", inventory(web(fallback=text)))
