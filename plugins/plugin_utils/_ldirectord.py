@@ -71,7 +71,8 @@ CHECKS: Mapping[str, Check] = {
     "ldap": _ENTRY,
     "ldaps": _ENTRY,
     "mysql": Check(_TABLE, _ROW, ("libdbd-mysql-perl",)),
-    "pgsql": Check(_TABLE, _ROW, ("libdbd-pg-perl",)),
+    # The driver would take what follows an empty name for the name.
+    "pgsql": Check(_TABLE, {**_ROW, "database": "the database's name"}, ("libdbd-pg-perl",)),
     "oracle": Check(_TABLE, _ROW, waits=True),
     "nntp": Check(),
     "sip": Check(("login",)),

@@ -14,7 +14,12 @@ from collections.abc import Iterator
 
 from ansible_collections.codalvs.ha.plugins.module_utils._schema import HIDDEN, show
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import Cluster, Service, known, to_address
-from ansible_collections.codalvs.ha.plugins.plugin_utils._ldirectord import CHECKS, SERVICE_OF_PORT, Check
+from ansible_collections.codalvs.ha.plugins.plugin_utils._ldirectord import (
+    CHECKS,
+    SERVICE_OF_PORT,
+    SERVICE_PORTS,
+    Check,
+)
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import Complaint, is_watched, rule
 
 # Written between double quotes to ldirectord.cf; an empty pair of quotes is a configuration error there.
@@ -66,7 +71,7 @@ def missing_check_command(cluster: Cluster) -> Iterator[Complaint]:
 def check_never_passes(cluster: Cluster) -> Iterator[Complaint]:
     """A check that finds every real server down, whatever it answers, is an outage that lasts."""
     for service in cluster.services if is_watched(cluster) else ():
-        for name, problem, remedy in _never_passes(service):
+        for name, problem, remedy in (*_never_passes(service), *_asks_another_port(service)):
             value = known(service.check.get(name))
             shown = "" if value is None else HIDDEN if name in SECRETS else show(value)
             yield Complaint(f"{service.variable}.check.{name}", shown, problem, remedy)
@@ -95,7 +100,7 @@ def check_needs_driver(cluster: Cluster) -> Iterator[Complaint]:
 
 @rule("check_waits_for_ever", "warning")
 def check_waits_for_ever(cluster: Cluster) -> Iterator[Complaint]:
-    """Mail::POP3Client and Net::IMAP::Simple, once connected, wait without a limit, as DBI does.
+    """Mail::POP3Client and DBI, once connected, wait without a limit, and Net::IMAP::Simple where it signs on.
 
     In one process that is the end of all checks. In a process of its own the service keeps what it had.
     """
@@ -129,21 +134,33 @@ def check_shared(cluster: Cluster) -> Iterator[Complaint]:
     alike: dict[object, list[Service]] = {}
     for service in cluster.services if is_watched(cluster) else ():
         if _asked(service):
-            options = tuple(str(service.check.get(name)) for name in _TOLD_APART)
-            alike.setdefault((_asked(service), service.get("protocol"), *options), []).append(service)
+            alike.setdefault(_told_apart_by(service), []).append(service)
     for services in alike.values():
         seen: dict[object, Service] = {}
-        for service in services if len({_private(each) for each in services}) > 1 else ():
+        for service in services if any(_untold(each) != _untold(services[0]) for each in services) else ():
             keys = [(each.host, each.port, each.weight, each.forwarding) for each in service.real_servers]
-            other = next((seen[key] for key in keys if key in seen and _private(seen[key]) != _private(service)), None)
+            other = next((seen[key] for key in keys if key in seen and _untold(seen[key]) != _untold(service)), None)
             for key in keys:
                 seen.setdefault(key, service)
             if other:
-                names = [name for name in _NOT_TOLD_APART if service.check.get(name) != other.check.get(name)]
-                differ = " and ".join(names)
+                mine, its = _untold(service), _untold(other)
+                differ = " and ".join(name for name in mine if mine[name] != its[name])
                 problem = f"ldirectord takes this check for that of {other.variable}: they differ in {differ} only"
-                remedy = "give one of them another request or receive, or another weight, or the same of all options"
+                reads = _grammar(_asked(service)).reads
+                another = " or ".join([*(name for name in ("request", "receive") if name in reads), "weight"])
+                remedy = f"give one of them another {another}, or both the same {differ}"
                 yield Complaint(f"{service.variable}.check", "", problem, remedy)
+
+
+@rule("connects_without_negotiate")
+def connects_without_negotiate(cluster: Cluster) -> Iterator[Complaint]:
+    """ldirectord's checktype is one word: a number means connect and negotiate, whatever type is asked for."""
+    for service in cluster.services if is_watched(cluster) else ():
+        kind, number = known(service.check.get("type")), known(service.check.get("connects"))
+        if number is not None and kind not in (None, "negotiate"):
+            problem = f"would replace check.type {kind}: the checks would be connect and negotiate"
+            remedy = "remove it, or use check.type negotiate, the default"
+            yield Complaint(f"{service.variable}.check.connects", show(number), problem, remedy)
 
 
 @rule("bad_check_text")
@@ -186,8 +203,7 @@ def interval_without_fork(cluster: Cluster) -> Iterator[Complaint]:
             )
 
 
-# What ldirectord knows a check by, beside its protocol and the real server, and what it does not look at.
-_TOLD_APART = ("port", "virtualhost", "request", "receive")
+# What ldirectord does not look at, to know one check from another.
 _NOT_TOLD_APART = ("http_method", "login", "password", "database", "secret", "connects")
 
 
@@ -196,13 +212,31 @@ def _grammar(asked: str | None) -> Check:
     return CHECKS.get(asked or "", Check())
 
 
-def _private(service: Service) -> tuple[str, ...]:
-    return tuple(str(service.check.get(name)) for name in _NOT_TOLD_APART)
+def _told_apart_by(service: Service) -> tuple[object, ...]:
+    """Return what get_real_id_str() knows a check by, beside the real server, whose address the family decides."""
+    check = service.check
+    request = str(check.get("request") or "")
+    return (
+        _asked(service),
+        check.get("connects") is not None,  # combined:PROTOCOL there, else negotiate:PROTOCOL
+        "fwm" if service.given("fwmark") else service.get("protocol"),
+        service.family,
+        request if request.startswith("/") else f"/{request}",  # as read_config() has it
+        *(str(check.get(name)) for name in ("port", "virtualhost", "receive")),
+    )
+
+
+def _untold(service: Service) -> dict[str, str]:
+    """Return the options that a check reads, and that ldirectord does not look at to know it from another."""
+    reads = (*_grammar(_asked(service)).reads, "connects")
+    found = {name: service.check.get(name) for name in _NOT_TOLD_APART if name in reads}
+    return {name: str("GET" if name == "http_method" and value is None else value) for name, value in found.items()}
 
 
 def _is_asked(service: Service) -> bool:
-    """Tell whether a check signs on. Without a login it is blind, and oracle has no driver, which others say."""
-    return service.check.get("login") is not None and _asked(service) != "oracle"
+    """Tell whether a check waits for an answer: imap does if it signs on; oracle has no driver, which others say."""
+    asked = _asked(service)
+    return service.check.get("login") is not None if asked in ("imap", "imaps") else asked != "oracle"
 
 
 def _protocol(service: Service) -> str | None:
@@ -334,6 +368,17 @@ def _never_passes(service: Service) -> Iterator[tuple[str, str, str]]:
         yield "command", problem, "name a program that needs no arguments"
     if service.family == 6 and (kind == "ping" or (kind == "connect" and service.get("protocol") == "udp")):
         yield "type", "ldirectord pings by IPv4 alone", "use check.type external, or a check of the service itself"
+
+
+def _asks_another_port(service: Service) -> Iterator[tuple[str, str, str]]:
+    """Net::IMAP::Simple 1.2211 forgets the port that comes with a bare IPv4 address, and takes the usual one."""
+    asked, given = _asked(service), service.check.get("port")
+    usual = SERVICE_PORTS[asked] if asked in ("imap", "imaps") else None
+    ports = [server.port for server in service.real_servers] if given is None else [known(given)]
+    wrong = next((port for port in ports if port and 0 < port <= 65535 and port != usual), None)
+    if usual and wrong and service.family == 4:
+        problem = f"the check of {asked} asks port {usual} of every IPv4 address, never {wrong}"
+        yield "port", problem, f"let the real servers answer at {usual}, or use check.type connect or external"
 
 
 def _compares_nothing(asked: str | None, request: str | None, pattern: str | None) -> Iterator[tuple[str, str, str]]:

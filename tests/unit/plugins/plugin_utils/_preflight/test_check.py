@@ -81,6 +81,27 @@ def row(database: str) -> dict[str, Any]:
     return {**SIGNED_ON, "request": "select 1", "database": database}
 
 
+def pair(*checks: dict[str, Any]) -> Hosts:
+    """Return two services of other VIPs, of the same real servers and port, with these checks."""
+    return inventory(*(web(name=n, vip=v, check=c) for n, v, c in zip("ab", VIPS, checks, strict=True)))
+
+
+METHODS = ({"http_method": "GET"}, {"http_method": "HEAD"})
+NO_PAIRS = (
+    ({"service": "http", "connects": 2}, {"service": "http", "http_method": "HEAD"}),
+    ({"service": "http", "http_method": "GET"}, {"service": "http"}),
+    ({"service": "http", "request": "/alive"}, {"service": "http", "request": "//alive", "http_method": "HEAD"}),
+)
+PAIRS = (
+    (*METHODS, "another request or receive or weight, or both the same http_method"),
+    ({"request": "alive"}, {"request": "/alive", "http_method": "HEAD"}, "differ in http_method only"),
+    ({"request": "/"}, {"http_method": "HEAD"}, "differ in http_method only"),
+    ({"connects": 1}, {"connects": 2}, "differ in connects only"),
+    ({"service": "pop", **SIGNED_ON}, {"service": "pop", **SIGNED_ON, "login": "you"}, "another weight, or both"),
+    ({"service": "mysql", **row("a")}, {"service": "mysql", **row("b")}, "another request or weight, or both"),
+)
+
+
 def checking(**check: Any) -> dict[str, Any]:
     """Return the good service with another check."""
     return web(check=check)
@@ -156,7 +177,7 @@ def behind_nat(*services: Any, gateways: Any = None, **shared: Any) -> Hosts:
                     {"service": "dns", "request": "www.example", "receive": "192\\.0\\.2"},
                     {"service": "radius", "login": "me", "password": "x", "secret": "y"},
                     {"service": "mysql", "login": "me", "password": "x", "database": "d", "request": "select 1"},
-                    {"service": "imaps", "login": "me", "password": "x"},
+                    {"service": "imaps", "port": 993, "login": "me", "password": "x"},
                     {"service": "ftp", "request": "alive.txt", "receive": "yes"},
                     {"service": "ldap", "request": "dc=example"},
                     {"service": "sip", "login": "me@example"},
@@ -182,7 +203,30 @@ def behind_nat(*services: Any, gateways: Any = None, **shared: Any) -> Hosts:
             ),
             id="a check that may wait for ever, in a process of its own",
         ),
+        *(pytest.param(pair(one, two), id=f"two checks that are no pair {one}") for one, two in NO_PAIRS),
+        pytest.param(
+            dual_stack(
+                *(web(name=n, vip=v, check=c) for n, v, c in zip("ab", (VIPS[0], "2001:db8::30"), METHODS, strict=True))
+            ),
+            id="two checks of two families",
+        ),
         pytest.param(inventory(checked(connects=3)), id="connects between two checks"),
+        pytest.param(inventory(checked(connects=3, type="negotiate")), id="connects, and its type"),
+        pytest.param(inventory(web(port=143, check=SIGNED_ON)), id="imap at its port"),
+        pytest.param(
+            inventory(web(port=1143, check={**SIGNED_ON, "service": "imap", "port": 143})), id="imap checked at it"
+        ),
+        pytest.param(
+            behind_nat(
+                web(
+                    forwarding="nat",
+                    check={**SIGNED_ON, "service": "imaps"},
+                    real_servers=[{"host": "real1", "port": 993}],
+                ),
+                gateways=[GATEWAY],
+            ),
+            id="imaps at its port behind another",
+        ),
         pytest.param(inventory(checking(service="simpletcp", request="hi\\n", receive="x")), id="a line break"),
         pytest.param(inventory(checking(service="ldap", receive=".*")), id="the root of a directory"),
         pytest.param(inventory(checked(receive='<a href="x">')), id="a double quote is fine in ldirectord.cf"),
@@ -545,6 +589,32 @@ def changed_networks(vip: str) -> Hosts:
             f"{S}[0].check.service",
             inventory(web(port=110, check=SIGNED_ON), web(name="b", port=81, check={"type": "connect"})),
         ),
+        *(
+            ("connects_without_negotiate", f"{S}[0].check.connects", inventory(checking(connects=2, **check)))
+            for check in ({"type": "connect"}, {"type": "external", "command": "/usr/local/bin/look"})
+        ),
+        *(
+            ("check_never_passes", f"{S}[0].check.port", inventory(web(port=port, check={**SIGNED_ON, **check})))
+            for port, check in (
+                (143, {"port": 1143}),
+                (1143, {"service": "imap"}),
+                (993, {"port": 143}),
+                (143, {"service": "imaps"}),
+            )
+        ),
+        (
+            "check_never_passes",
+            f"{S}[0].check.port",
+            behind_nat(
+                web(forwarding="nat", port=143, check=SIGNED_ON, real_servers=[{"host": "real1", "port": 1143}]),
+                gateways=[GATEWAY],
+            ),
+        ),
+        (
+            "check_never_passes",
+            f"{S}[0].check.database",
+            inventory(checking(service="pgsql", login="me", request="select 1")),
+        ),
         ("not_read", f"{S}[0].check.receive", inventory(checking(service="smtp", receive="220"))),
         ("not_read", f"{S}[0].check.secret", inventory(checked(secret="x"))),
         ("check_never_passes", f"{S}[0].check.request", inventory(checking(service="ldap", receive="^cn=x"))),
@@ -623,7 +693,7 @@ def changed_networks(vip: str) -> Hosts:
             )
         ),
         ("check_checks_nothing", f"{S}[0].check.type", inventory(checking(type="off"))),
-        *(("check_checks_nothing", f"{S}[0].check.login", inventory(checking(service=s))) for s in ("pops", "imap")),
+        *(("check_checks_nothing", f"{S}[0].check.login", inventory(web(port=p, check={}))) for p in (995, 143)),
         ("check_checks_nothing", f"{S}[0].check.receive", inventory(checking(service="ftp", request="a.txt"))),
         ("check_never_passes", f"{S}[0].check.request", inventory(checking(service="dns", receive="192.0.2"))),
         ("check_never_passes", f"{S}[0].check.receive", inventory(checking(service="dns", request="www.example"))),
@@ -1042,6 +1112,24 @@ def test_a_director_in_another_network_is_not_all_that_it_lacks() -> None:
 )
 def test_messages_tell_what_to_write(hosts: Hosts, words: str) -> None:
     assert words in render(check(hosts, GROUPS, SPECS))
+
+
+@pytest.mark.parametrize(("one", "two", "words"), PAIRS)
+def test_two_checks_that_ldirectord_takes_for_one(one: dict[str, Any], two: dict[str, Any], words: str) -> None:
+    hosts = pair(one, two)
+    assert ("check_shared", "all hosts", f"{S}[1].check") in found(hosts)
+    assert words in render(check(hosts, GROUPS, SPECS))
+
+
+def test_what_a_check_does_not_read_makes_no_other_check_of_it() -> None:
+    hosts = pair({"service": "http", "login": "a"}, {"service": "http", "login": "b"})
+    assert {rule for rule, _host, _variable in found(hosts)} == {"not_read"}
+
+
+@pytest.mark.parametrize(("port", "waits"), [(110, True), (995, True), (143, False), (993, False)])
+def test_which_check_waits_without_a_login(port: int, waits: bool) -> None:
+    hosts = inventory(web(port=port, check={}), web(name="b", port=81, check={"type": "connect"}))
+    assert ("check_waits_for_ever" in {rule for rule, _host, _variable in found(hosts)}) == waits
 
 
 def test_a_blank_in_an_address_is_one_finding() -> None:
