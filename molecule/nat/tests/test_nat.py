@@ -107,7 +107,10 @@ def assert_table(director: str) -> None:
 
 
 def assert_unwraps(host: str) -> None:
-    """Assert that a real server takes packets of the directors alone, and sends its answers as the role says."""
+    """Assert that a real server takes packets of the directors alone, and sends its answers as the role says.
+
+    The kernel's own device is of that type as well, and takes packets from anybody.
+    """
     links = json.loads(shell(host, "ip -json -details link show type ipip"))
     assert {link["linkinfo"]["info_data"]["remote"] for link in links if "UP" in link["flags"]} == SENDERS
     assert shell(host, f"ip -oneline address show to {BEHIND.vip}").count("\n") == len(SENDERS)
@@ -132,6 +135,21 @@ def changed(begin: str, end: str, *hosts: str) -> Iterator[None]:
     finally:
         for host in hosts:
             shell(host, end)
+
+
+def as_before_there_were_devices(name: str) -> None:
+    """Make a host what a former version made it, after a boot that followed a killed run: it hears everybody."""
+    shell(name, f"ip link delete group 157; ip address add {BEHIND.vip}/32 dev tunl0; ip link set tunl0 up")
+    shell(name, f"printf 'ADDRESS={BEHIND.vip}/32\\nDEVICE=tunl0\\n' >/etc/lvs-vip/{BEHIND.vip}")
+    shell(name, f"systemctl restart lvs-vip@{BEHIND.vip}.service lvs-tunnels.service")
+    assert served(2, BEHIND) == {*FAR}  # the new devices are there, and not in the way yet
+
+
+def with_a_device_down_by_hand(name: str) -> None:
+    shell(name, "systemctl restart lvs-tunnels.service")
+    assert_unwraps(name)  # a restart changes nothing
+    device = json.loads(shell(name, "ip -json link show group 157"))[0]["ifname"]
+    shell(name, f"ip link set dev {device} down")
 
 
 def _ready(director: str) -> bool:
@@ -290,8 +308,13 @@ def test_a_run_that_was_killed_before_it_changed_the_route_is_mended(active: str
     """The unit names the gateway of the inventory already, and the kernel another one."""
     name = REAL_SERVERS[1]
     shell(name, "ip route replace default via 198.18.22.253 protocol 157")
+    as_before_there_were_devices(FAR[0])
+    with_a_device_down_by_hand(FAR[1])
     CLUSTER.playbook("codalvs.ha.real_servers")
     assert ROUTE.fullmatch(shell(name, "ip route show default").strip())
+    for name in FAR:
+        assert_unwraps(name)
+    assert served(1, BEHIND) == {*FAR}
 
 
 def test_a_table_without_ldirectord_translates_too(active: str) -> None:

@@ -1,0 +1,134 @@
+"""What the role real_server writes for tunnels, and what it changes on a host in some state, without touching one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLE = ROOT / "roles/real_server"
+VIP, DIRECTOR = "198.18.20.31", "198.18.20.11"
+DEVICE = "lvs-f2959428"  # of the director
+
+
+def task(file: str, name: str) -> dict[str, Any]:
+    """Return one task of the role."""
+    tasks = yaml.safe_load((ROLE / f"tasks/{file}.yml").read_text(encoding="utf-8"))
+    return next(found for found in tasks if found["name"] == name)
+
+
+def templated(folder: Path, text: str | dict[str, Any], cases: dict[str, Any], **own: Any) -> dict[str, Any]:
+    """Return what a template, or each of some, comes to in the role, for each case with its variables."""
+    defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text(encoding="utf-8"))
+    hosts = {"all": {"vars": defaults, "hosts": cases}}
+    (folder / "hosts.yml").write_text(json.dumps(hosts), encoding="utf-8")
+    to = f"{folder}/{{{{ inventory_hostname }}}}"
+    copy = {"content": "{{ {'result': result} | to_json }}", "dest": to, "mode": "0600"}
+    play = {"hosts": "all", "connection": "local", "gather_facts": False, "vars_files": [str(ROLE / "vars/main.yml")]}
+    play["vars"] = {**own, "result": text, "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    play["tasks"] = [{"name": "Write the result", "ansible.builtin.copy": copy}]
+    (folder / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
+    subprocess.run(["ansible-playbook", "-i", folder / "hosts.yml", folder / "play.yml"], check=True, cwd=ROOT)
+    return {name: json.loads((folder / name).read_text(encoding="utf-8"))["result"] for name in cases}
+
+
+def link(name: str, *addresses: str, up: bool = True, group: str = "default") -> dict[str, Any]:
+    """Return a device as `ip -json address show` does."""
+    own = [
+        {
+            "local": text,
+            "prefixlen": 128 if ":" in text else 32,
+            "scope": "link" if text.startswith("fe80:") else "global",
+        }
+        for text in addresses
+    ]
+    return {"ifname": name, "flags": ["NOARP", *["UP"] * up], "group": group, "addr_info": own}
+
+
+def tunnelled(*sources: str) -> dict[str, Any]:
+    vips = [{"address": VIP, "forwarding": "tunnel"}]
+    return {"real_server_vips": vips, "real_server_tunnel_sources": sources, "vip": vips[0], "ansible_managed": ""}
+
+
+def file(name: str) -> str:
+    return f"{{{{ lookup('ansible.builtin.template', '{ROLE}/templates/{name}.j2') }}}}"
+
+
+def test_devices_have_the_vip_before_they_are_up(tmp_path: Path) -> None:
+    """Up without an address, they would drop what tunl0 takes in their place."""
+    wanted = {name: file(name) for name in ("lvs-tunnels.service", "lvs-vip@.service", "vip")}
+    found = templated(tmp_path, wanted, {"real": tunnelled(DIRECTOR)})["real"]
+    adding = found["lvs-tunnels.service"]
+    assert f"ip link add {DEVICE} group 157 type ipip remote {DIRECTOR}'" in adding
+    assert "ip link set" not in adding
+    assert "ExecStop" not in adding  # a restart would take the VIPs away
+    start = found["lvs-vip@.service"].partition("ExecStart=")[2].partition("ExecStop=")[0]
+    assert start.index("ip address replace") < start.index("ip link set")
+    assert f'\nDEVICES="{DEVICE}"\n' in found["vip"]
+    assert '\nKIND=\nGROUP="group 157"\n' in found["vip"]
+
+
+def test_a_device_that_is_down_or_unmarked_is_mended(tmp_path: Path) -> None:
+    state = task("vips", "Add the VIPs, now and at every boot")
+    links = {
+        "right": [link(DEVICE, VIP, group="157")],
+        "down": [link(DEVICE, VIP, group="157", up=False)],
+        "unmarked": [link(DEVICE, VIP)],
+        "former": [link("tunl0", VIP), link(DEVICE, group="157", up=False)],
+        "both": [link("tunl0", VIP), link(DEVICE, VIP, group="157")],
+    }
+    cases = {
+        name: {"__real_server_state": {"results": [{"stdout": json.dumps(found)}]}, **tunnelled(DIRECTOR)}
+        for name, found in links.items()
+    }
+    found = templated(tmp_path, state["ansible.builtin.systemd_service"]["state"], cases, **state["vars"])
+    assert found.pop("right") == "started"
+    assert {*found.values()} == {"restarted"}
+
+
+def test_devices_that_are_no_longer_wanted_go(tmp_path: Path) -> None:
+    names = ["Delete the tunnel devices", "Set down the kernel's own tunnel devices"]
+    loops = {name: task("unwanted", f"{name} that are no longer wanted")["loop"] for name in names}
+    own = link(DEVICE, VIP, group="157")
+    nothing: dict[str, Any] = {"real_server_vips": []}
+    marked = [link("tunl0", group="157"), link("ip6tnl0", "fe80::1", group="157"), own]
+    # A state, what is wanted, and what is deleted and set down.
+    rows: dict[str, tuple[list[dict[str, Any]], dict[str, Any], list[str], list[str]]] = {
+        "right": ([own, link("tunl0", up=False), link("ip6tnl0", "fe80::1")], tunnelled(DIRECTOR), [], []),
+        "former": ([own, link("lvs-0", group="157"), link("tunl0")], tunnelled(DIRECTOR), ["lvs-0"], ["tunl0"]),
+        "by_hand": ([own, link("tunl0", VIP)], tunnelled(DIRECTOR), [], ["tunl0"]),
+        "of_others": ([own, link("tunl0", "10.0.0.1", group="157")], tunnelled(DIRECTOR), [], []),
+        "open": ([link("tunl0", VIP, group="157")], tunnelled(), [], []),
+        "no_more": (marked, nothing, [DEVICE], ["tunl0", "ip6tnl0"]),
+        "never": ([link("tunl0")], nothing, [], []),
+    }
+    cases = {
+        name: {"__real_server_shown": {"stdout": json.dumps([*links, link("eth0", "198.18.20.21")])}, **wanted}
+        for name, (links, wanted, _deleted, _down) in rows.items()
+    }
+    found = templated(tmp_path, loops, cases)
+    assert {name: [*result.values()] for name, result in found.items()} == {
+        name: [deleted, down] for name, (_links, _wanted, deleted, down) in rows.items()
+    }
+
+
+def test_a_route_of_somebody_else_needs_no_segments(tmp_path: Path) -> None:
+    variables = task("route", "Add the default route, now and at every boot")["vars"]
+    lines = {
+        "right": "default via 198.18.23.1 dev eth0 proto 157 advmss 1440 ",
+        "killed": "default via 198.18.23.1 dev eth0 proto 157 ",
+        "foreign": "default via 198.18.23.1 dev eth0 onlink ",
+        "away": "",
+        "other": "default via 198.18.23.19 dev eth0 ",
+    }
+    given = {"real_server_default_route": True, "real_server_gateways": ["198.18.23.1"], "real_server_mss": 1440}
+    cases = {
+        name: {"__real_server_routes": {"results": [{"stdout_lines": line.splitlines()}]}, **given}
+        for name, line in lines.items()
+    }
+    found = templated(tmp_path, "{{ __real_server_lacking_routes | length }}", cases, **variables)
+    assert found == {"right": 0, "killed": 1, "foreign": 0, "away": 1, "other": 1}
