@@ -570,6 +570,25 @@ def test_an_address_that_strayed_is_taken_back():
     assert bench.changes == [TAKEN]
 
 
+@pytest.mark.parametrize(
+    ("held", "claims", "resources", "moves"),
+    [
+        pytest.param((), "all", ADDRESSES, True, id="both claim it, and it is here"),
+        pytest.param((), "none", ADDRESSES, False, id="the other one knows"),
+        pytest.param((), "transition", ADDRESSES, False, id="Heartbeat moves something"),
+        pytest.param((VIP,), "all", ADDRESSES, False, id="it is there as well: one gives way"),
+        pytest.param((), "all", [*ADDRESSES, {"script": "cron", "arguments": [], "node": "dir1"}], False, id="others"),
+    ],
+)
+def test_of_two_heartbeats_that_claim_everything_the_one_that_holds_nothing_gives_up(held, claims, resources, moves):
+    """Only one took the other one for dead, and neither restarts. Nothing moves: Heartbeat's scripts find all there."""
+    bench = Bench("dir1", holds=True, resources=resources)
+    bench.run(19, report=vips.Report(held=held, claims=claims))
+    assert bench.changes == []
+    assert bench.run(3).changes == ([("move", "all")] if moves else [])
+    assert bench.run(60).changes == ([("move", "all")] if moves else [])
+
+
 def both(bench, seconds=0, **state):
     """Both directors hold the address."""
     bench.here.add(VIP)
