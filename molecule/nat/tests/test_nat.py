@@ -148,7 +148,8 @@ def as_before_there_were_devices(name: str) -> None:
 def with_a_device_down_by_hand(name: str) -> None:
     shell(name, "systemctl restart lvs-tunnels.service")
     assert_unwraps(name)  # a restart changes nothing
-    device = json.loads(shell(name, "ip -json link show group 157"))[0]["ifname"]
+    found = json.loads(shell(name, "ip -json link show group 157"))  # those of other groups are empty there
+    device = next(link["ifname"] for link in found if link)
     shell(name, f"ip link set dev {device} down")
 
 
