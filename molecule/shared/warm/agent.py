@@ -19,12 +19,12 @@ import struct
 import subprocess
 import sys
 import tarfile
-import tempfile
 import traceback
 import types
 
 REQUEST, ANSWER = struct.Struct(">iii"), struct.Struct(">iiii")
-FOLDER = os.path.join(tempfile.gettempdir(), f"ansible-warm-{os.getpid()}")
+# Not in /tmp, which systemd empties at a boot: it took files from an agent that was there before.
+FOLDER = f"/var/tmp/ansible-warm-{os.getpid()}"
 USED_BY_MOST = (
     "base64",
     "runpy",
