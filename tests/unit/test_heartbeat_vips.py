@@ -589,6 +589,11 @@ def test_of_two_heartbeats_that_claim_everything_the_one_that_holds_nothing_give
     assert bench.run(60).changes == ([("move", "all")] if moves else [])
 
 
+def test_two_heartbeats_without_an_address_may_claim_what_they_like():
+    bench = Bench("dir1", resources=[]).run(60, report=vips.Report(claims="all"), resources="all")
+    assert bench.changes == []
+
+
 def both(bench, seconds=0, **state):
     """Both directors hold the address."""
     bench.here.add(VIP)
