@@ -118,8 +118,8 @@ class HeartbeatOnIPv6(Heartbeat):
 
     @staticmethod
     def described(**settings: Any) -> Cluster:
-        """Return the cluster of the scenario ipv6."""
-        return OnIPv6(ROOT / "molecule" / "ipv6" / "inventory" / "hosts.yml", settings)
+        """Return the cluster of the example dual-stack."""
+        return OnIPv6(ROOT / "inventories" / "dual-stack", settings)
 
     @property
     def made_anew(self) -> list[str]:

@@ -1,13 +1,17 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The failover benchmark counts takeovers, compares the right rows, and prints all of them."""
+"""The failover benchmark counts takeovers, compares the right rows, prints all of them, and finds its clusters."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from failover_report import figures, table, takeovers
+from programs import load
+
+ROWS = load("benchmarks/failover").ROWS
 
 ORDER = ["thesis", "balanced", "keepalived-0.2", "keepalived-0.1", "keepalived-0.02", "pacemaker"]
 OURS = ["thesis", "balanced"]
@@ -92,3 +96,11 @@ def test_a_skipped_row_says_why() -> None:
     ]
     assert lines[3] == "pacemaker       SKIPPED: no such thing:"
     assert lines[4] == "!: not whole again by itself, and started anew"
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_has_directors_a_client_and_a_vip(name: str) -> None:
+    cluster = ROWS[name].pair.cluster
+    assert len(cluster.group("directors")) == 2
+    assert cluster.group("clients")
+    assert (":" in cluster.vip) == name.endswith("ipv6")
