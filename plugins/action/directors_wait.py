@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The action codalvs.ha.directors_wait: all hosts of a play look at the same time, and compare what they see."""
+"""The action codalvs.ha.directors_wait: all hosts of a play look at the same time and compare what they see."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 class ActionModule(ActionBase):
-    """Look at this host and at what the others saw, until all is as it should be."""
+    """Look at this host and at what the others saw, until the condition holds."""
 
     TRANSFERS_FILES = False
     _supports_async = False
@@ -39,8 +39,9 @@ class ActionModule(ActionBase):
     _VALID_ARGS = frozenset(OPTIONS)
 
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return what the last look saw; failed, with what is lacking and where, when the looks were over: then only
-        Heartbeat's part of it, for Ansible prints the result of a task that has failed.
+        """Return what the last look saw, or fail and say what is lacking, and where.
+
+        A failure returns only Heartbeat's part, because Ansible prints the whole result of a failed task.
         """
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
@@ -53,7 +54,7 @@ class ActionModule(ActionBase):
         cluster: Any = plain(given["cluster"])
         nodes = dict(zip(variables["groups"].get("directors", ()), cluster["nodes"], strict=False))
         absent = [nodes[host] for host in given["absent"] if host in nodes]  # other hosts may be down, too
-        # All hosts of a play share the task, and the folder, which goes with the run.
+        # All hosts of a play share the task and so this folder, which Ansible removes after the run.
         folder = Path(str(constants.DEFAULT_LOCAL_TMP)) / f"directors_wait-{self._task._uuid}"
         meeting = Meeting(folder, hosts, str(variables["inventory_hostname"]))
         for number in range(1, max(1, given["looks"]) + 1):
@@ -91,7 +92,7 @@ class ActionModule(ActionBase):
 
 
 def refusal(hosts: Sequence[str], batch: Sequence[str], forks: int) -> str | None:
-    """Return why the hosts of a play can't be looked at together, or None. batch: those that run at a time (serial)."""
+    """Return why the hosts of a play can't look together, or None. batch: those that run at a time (serial)."""
     if {*batch} != {*hosts}:
         return f"The {len(hosts)} hosts of this play are looked at together: run it without serial."
     if forks < len(hosts):
@@ -100,15 +101,15 @@ def refusal(hosts: Sequence[str], batch: Sequence[str], forks: int) -> str | Non
 
 
 def returned(look: dict[str, Any], failed: bool) -> dict[str, Any]:
-    """Return what of a look the result has: all, or without tables and fingerprints."""
+    """Return the part of a look that the result has: all, or without tables and fingerprints."""
     return {name: said for name, said in look.items() if name == "heartbeat" or not failed}
 
 
 class Meeting:
-    """Where processes, one for each host, tell each other what they saw: a file for each host and look.
+    """Where the hosts' processes tell each other what they saw: a file for each host and look.
 
-    A task may run more than once (a handler that is flushed twice). The folder is the same then, so each time the files
-    have a number of their own: all hosts run it equally often, and each counts the files that it has made itself.
+    A task may run more than once (a handler that is flushed twice) with the same folder. So the files of each time have
+    a number of their own. All hosts run the task equally often, and each counts the files that it has made itself.
     """
 
     def __init__(self, folder: Path, hosts: Sequence[str], me: str) -> None:
@@ -121,8 +122,9 @@ class Meeting:
             self.time += 1
 
     def exchange(self, number: int, look: Callable[[], dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        """Look, and return what all hosts saw at their look of this number, the same on each; {failed: why} of one
-        that could not look.
+        """Look, and return what all hosts saw at their look of this number; {failed: why} for one that could not look.
+
+        The answer is the same on each host.
         """
         try:
             self._tell(number, look())

@@ -30,11 +30,11 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.specs import
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.check import check, render, stops, summary
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import Complaint
 
-# Read in Ansible's main process, which loads actions. It forks the process of each task, with what it has read.
+# Read in Ansible's main process, which loads the actions. The processes that it forks for tasks have them, too.
 SPECS, RESULTS = read_specs(), read_results()
 RUNTIME = ROLES.parent / "meta/runtime.yml"
 
-# What is in the inventory, by its id, which is its own as long as it is here, and what it means.
+# Values of the inventory by their id, with what they mean. A value's id stays its own while the value is kept here.
 Seen = dict[int, tuple[object, object]]
 
 
@@ -63,7 +63,7 @@ class ActionModule(ActionBase):
             text += f"\n{summary(hosts, groups, findings)}"
             result["_ansible_verbose_always"] = True  # whoever runs it sees what it has looked at
         result.update(changed=False, failed=stops(findings), msg=text.replace("mistakes.\n", "mistakes. "))
-        # What is shown is all of the result: the text alone is what a person should read.
+        # Ansible shows the whole result, and a person should read the text alone.
         if self._display.verbosity:
             result["findings"] = [asdict(finding) for finding in findings]
         return result
@@ -71,10 +71,10 @@ class ActionModule(ActionBase):
     def _variables(self, hostvars: Any, host: str, prefixes: tuple[str, ...], seen: Seen) -> dict[str, object]:
         """Return one host's variables of this collection as plain data, templates evaluated one by one.
 
-        seen: filled here. A value of group_vars is one object for all hosts of the group; without templates it also has
-        one meaning.
+        seen: filled here. A value of group_vars is one object for all hosts of the group. Without templates it means
+        the same on each.
         """
-        # Not hostvars[host], which in ansible-core 2.18 passes undefined variables over in silence.
+        # Not hostvars[host], which in ansible-core 2.18 silently leaves out undefined variables.
         raw = hostvars.raw_get(host)
         templar = Templar(loader=self._loader, variables={"hostvars": hostvars, **raw})
         wanted = {str(name): value for name, value in raw.items() if str(name).startswith(prefixes)}
@@ -91,7 +91,7 @@ class ActionModule(ActionBase):
 
 
 def too_old(version: str) -> str | None:
-    """Return what to say of an ansible-core that this collection can't use; it only warns of that itself."""
+    """Return what to say of an ansible-core that is too old; ansible-core itself only warns of that."""
     oldest = yaml.safe_load(RUNTIME.read_text(encoding="utf-8"))["requires_ansible"].removeprefix(">=")
     if LooseVersion(version) >= LooseVersion(oldest):
         return None
@@ -99,7 +99,7 @@ def too_old(version: str) -> str | None:
 
 
 def _in_files(variables: Mapping[str, Any]) -> Iterator[tuple[str, Complaint]]:
-    """Yield what is wrong with the inventory's files as such; one that can't be read is Ansible's to say."""
+    """Yield what is wrong with the inventory's files as such; Ansible reports unreadable ones."""
     sources = [Path(str(source)) for source in variables.get("ansible_inventory_sources") or ()]
     paths = inventory_files.files_of(sources, Path(str(variables.get("playbook_dir", "."))))
     return inventory_files.all_problems(_texts(paths))

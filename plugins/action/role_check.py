@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The action codalvs.ha.role_check: refuses what a role can't use of its variables, opens no connection."""
+"""The action codalvs.ha.role_check: refuses variables that a role can't use, opens no connection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.role import 
 
 
 class ActionModule(ActionBase):
-    """Compare the variables of the role that the task is part of with what the role can use."""
+    """Compare the variables of the task's role with what the role can use."""
 
     TRANSFERS_FILES = False
     _VALID_ARGS: frozenset[str] = frozenset()
@@ -23,7 +23,7 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return all that is wrong with what is set; the role's defaults are right, and stay unevaluated."""
+        """Return all that is wrong with the variables that are set; it does not evaluate the role's defaults."""
         result = super().run(tmp, task_vars)
         variables, role = task_vars or {}, self._task._role
         if role is None:

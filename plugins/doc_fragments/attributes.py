@@ -1,13 +1,13 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the documentation of several modules says: their attributes, and options that they share."""
+"""What several modules document: their attributes, and options that they share."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Fragments by name; each module extends DOCUMENTATION, which says what the attributes mean, and others with it."""
+    """Fragments by name. Each module extends DOCUMENTATION, which explains the attributes, and others that it needs."""
 
     DOCUMENTATION = r"""
 attributes:

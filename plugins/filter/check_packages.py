@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter codalvs.ha.check_packages: what ldirectord's checks need, and its package does not depend on."""
+"""The filter codalvs.ha.check_packages: packages that ldirectord's checks need and its package does not depend on."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter codalvs.ha.drain_names: which names a drain of a host is about."""
+"""The filter codalvs.ha.drain_names: the names that a drain of a host is about."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.values impor
 
 
 def milliseconds_filter(time: object) -> int:
-    """Return a time as Heartbeat takes it, in whole milliseconds; raises AnsibleFilterError if it is none."""
+    """Return a time as Heartbeat takes it, in whole milliseconds; raises AnsibleFilterError for anything else."""
     try:
         return milliseconds(str(time))
     except ValueError as error:

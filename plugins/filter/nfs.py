@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter codalvs.ha.nfs: the addresses of NFS server and clients, from hostvars and groups."""
+"""The filter codalvs.ha.nfs: the addresses of the NFS server and its clients, from hostvars and groups."""
 
 from __future__ import annotations
 

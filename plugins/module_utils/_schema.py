@@ -17,8 +17,8 @@ from typing import Any, TypeAlias
 
 Option = Mapping[str, Any]
 Options = Mapping[str, Option]
-# Where a value is: the variable, or the place around it with a name or an index. A text is made of it when something is
-# wrong; a large inventory has millions of places.
+# Where a value is: the variable, or the place around it with a name or an index. It becomes a text only when something
+# is wrong, because a large inventory has millions of places.
 Place: TypeAlias = "str | tuple[Place, str | int]"
 
 HIDDEN = "(hidden)"
@@ -39,14 +39,14 @@ _BOOLEANS = {
 
 @dataclass(frozen=True)
 class Unevaluated:
-    """Stands where a variable has no value because its template failed."""
+    """In place of a value whose template failed."""
 
     reason: str  # safe to show
     detail: str = ""  # may quote the template or its parts: shown only where no secret can be
 
 
 class _Unusable:
-    """Stands where a value was given that can't be used; it has been reported."""
+    """In place of an unusable value, which has been reported."""
 
     def __repr__(self) -> str:
         return "UNUSABLE"
@@ -66,7 +66,7 @@ class Problem:
     remedy: str
 
 
-_SCALARS = (str, int, float)  # nothing is inside of them
+_SCALARS = (str, int, float)  # nothing is inside them
 RULES = ("cannot_evaluate", "missing_option", "unknown_option", "wrong_choice", "wrong_type")
 
 
@@ -108,7 +108,7 @@ def _conform(option: Option, value: object, place: Place, problems: list[Problem
 
 
 def holds_secret(option: Option) -> bool:
-    """Tell whether a value of this option, or anything inside of it, must not be shown."""
+    """Tell whether a value of this option, or anything inside it, must not be shown."""
     return bool(option.get("no_log")) or any(holds_secret(inner) for inner in option.get("options", {}).values())
 
 
@@ -166,7 +166,7 @@ def _report_names(
             # A misspelt required option is one mistake, not two.
             meant = closest(name, missing) or (missing[0] if len(given) == len(missing) == 1 else None)
             misspelt.add(meant)
-            # The value stays unseen: a misspelt 'password' is not known to be secret.
+            # The value is not shown: nothing says that a misspelt 'password' is secret.
             remedy = did_you_mean(name, [meant] if meant else options, f"remove it; known are {', '.join(options)}")
             problems.append(Problem("unknown_option", _join(path, name), "", "there is no such option", remedy))
     for name in missing:
@@ -183,7 +183,7 @@ def _about(option: Option) -> str:
 
 
 def _report_unevaluated(option: Option, value: object, place: Place, problems: list[Problem]) -> None:
-    """Look into a value whose inside the options say nothing about."""
+    """Report failed templates inside a value that has no suboptions."""
     if isinstance(value, Unevaluated):
         problems.append(_unevaluated(option, value, place))
     elif isinstance(value, Mapping):
@@ -230,7 +230,7 @@ def _wrong_type(option: Option, value: object, place: Place) -> Problem:
 
 
 def _example(option: Option, value: object) -> str:
-    """Return how a dictionary is written: with what was given as its only required option, or as documented."""
+    """Return an example of a dictionary: the given value as its only required option, or as documented."""
     if option.get("type") != "dict":
         return ""
     required = [name for name, inner in option.get("options", {}).items() if inner.get("required")]
@@ -258,7 +258,7 @@ def _to_bool(value: object) -> Any:
 def _to_int(value: object) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    # Exactly what every later int() reads in the same way: no blanks, no underscores, no other script's digits.
+    # Only what every later int() reads in the same way: no blanks, no underscores, no other script's digits.
     return int(value) if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,20}", value) else UNUSABLE
 
 

@@ -117,7 +117,7 @@ def wanted(root: str, given: list[dict[str, Any]]) -> tuple[dict[str, Acl], list
 def read(module: AnsibleModule, path: str) -> tuple[Acl, str]:
     """Return a folder's list, without rights if it can't be read, and what cfs said.
 
-    The servers have the list. Of a folder that was not sent to them yet, cfs says that it is busy, or timed out.
+    The list is on the servers. While a folder has not been sent to them yet, cfs says that it is busy, or timed out.
     """
     end = time.monotonic() + module.params["timeout"]
     while True:
@@ -167,7 +167,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Make the access lists so."""
+    """Set the access lists."""
     folder = {
         "path": {"type": "str", "required": True},
         "rights": {"type": "dict", "required": True},

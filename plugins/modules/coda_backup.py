@@ -121,7 +121,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils._coda.volumes import Ce
 
 LOCKED = 400.0  # s that a client may hold a volume's lock: LQTIMEOUT (300 s) of codasrv, and some
 PAUSE = 2.0  # s between two tries
-REST = (".new-dump", ".new-merged", ".new-tar")  # how the names of files end that are not whole yet
+REST = (".new-dump", ".new-merged", ".new-tar")  # ends of the names of unfinished files
 NOTE = Path("/run/codalvs-coda-backup.locked")
 
 
@@ -130,7 +130,7 @@ class BackupError(Exception):
 
 
 def places(cell: Cell, names: list[str] | None) -> tuple[dict[str, tuple[str, int]], list[str]]:
-    """Return a server that answers and the number of its replica, by volume, and which volumes have none."""
+    """Return an answering server and the number of its replica for each volume, and which volumes have none."""
     found, problems = {}, []
     for name in names if names is not None else sorted(cell.groups):
         if name not in cell.groups:
@@ -161,7 +161,7 @@ def lock(module: AnsibleModule, server: str, number: int) -> str:
 def freeze(module: AnsibleModule, server: str, number: int) -> tuple[str, str]:
     """Make the backup volume of a replica; return its number, or '' and why not.
 
-    What is locked is noted, so that a lock that a killed run has left is known for one, and no client's is broken.
+    It notes what it locks. So the next run can tell a lock that a killed run has left from a client's lock.
     """
     if NOTE.exists():
         left = NOTE.read_text().split()
@@ -171,7 +171,7 @@ def freeze(module: AnsibleModule, server: str, number: int) -> tuple[str, str]:
         NOTE.unlink()
         return "", fault
     code, out, err = module.run_command(["volutil", "-h", server, "backup", f"{number:x}"])
-    if code:  # with 0 it has unlocked it
+    if code:  # after a success, volutil has unlocked it
         module.run_command(["volutil", "-h", server, "unlock", f"{number:x}"])
     NOTE.unlink()
     match = re.search(r"Backup \(id = ([0-9a-f]+)\)", out)
@@ -181,7 +181,7 @@ def freeze(module: AnsibleModule, server: str, number: int) -> tuple[str, str]:
 def dumped(
     module: AnsibleModule, volume: str, place: tuple[str, str], old: Path | None, new: tuple[Path, Path]
 ) -> Header:
-    """Dump what is frozen (place: server and number), as new[0], and where only changes came, merge them as new[1]."""
+    """Dump the backup volume at a place (server, number) to new[0]; if only changes came, merge them to new[1]."""
     dump, merged = new
     taken = take(module, *place, dump, old)
     if taken.incremental and old:
@@ -232,7 +232,7 @@ def archive(module: AnsibleModule, volume: str, place: tuple[str, int], stamp: s
 
 
 def mark(module: AnsibleModule, server: str, frozen: str) -> list[str]:
-    """Let the server's incremental dumps go on from the one just taken; return what is wrong. A dump tells its mark."""
+    """Let the server's next incremental dumps go on from the one just taken; return what is wrong."""
     try:
         run_or_raise(module, "volutil", "-h", server, "ancient", frozen)
     except BackupError as error:
@@ -241,7 +241,7 @@ def mark(module: AnsibleModule, server: str, frozen: str) -> list[str]:
 
 
 def merge(module: AnsibleModule, old: Path, dump: Path, merged: Path) -> None:
-    """Make one dump of a full one and of what has changed since."""
+    """Merge a full dump and what has changed since into one dump."""
     merged.unlink(missing_ok=True)
     run_or_raise(module, "codamergedump", str(merged), str(old), str(dump))
     if not ends_whole(merged):
@@ -249,23 +249,23 @@ def merge(module: AnsibleModule, old: Path, dump: Path, merged: Path) -> None:
 
 
 def take(module: AnsibleModule, server: str, frozen: str, dump: Path, begin: Path | None) -> Header:
-    """Dump what is frozen, only what has changed since the base `begin` where the server knows that very one."""
+    """Dump the backup volume: only what has changed since the base `begin` if the server knows that base, else all."""
     old = read_header(begin) if begin and ends_whole(begin) else None
     for options in (["-i", "1"], []) if old else ([],):
         run_or_raise(module, "volutil", "-h", server, "dump", *options, frozen, str(dump))
         found = read_header(dump) if dump.exists() and ends_whole(dump) else None
         if not found:
             raise BackupError("the dump is not whole")
-        # A server that has marked no dump sends a full one. Nor need it be ours that it has marked.
+        # A server that has marked no dump sends a full one. If it has marked one, that need not be ours.
         if not found.incremental or (old and (found.replica, found.since) == (old.replica, old.mark)):
             return found
     raise BackupError("the server sends what has changed since some dump, where all was asked for")
 
 
 def run_or_raise(module: AnsibleModule, *command: str) -> None:
-    """Run one of Coda's programs; with 0, too, codadump2tar may say that it has failed.
+    """Run one of Coda's programs. Even when codadump2tar exits with 0, it may print that it has failed.
 
-    codamergedump reads memory that it never wrote (malloc in the growth of its tables); mallopt(3) makes that zeros.
+    codamergedump reads memory that it never wrote, where its tables grow; mallopt(3) fills that with zeros.
     """
     code, out, err = module.run_command(list(command), environ_update={"MALLOC_PERTURB_": "255"})
     if code or (command[0] == "codadump2tar" and err.strip()):
@@ -279,21 +279,21 @@ def read_header(dump: Path) -> Header | None:
 
 
 def remove_rest(folder: Path) -> None:
-    """Remove what is not whole; an archive's name always ends otherwise, whatever its volume is called."""
+    """Remove unfinished files. An archive's name never ends like theirs, whatever its volume is called."""
     for path in folder.iterdir():
         if path.name.endswith(REST):
             path.unlink()
 
 
 def ends_whole(dump: Path) -> bool:
-    """Tell whether a dump has its end."""
+    """Tell whether a dump ends as a whole one does."""
     with dump.open("rb") as file:
         file.seek(max(0, dump.stat().st_size - len(END)))
         return file.read() == END
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    """Look, make the archives, remove old ones, and return the result. What is wrong with one volume stops no other."""
+    """Look, make the archives, remove old ones, and return the result. A fault of one volume stops no other."""
     folder, keep, increments = Path(module.params["folder"]), module.params["keep"], module.params["increments"]
     for name, value, least in (("keep", keep, 1), ("increments", increments, 0)):
         if value < least:
@@ -341,7 +341,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    # Not in /run/lock, where everybody could be first.
+    # Not in /run/lock, where any user could take the lock first.
     with open("/run/codalvs-coda-backup", "w", encoding="ascii") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

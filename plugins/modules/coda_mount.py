@@ -93,7 +93,7 @@ PAUSE = 1.0  # s between two looks
 
 
 def look(module: AnsibleModule, path: str) -> tuple[bool, str | None]:
-    """Return whether there is something at a path, and of which volume it is the mount point."""
+    """Return whether something is at a path, and which volume is mounted there."""
     if not kind(module, path):
         return False, None
     return True, parse_mount(cfs(module, "lsmount", path))
@@ -107,7 +107,7 @@ def enterable(module: AnsibleModule, path: str) -> bool:
 def plan(
     module: AnsibleModule, mounts: dict[str, str | None]
 ) -> tuple[dict[str, str | None], list[str], list[str], list[str]]:
-    """Return what is, what has to be made and removed, and what stands in the way."""
+    """Return the present mount points, those to make, those to remove, and what forbids it."""
     found: dict[str, str | None] = {}
     made, removed, problems = [], [], []
     for path in by_depth(mounts):
@@ -130,7 +130,7 @@ def plan(
 
 
 def wanted(module: AnsibleModule) -> tuple[dict[str, str | None], list[str]]:
-    """Return the volumes by whole path, None where none shall be, and what is wrong with the options."""
+    """Return the wanted volume of each path, None for no mount point, and what is wrong with the options."""
     mounts: dict[str, str | None] = {}
     problems = []
     for entry in module.params["mounts"]:
@@ -159,7 +159,7 @@ def make(module: AnsibleModule, path: str, volume: str) -> None:
 
 
 def remove(module: AnsibleModule, path: str) -> str:
-    """Remove a mount point; return '' or why it is there still. Of one that leads nowhere, cfs may leave the link."""
+    """Remove a mount point; return '' or why it is still there. If it leads nowhere, cfs may leave the link behind."""
     said = cfs(module, "rmmount", path)
     if kind(module, path) == "symbolic link":
         as_user(module, "rm", path)
@@ -192,7 +192,7 @@ def _lines(mounts: dict[str, str | None]) -> str:
 
 
 def main() -> None:
-    """Mount the volumes so."""
+    """Make and remove mount points."""
     mount = {
         "path": {"type": "str", "required": True},
         "volume": {"type": "str"},

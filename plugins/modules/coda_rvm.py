@@ -124,11 +124,11 @@ class Disk:
         )
 
     def begin(self, layout: Layout) -> None:
-        """Put down that what is there from now on, in these paths, may be thrown away."""
+        """Note that whatever is in these paths from now on may be thrown away."""
         write(self.begun, json.dumps(layout.as_data()) + "\n")
 
     def finish(self, layout: Layout) -> None:
-        """Put down that it may never be thrown away again."""
+        """Note that it may never be thrown away again."""
         write(self.done, json.dumps(layout.as_data()) + "\n")
         self.begun.unlink(missing_ok=True)
 
@@ -139,7 +139,7 @@ def device(path: Path) -> int:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file that is there as a whole or not at all, also after a power cut."""
+    """Write a file as a whole or not at all, even in a power cut."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     candidate = path.with_name(path.name + ".new")
     with candidate.open("w") as file:
@@ -153,7 +153,7 @@ def write(path: Path, text: str) -> None:
 
 
 def initialise(module: AnsibleModule, wanted: Layout) -> None:
-    """Make log and data; whatever was begun before is thrown away."""
+    """Make log and data. This throws away what an earlier run has begun."""
     for path in (wanted.log, wanted.data):
         Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         Path(path).unlink(missing_ok=True)
@@ -177,7 +177,7 @@ def initialise(module: AnsibleModule, wanted: Layout) -> None:
         ),
     ):
         _code, out, err = module.run_command(command, data=given, check_rc=True)
-        # Their exit codes say little: what must be there after both is looked at.
+        # Their exit codes say little, so look at what they must have made.
         if not Path(wanted.log).exists():
             module.fail_json(msg=f"{command[0]} made no {wanted.log}", stdout=out, stderr=err)
     size = Path(wanted.data).stat().st_size if Path(wanted.data).exists() else 0
@@ -188,7 +188,7 @@ def initialise(module: AnsibleModule, wanted: Layout) -> None:
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    """Look, decide, make it so, and return the result."""
+    """Look, decide, initialise, and return the result."""
     given = module.params
     wanted = Layout(
         given["log"], given["log_size"] * MIB, given["data"], given["data_size"] * MIB, tuple(given["partitions"])

@@ -140,7 +140,7 @@ def write_secret(path: Path, text: str) -> None:
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    """Look, plan, make it so, read back, and return the result."""
+    """Look, plan, take the steps, read back, and return the result."""
     given, db = module.params, Path(module.params["db"])
     users = [User(entry["name"], entry["uid"], entry["password"]) for entry in given["users"]]
     groups = [Group(entry["name"], entry["owner"], frozenset(entry["members"])) for entry in given["groups"]]
@@ -171,7 +171,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Make users and groups so."""
+    """Create, change and remove users and groups."""
     user = {
         "name": {"type": "str", "required": True},
         "uid": {"type": "int", "required": True},

@@ -136,7 +136,7 @@ class Change:
         for step in steps:
             for replica in step.replicas if step.destroy else ():
                 volutil(self.module, replica.server, "purge", f"{replica.id:x}", replica.name)
-        # It ends with 0 even where it failed; what it did is read back.
+        # It exits with 0 even if it fails; run() reads back what it did.
         self.module.run_command(["bldvldb.sh"])
         groups = vrlist(self.cell.groups, made, [step.name for step in steps if step.destroy])
         candidate = Path(f"{LIST}.new")
@@ -156,12 +156,12 @@ class Change:
                 number = int(out.split("Volume ")[1].split()[0], 16)
             ids.append(number)
         if len(ids) == 1:
-            # As upstream does: there is nobody to resolve with.
+            # As upstream does: a single replica has no other to resolve with.
             volutil(self.module, step.replicas[0].server, "setlogparms", f"{ids[0]:x}", "reson", "0")
         return Group(step.name, group, tuple(ids))
 
     def new_group(self) -> int:
-        """Take the next number, and put that down before it is used."""
+        """Take the next number, and note that it is taken before it is used."""
         counter = DB / "maxgroupid"
         used = [group.id + 1 for group in self.cell.groups.values()]
         number = max([int(counter.read_text()), *used, *(parent + 1 for parent in self.cell.parents.values())])
@@ -170,7 +170,7 @@ class Change:
 
 
 def unknown(module: AnsibleModule, cell: Cell, steps: list[Step]) -> list[str]:
-    """Return which file server doesn't know yet of which step."""
+    """Return the steps that some file server does not know of yet, with the server."""
     lacking = []
     for server in (name for name, listing in cell.listings.items() if listing is not None):
         for step in steps:
@@ -226,7 +226,7 @@ def _lines(cell: Cell, steps: list[Step]) -> str:
 
 
 def main() -> None:
-    """Make the volumes so."""
+    """Create and destroy volumes."""
     replica = {"server": {"type": "str", "required": True}, "partition": {"type": "str"}}
     volume = {
         "name": {"type": "str", "required": True},

@@ -88,7 +88,7 @@ CONFLICT = "in conflict: "
 
 
 def lacking(path: str, link: str, volume: Volume | None, reachable: bool, sent: bool) -> str:
-    """Return what is not as wanted about one path, whose link leads to `link` if it is one; '' if nothing."""
+    """Return what one path lacks, '' for nothing. link: where the path leads if it is a symbolic link."""
     if link.startswith("@"):
         return f"{CONFLICT}{path}"
     if volume is None:
@@ -103,7 +103,7 @@ def lacking(path: str, link: str, volume: Volume | None, reachable: bool, sent: 
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    """Look until all is as wanted or the time is over, and return the result."""
+    """Look until nothing is lacking or the time is over, and return the result."""
     need_client(module)
     wanted = module.params["reachable"], module.params["sent"]
     end = time.monotonic() + module.params["timeout"]

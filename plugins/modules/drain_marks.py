@@ -102,7 +102,7 @@ DEFAULTS = "/etc/default/ipvsadm"
 
 
 def look(folder: str) -> set[str]:
-    """Return the names of the files in a folder, none where there is no such folder."""
+    """Return the names of the files in a folder, none if there is no such folder."""
     try:
         return set(os.listdir(folder))
     except FileNotFoundError:
@@ -110,7 +110,7 @@ def look(folder: str) -> set[str]:
 
 
 def refusals(given: dict[str, Any], found: set[str]) -> list[str]:
-    """Return why nothing can be done here. given: the module's options; found: the names of the files in the folder."""
+    """Return why nothing can be done here. given: the module's options; found: names of the files in the folder."""
     wrong = problems(found | {*given["others"]}, given["drained"], given["active"], given["whole"])
     if given["checker"] and given["checker"] != configured(DEFAULTS):
         wrong.insert(0, "ha_checker has changed since this director was configured; run site.yml first")
@@ -118,7 +118,7 @@ def refusals(given: dict[str, Any], found: set[str]) -> list[str]:
 
 
 def configured(path: str) -> str | None:
-    """Return the ha_checker for which the director was configured, None where it was not."""
+    """Return the ha_checker for which the director was configured, None if it was not."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return checker(file.read())
@@ -127,7 +127,7 @@ def configured(path: str) -> str | None:
 
 
 def write(folder: str, new: set[str], old: set[str]) -> None:
-    """Make the new files, whoever may read them, and only then remove the old ones."""
+    """Make the new files, readable for everybody, and only then remove the old ones."""
     os.makedirs(folder, exist_ok=True)
     os.chmod(folder, 0o755)
     for name in sorted(new):
@@ -139,7 +139,7 @@ def write(folder: str, new: set[str], old: set[str]) -> None:
 
 
 def main() -> None:
-    """Read, plan and, but in check mode, write."""
+    """Read, plan and, except in check mode, write."""
     names = {"type": "list", "elements": "str", "default": []}
     module = AnsibleModule(
         argument_spec={
@@ -157,7 +157,7 @@ def main() -> None:
         if wrong := refusals(module.params, found):
             module.fail_json(msg=f"Nothing was changed: {'; '.join(wrong)}.", found=sorted(found))
         marks = plan(found, others, drained, active, whole)
-        # Hidden files that are no notes are somebody else's.
+        # Hidden files other than notes are somebody else's.
         own = {name for name in found if not name.startswith(".") or name.startswith(NOTE)}
         after = files(marks)
         there = os.path.isdir(FOLDER)

@@ -114,7 +114,7 @@ RESOURCE_DIRECTORIES = ("/etc/ha.d/resource.d", "/etc/init.d")  # in Heartbeat's
 
 @dataclass(frozen=True)
 class Lookup:
-    """A set that is asked and never listed."""
+    """A set that answers `in`, and that nobody lists."""
 
     has: Callable[[str], bool]
 
@@ -124,7 +124,7 @@ class Lookup:
 
 @dataclass(frozen=True)
 class Host:
-    """What of a host Heartbeat's files may name."""
+    """What Heartbeat's files may name of a host."""
 
     node: str
     interfaces: Collection[str]

@@ -160,7 +160,7 @@ LATE_DAYS = 7
 
 
 def log_lines(log: str, since: datetime) -> Iterator[str]:
-    """Yield the lines of a log and of those of its rotated parts that were written to since then."""
+    """Yield the lines of a log, and of its rotated parts that were written to since a time."""
     for path in sorted(glob.glob(f"{glob.escape(log)}*")):
         if os.path.getmtime(path) >= since.timestamp():
             with (gzip.open if path.endswith(".gz") else open)(path, "rt", encoding="utf-8", errors="replace") as lines:
@@ -168,7 +168,7 @@ def log_lines(log: str, since: datetime) -> Iterator[str]:
 
 
 def installed_ha_cf() -> str | None:
-    """Return the text of ha.cf, None where none is installed."""
+    """Return the text of ha.cf, None if none is installed."""
     try:
         with open(HA_CF, encoding="utf-8", errors="replace") as lines:
             return lines.read()

@@ -127,7 +127,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils._network.neighbours imp
 PAUSE = 1.0  # s between two looks
 COMMANDS = {
     "take": ["/usr/local/sbin/heartbeat-vips", "take"],
-    # Heartbeat on the other director runs hb_standby when it hears of this.
+    # This makes Heartbeat on the other director run hb_standby.
     "release": ["/usr/share/heartbeat/hb_takeover", "all"],
     "announce": ["/usr/local/sbin/heartbeat-vips", "announce"],
 }
@@ -157,7 +157,7 @@ def refuse_unfit(module: AnsibleModule, state: State) -> None:
 
 
 def wait(module: AnsibleModule, end: float) -> Holders:
-    """Wait until this director is the only holder, and return who is; past the end, fail."""
+    """Wait until this director is the only holder, and return the holders; fail when the time is over."""
     vips = module.params["vips"]
     while True:
         state = look(module, vips)

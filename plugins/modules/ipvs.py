@@ -278,7 +278,7 @@ ATTEMPTS = 3  # when another program, such as ldirectord, changes the same entri
 
 
 def kernel_schedulers() -> set[str] | None:
-    """Return the schedulers that this kernel has or can load, None where its list of modules is not to be seen."""
+    """Return the schedulers that this kernel has or can load, None if its list of modules can't be read."""
     folder = f"/lib/modules/{os.uname().release}"
     names = set(os.listdir("/sys/module"))
     try:
@@ -311,7 +311,7 @@ def check_timeouts(given: Mapping[str, int | None]) -> list[Problem]:
 
 
 def overtaken(refused: Refused) -> bool:
-    """Tell whether an operation was refused only because another program has been faster."""
+    """Tell whether the kernel refused an operation only because another program was faster."""
     kind, error = refused.operation.kind, refused.error
     if error == errno.EEXIST:
         return kind.startswith("add")
@@ -321,7 +321,7 @@ def overtaken(refused: Refused) -> bool:
 def converge(
     module: AnsibleModule, kernel: Kernel | None, wanted: Table
 ) -> tuple[Table, list[Operation], list[Refused], list[Operation]]:
-    """Read, plan and, but in check mode, write; return the table before, what was done, refused and not tried."""
+    """Read, plan and, except in check mode, write; return the table before, and operations done, refused, not tried."""
     before: Table = {}
     done: list[Operation] = []
     for attempt in range(ATTEMPTS):
@@ -363,7 +363,7 @@ def shown(table: Table, timeouts: Mapping[str, int]) -> str:
 
 
 def main() -> None:
-    """Make the table so."""
+    """Bring the kernel's table to what the options describe."""
     module = AnsibleModule(
         argument_spec={
             "services": {"type": "list", "elements": "dict", "default": []},
@@ -383,7 +383,7 @@ def main() -> None:
         before, done, refused, untried = converge(module, kernel, wanted)
         after: Table = {}
         if module._diff:
-            # Read, where it was written: another program may have done a part of it meanwhile.
+            # After a write, read the table again: another program may have done a part of it meanwhile.
             after = kernel.table() if kernel and not module.check_mode else apply(before, done)
 
     operations = ["--set " + " ".join(str(timeouts.get(name, 0)) for name in TIMEOUTS)] if timeouts else []

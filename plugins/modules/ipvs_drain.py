@@ -155,7 +155,7 @@ class Entry(NamedTuple):
     others: int  # other real servers of that service that take connections
 
     def shown(self) -> dict[str, Any]:
-        """Return it in the shape of the result."""
+        """Return the entry as the result has it."""
         numbers = dict(zip(("active", "inactive", "persistent"), self.counted.connections, strict=True))
         return {"service": str(self.service.key), "port": self.server.port, "weight": self.server.weight, **numbers}
 
@@ -163,7 +163,7 @@ class Entry(NamedTuple):
 def entries(
     table: Iterable[tuple[Service, Counted, Sequence[tuple[Server, Counted]]]], places: Collection[Place]
 ) -> list[Entry]:
-    """Return where a real server is in a table, sorted by service. places: its addresses, each with port or None."""
+    """Return a real server's entries in a table, sorted by service. places: its addresses, each with port or None."""
 
     def meant(server: Server) -> bool:
         return (server.address, server.port) in places or (server.address, None) in places
@@ -177,7 +177,7 @@ def entries(
 
 
 def plan(found: Iterable[Entry], state: str, weight: int) -> list[Operation]:
-    """Return the operations that give every entry the weight of its state."""
+    """Return the operations that give every entry the weight of the wanted state."""
     return [
         Operation("edit_server", entry.service, entry.server._replace(weight=0 if state == "drained" else weight))
         for entry in found
@@ -186,7 +186,7 @@ def plan(found: Iterable[Entry], state: str, weight: int) -> list[Operation]:
 
 
 def reached(found: Iterable[Entry], state: str, limit: int, count_inactive: bool) -> bool:
-    """Tell whether every entry has the weight of its state, and few enough connections; there may be none."""
+    """Tell whether every entry has the weight of the wanted state, and few enough connections; true for no entries."""
     if state == "active":
         return all(entry.server.weight > 0 for entry in found)
     return all(
@@ -210,19 +210,19 @@ def check(given: dict[str, Any]) -> list[str]:
 
 
 def places(names: Iterable[str], port: int | None) -> list[Place]:
-    """Return what is meant by names, ADDRESS or ADDRESS:PORT, and by a port for those without."""
+    """Return the places that names mean (ADDRESS or ADDRESS:PORT); port: for names without one."""
     known = [found for name in names if (found := parse(name))]
     return [(address, port if own is None else own) for address, own in known]
 
 
 def lacking(found: Iterable[Entry], meant: Iterable[Place]) -> list[Place]:
-    """Return the places of those meant that no service has."""
+    """Return those of the meant places that no service has."""
     there = {place for entry in found for place in ((entry.server.address, None), entry.server[:2])}
     return [place for place in meant if place not in there]
 
 
 def refusal(found: Sequence[Entry], meant: Sequence[Place], given: dict[str, Any]) -> str:
-    """Return why no weight may be set, or ''."""
+    """Return why no weight may be changed, or ''."""
     missing = lacking(found, meant)
     if missing and given["set_weight"] and not given["allow_missing"]:
         return f"{_listed(missing)} {'is' if len(missing) == 1 else 'are'} in no service of this director."
@@ -269,9 +269,9 @@ def run(module: AnsibleModule, kernel: Kernel | None) -> dict[str, Any]:
 
 
 def is_reached(found: list[Entry], meant: Iterable[Place], given: dict[str, Any]) -> bool:
-    """Tell whether what the options want is so."""
+    """Tell whether all is as the options want it."""
     if lacking(found, meant) and not given["allow_missing"]:
-        return False  # it may come: another program is making the table
+        return False  # another program may still add it to the table
     return reached(found, given["state"], given["connections"], given["count_inactive"])
 
 

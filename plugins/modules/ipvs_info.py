@@ -198,7 +198,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.options import de
 from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.table import address_of
 
 CONNECTIONS = "/proc/net/ip_vs_conn"
-PAUSE = 3.0  # s between two looks at the connections; more than two directors are apart when one task looks at both
+PAUSE = 3.0  # s between two looks at the connections; longer than one director is behind the other in a common task
 GATHERED = ("statistics", "connections", "fingerprints")
 CONDITIONS = ("protocol", "client", "vip", "vport", "real_server", "state")
 
@@ -229,14 +229,14 @@ def statistics(found: Iterable[Any]) -> list[dict[str, Any]]:
 
 
 def look(delay: float = 0.0) -> set[str]:
-    """Return the fingerprints of the connections that there are after some seconds."""
+    """Wait, and return the fingerprints of the connections that exist then."""
     time.sleep(delay)
     with open(CONNECTIONS, encoding="ascii", errors="backslashreplace") as lines:
         return fingerprints(lines)
 
 
 def conditions(module: AnsibleModule, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what connections have to have to be returned, addresses in the kernel's spelling."""
+    """Return the conditions that connections in the result meet, with addresses in the kernel's spelling."""
     found = {name: wanted[name] for name in CONDITIONS if wanted.get(name) is not None}
     for name in ("client", "vip", "real_server"):
         if name in found:
@@ -249,7 +249,7 @@ def conditions(module: AnsibleModule, wanted: Mapping[str, Any]) -> dict[str, An
 
 
 def nothing(gather: Collection[str]) -> dict[str, Any]:
-    """Return what there is to say of a kernel without IPVS."""
+    """Return the result for a kernel without IPVS."""
     result: dict[str, Any] = {"loaded": False, "version": "", "connection_table_size": 0, "services": []}
     result.update(timeouts={}, daemons=[])
     result.update({"statistics": []} if "statistics" in gather else {})

@@ -134,7 +134,7 @@ def same(running: Daemon, wanted: Daemon) -> bool:
 
 
 def plan(running: Sequence[Daemon], wanted: Sequence[Daemon]) -> tuple[list[Daemon], list[Daemon]]:
-    """Return the daemons to stop, and those to start after that."""
+    """Return the daemons to stop, and those to start afterwards."""
     stop = [daemon for daemon in running if not any(same(daemon, other) for other in wanted)]
     start = [daemon for daemon in wanted if not any(same(other, daemon) for other in running)]
     return stop, start
@@ -144,7 +144,7 @@ Step = tuple[str, "Daemon | None", "Daemon | None"]  # a role, what ends, and wh
 
 
 def order(stop: Sequence[Daemon], start: Sequence[Daemon]) -> list[Step]:
-    """Return the steps, a role each: while one daemon is replaced the other one goes on."""
+    """Return one step for each role, so that one daemon goes on while the other one is replaced."""
     ending, coming = ({daemon.role: daemon for daemon in daemons} for daemons in (stop, start))
     return [(role, ending.get(role), coming.get(role)) for role in ROLES["both"] if role in (*ending, *coming)]
 
@@ -175,7 +175,7 @@ def words(daemon: Daemon) -> str:
 
 
 def missing(interface: str | None) -> list[str]:
-    """Return that this host has no such interface, where one is given and it has none."""
+    """Return an error if the given interface does not exist on this host."""
     if not interface or os.path.exists(f"/sys/class/net/{interface}"):
         return []
     present = ", ".join(sorted(os.listdir("/sys/class/net")))
@@ -183,7 +183,7 @@ def missing(interface: str | None) -> list[str]:
 
 
 def change(module: AnsibleModule, kernel: Kernel, stop: Sequence[Daemon], start: Sequence[Daemon]) -> None:
-    """Stop and start daemons; fail, with what is done by then, where the kernel refuses."""
+    """Stop and start daemons; if the kernel refuses one, fail and tell what was done by then."""
     done: list[str] = []
     for role, old, new in order(stop, start):
         try:
@@ -199,7 +199,7 @@ def change(module: AnsibleModule, kernel: Kernel, stop: Sequence[Daemon], start:
 
 
 def main() -> None:
-    """Make the daemons so."""
+    """Bring the sync daemons to what the options describe."""
     module = AnsibleModule(
         argument_spec={
             "role": {"type": "str", "choices": list(ROLES), "required": True},

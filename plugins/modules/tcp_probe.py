@@ -95,7 +95,7 @@ BOUNDS = {"port": (1, 65535), "seconds": (0.1, 3600), "interval": (0.005, 60), "
 
 
 class Attempt(NamedTuple):
-    """A connection: when it began (s, monotonic), and why it failed; "" if it was answered."""
+    """A connection: when it began (s, monotonic), and why it failed; "" if the server answered."""
 
     at: float
     error: str
@@ -111,7 +111,7 @@ def check(given: Mapping[str, Any]) -> list[str]:
 
 
 def longest_outage(attempts: Sequence[Attempt], interval: float) -> float:
-    """Return the longest time (s) without an answer; attempts in the order of their beginnings."""
+    """Return the longest time (s) without an answer. attempts: in the order in which they began."""
     if not attempts:
         return 0.0
     longest, since, failing = 0.0, attempts[0].at, False
@@ -149,7 +149,7 @@ async def probe(host: str, port: int, seconds: float, interval: float, limit: fl
 
 
 def main() -> None:
-    """Connect, and say what became of it."""
+    """Connect, and report the result."""
     module = AnsibleModule(
         argument_spec={
             "host": {"type": "str", "required": True},

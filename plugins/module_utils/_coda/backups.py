@@ -5,7 +5,8 @@
 
 A full archive is the tar file that codadump2tar makes of a dump. Its format, USTAR without extensions, has room for
 names of 99 bytes in folders of 154, and for links of 99; codadump2tar cuts what is longer and says nothing.
-An incremental archive is a dump of what has changed since a full one, whose own dump, the base, stays as long as it.
+An incremental archive is a dump of what has changed since a full one. The full one's own dump, the base, stays as long
+as an incremental archive goes on from it, or the next one will.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from typing import NamedTuple
 
 TOP = "files"  # the folder that all of an archive is in
 LISTS = f"{TOP}/..CodaACLs.yaml"  # the access lists of all folders
-NAME, FOLDER, LINK = 99, 154, 98  # bytes of what has certainly not been cut, and one more
-# How a dump ends: a tag, and DUMPENDMAGIC (codadumpfile(5)). codadump2tar does not miss it.
+NAME, FOLDER, LINK = 99, 154, 98  # bytes: a name, folder or link this long or longer may have been cut
+# How a dump ends: a tag, and DUMPENDMAGIC (codadumpfile(5)). codadump2tar does not notice when it is missing.
 END = bytes([8]) + (0x3A214B6E).to_bytes(4, "big")
 STAMP = r"[0-9]{8}T[0-9]{6}Z"
 FULL, BASE = ".tar", ".dump"
@@ -26,7 +27,7 @@ _NAME = re.compile(rf"(.+)\.({STAMP})(?:(\.tar)|(\.dump)|\.since-({STAMP})\.dump
 # How a dump begins: D_DUMPHEADER, DUMPBEGINMAGIC, a version, then fields of a letter and a value (DumpDumpHeader in
 # coda-src/volutil/vol-dump.cc). Numbers have four bytes, the highest first.
 BEGIN = bytes([1]) + (0xB3A11322).to_bytes(4, "big")
-HEADER = 4096  # bytes that a header certainly fits in
+HEADER = 4096  # bytes; no header is longer
 
 
 class Header(NamedTuple):
@@ -34,8 +35,8 @@ class Header(NamedTuple):
 
     replica: int  # number of the replica
     incremental: bool
-    since: int  # mark of the dump that an incremental one goes on from
-    mark: int  # its own mark, by which one that goes on from it knows it
+    since: int  # mark of the dump that this one goes on from, if it is incremental
+    mark: int  # its own mark, to which the next incremental one refers
 
 
 class Name(NamedTuple):
@@ -44,7 +45,7 @@ class Name(NamedTuple):
     volume: str  # with % in place of /
     stamp: str
     kind: str  # full, base or incremental
-    since: str  # of an incremental one, the stamp of the full one that it goes on from; empty
+    since: str  # of an incremental one, the stamp of the full one that it goes on from; else empty
 
 
 def file_name(volume: str, stamp: str, kind: str = FULL) -> str:
@@ -58,7 +59,7 @@ def since(stamp: str) -> str:
 
 
 def parse_name(name: str) -> Name | None:
-    """Read the name of an archive's file, as file_name() makes it; None if it is none."""
+    """Read the name of an archive's file, as file_name() makes it; None for any other name."""
     match = _NAME.fullmatch(name)
     if not match:
         return None
@@ -69,8 +70,7 @@ def parse_name(name: str) -> Name | None:
 def to_restore(path: str) -> dict[str, str]:
     """Return {kind, base}: full or incremental, and the path of the dump that an incremental archive goes on from.
 
-    Both are empty where no archive is called so. A full archive may have been given another name, since all of it is
-    in the one file.
+    Both are empty if no archive can have that name. You may rename a full archive, because all of it is in one file.
     """
     folder, _slash, name = path.rpartition("/")
     found = parse_name(name)
@@ -82,7 +82,7 @@ def to_restore(path: str) -> dict[str, str]:
 
 
 def header(data: bytes) -> Header | None:
-    """Read the beginning of a dump; None if it is none."""
+    """Read the beginning of a dump; None if the data is no dump."""
     if not data.startswith(BEGIN):
         return None
     place, found = len(BEGIN) + 4, {}
@@ -115,7 +115,7 @@ def chains(names: Iterable[str], volume: str) -> dict[str, Chain]:
 
 
 def base(names: Iterable[str], volume: str, increments: int) -> str | None:
-    """Return the stamp of the full archive that the next one goes on from; None if it is to be a full one itself."""
+    """Return the stamp of the full archive that the next archive goes on from; None if the next one must be full."""
     found = chains(names, volume)
     if not found:
         return None
@@ -124,9 +124,9 @@ def base(names: Iterable[str], volume: str, increments: int) -> str | None:
 
 
 def outdated(names: Iterable[str], volume: str, keep: int) -> list[str]:
-    """Return which files of a volume go when so many of the newest full archives stay, with what goes on from them.
+    """Return which files of a volume to remove, so that the newest full archives stay, with what goes on from them.
 
-    In the order in which they are to go: a run that is killed meanwhile leaves nothing that needs what is gone.
+    The order is that of removal: a killed run leaves no file that needs a removed one.
     """
     found = chains(names, volume)
     kept = list(found)[-keep:] if keep else []
@@ -134,7 +134,7 @@ def outdated(names: Iterable[str], volume: str, keep: int) -> list[str]:
     for stamp, chain in found.items():
         if stamp not in kept:
             gone += [file_name(volume, end, since(stamp)) for end in chain.later]
-        # A base that nothing goes on from, and that nothing will.
+        # A base without incremental archives, which none will go on from either.
         if chain.base and (stamp not in kept or (not chain.later and stamp != kept[-1])):
             gone.append(file_name(volume, stamp, BASE))
         if stamp not in kept:

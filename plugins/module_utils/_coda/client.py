@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a Coda client sees, as data: mount points, access lists, the states of volumes. Parse, compare, plan. Pure.
 
-The formats are those of cfs(1), which ends with 0 whatever happened; its words are all there is to go by.
+The formats are those of cfs(1), which exits with 0 whatever happened, so only its output counts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Volume(NamedTuple):
     name: str
     reachable: bool
     age: int  # s before a change is sent
-    time: float  # s that sending may take; 0: each change is sent before the program that made it goes on
+    time: float  # s that sending may take; 0: a program waits until its change is sent
     conflicts: bool
     pending: int  # changes that the servers don't have yet
 
@@ -39,7 +39,7 @@ class Acl(NamedTuple):
 
 
 def parse_volume(text: str) -> Volume | None:
-    """Parse the output of `cfs listvol` for one path; None if it tells of no volume."""
+    """Parse the output of `cfs listvol` for one path; None if it names no volume."""
     name = re.search(r'^  Status of volume .* named "(.*)"$', text, re.MULTILINE)
     state = re.search(r"^  Connection State is (\w+)$", text, re.MULTILINE)
     sent = re.search(r"^  Reintegration age: (\d+) sec, time ([\d.]+) sec$", text, re.MULTILINE)
@@ -59,7 +59,7 @@ def parse_volume(text: str) -> Volume | None:
 def parse_mount(text: str) -> str | None:
     """Return the volume's name in the output of `cfs lsmount` for one path; None if that is no mount point."""
     match = _MOUNT.search(text)
-    # The name is followed by what ends it inside Coda.
+    # cfs also prints the dot that ends the name inside Coda.
     return match[1].rstrip(".") if match else None
 
 
@@ -91,7 +91,7 @@ def same_acl(one: Acl, other: Acl) -> bool:
 
 
 def acl_commands(path: str, wanted: Acl) -> list[list[str]]:
-    """Return the arguments of cfs that make a list so, whatever it is."""
+    """Return the arguments of cfs that give a folder this list, whatever its list was."""
     commands = [["setacl", "-clear", path, *_pairs(wanted.rights)]]
     if wanted.denied:
         commands.append(["setacl", "-negative", path, *_pairs(wanted.denied)])
@@ -116,7 +116,7 @@ def archived_acls(data: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def by_depth(paths: Iterable[str]) -> list[str]:
-    """Return paths so that each comes after those that it lies in."""
+    """Sort paths so that each folder comes before what is in it."""
     return sorted(paths, key=lambda path: (path.count("/"), path))
 
 

@@ -70,7 +70,7 @@ def look(module: Any, scm: str) -> Cell:
 
 
 def need_client(module: Any) -> None:
-    """The module fails where no Coda client runs: there, cfs reports success for most subcommands."""
+    """Fail where no Coda client runs: there, cfs reports success for most subcommands."""
     mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
     if not any(words[2] == "coda" for words in mounts):
         module.fail_json(

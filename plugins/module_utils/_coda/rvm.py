@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether a Coda server's RVM and partitions may be initialised. Pure.
 
-RVM holds the metadata of every file in the server's partitions. Initialised again, it is empty, its tools say that all
-is well, and the server deletes the files at its next start. So this decides by what is on the disk, and by two marks:
-`begun` is written before the first change, `done` after the last one. The server can't be started without `done`; so
-where there is only `begun`, no file was ever stored in what it names, and the work may begin anew.
+RVM holds the metadata of every file in the server's partitions. If it is initialised again, it is empty, its tools
+report success, and the server deletes the files at its next start. So this decides by what is on the disk, and by two
+marks: `begun` is written before the first change, `done` after the last one. The server can't start without `done`. If
+there is only `begun`, no file was ever stored in the places that it names, and the work may begin anew.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Layout(NamedTuple):
     partitions: tuple[str, ...]
 
     def as_data(self) -> dict[str, Any]:
-        """Return it in the shape of the mark."""
+        """Return the layout as a mark has it."""
         return {**self._asdict(), "partitions": list(self.partitions)}
 
 
@@ -38,7 +38,7 @@ class Found(NamedTuple):
     """What is on the disk."""
 
     done: Mapping[str, Any] | None  # the layout in the mark
-    begun: Mapping[str, Any] | None  # the layout in that mark
+    begun: Mapping[str, Any] | None  # the layout in the mark
     sizes: Mapping[str, int]  # of log and data, in bytes; a file that isn't there is left out
     content: Mapping[str, Sequence[str]]  # names in each partition; a folder that isn't there is left out
     memory: int  # bytes
@@ -46,7 +46,7 @@ class Found(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What to do; nothing at all when there is a refusal."""
+    """What to do; nothing if there is a refusal."""
 
     initialise: bool = False
     trees: tuple[str, ...] = ()  # partitions that get their file
@@ -55,7 +55,7 @@ class Plan(NamedTuple):
 
 
 def plan(found: Found, wanted: Layout, adopt: bool) -> Plan:
-    """Return what makes the disk so."""
+    """Return the steps from what is on the disk to the layout, or why there are none."""
     shared = [path for path in wanted.partitions if list(found.devices.values()).count(found.devices[path]) > 1]
     if shared:
         return _refuse(

@@ -16,7 +16,8 @@ from typing import NamedTuple
 KEY = b"drseuss "
 LONGEST = 8  # bytes of a password; Coda silently forgets the rest
 # pdbtool splits its arguments at blanks, and takes a name that begins with a digit for a number.
-# Ansible writes a module's arguments to the system's log, and finds a password in them only where Python spells it so.
+# Ansible writes a module's arguments to the system's log, and hides a password in them only if Python's repr() of it
+# has the same characters.
 SPELLING = re.compile(r"[ !#-&(-\[\]-~]+")
 USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,30}")
 GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,62}")
@@ -24,7 +25,7 @@ _LINE = re.compile(r"^(\d+)\t([0-9a-f]{16})\t.*$", re.MULTILINE)
 
 
 class User(NamedTuple):
-    """A user; without a password, whatever it is stays."""
+    """A user; without a password, the present one stays."""
 
     name: str
     uid: int
@@ -51,7 +52,7 @@ class Plan(NamedTuple):
 
     commands: Sequence[Sequence[str]]
     passwords: str
-    new_passwords: Sequence[str]  # whose
+    new_passwords: Sequence[str]  # names of the users
     problems: Sequence[str]
 
 
@@ -71,7 +72,7 @@ def parse(users: str, groups: str) -> Database:
 
 
 def password_fault(password: str) -> str | None:
-    """Tell why a password can't be one."""
+    """Tell why a text can't be a password."""
     raw = password.encode()
     if not raw:
         return "is empty"
@@ -88,7 +89,7 @@ def conceal(password: str) -> str:
 
 
 def check(users: Iterable[User], groups: Iterable[Group]) -> list[str]:
-    """Return what is wrong with a list of users and groups in itself; no password is in it."""
+    """Return what is wrong with a list of users and groups in itself. The answer holds no password."""
     problems = []
     names: set[str] = set()
     uids: dict[int, str] = {}
@@ -119,7 +120,7 @@ def check(users: Iterable[User], groups: Iterable[Group]) -> list[str]:
 
 
 def plan(database: Database, passwords: str, users: Sequence[User], groups: Sequence[Group]) -> Plan:
-    """Return what makes the listed users and groups so; those that are not listed stay."""
+    """Return what creates, changes and removes the listed users and groups; all others stay."""
     commands: list[list[str]] = []
     problems: list[str] = []
     names = dict(database.users)
@@ -154,7 +155,7 @@ def plan(database: Database, passwords: str, users: Sequence[User], groups: Sequ
 
 
 def _passwords(text: str, users: Iterable[User]) -> tuple[str, list[str]]:
-    """Return auth2.pw with the wanted passwords, and whose are new. Of several lines of a uid the last one counts."""
+    """Return auth2.pw with the wanted passwords, and whose are new. If a uid has several lines, the last one counts."""
     have = {int(uid): concealed for uid, concealed in _LINE.findall(text)}
     new = {
         user.uid: f"{user.uid}\t{conceal(user.password)}\t{user.name}"

@@ -4,7 +4,7 @@
 """A cell's volumes as data: parse what Coda's servers say, compare with what is wanted, plan the way there. Pure.
 
 A replicated volume NAME is an entry of the replication database (VRDB; as text, VRList), and a replica NAME.N on each
-of its servers. Either can be there without the other when a program was cut short, and both are looked at.
+of its servers. After a program was cut short, either can be there without the other, so this looks at both.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Group(NamedTuple):
     replicas: tuple[int, ...]
 
     def line(self) -> str:
-        """Return it as a line of VRList."""
+        """Return the entry as a line of VRList."""
         ids = [*self.replicas, *[0] * (MOST_REPLICAS - len(self.replicas))]
         return f"{self.name} {self.id:x} {len(self.replicas)} {' '.join(f'{number:x}' for number in ids)}"
 
@@ -67,19 +67,19 @@ class Place(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """A volume as it shall be; without replicas, it shall be destroyed."""
+    """A volume as it should be; without replicas, it is to be destroyed."""
 
     name: str
     replicas: tuple[Place, ...]
 
 
 class Cell(NamedTuple):
-    """What is."""
+    """The cell as it is."""
 
     groups: Mapping[str, Group]
     listings: Mapping[str, Listing | None]  # by server; None where it does not answer
     ids: Mapping[int, str]  # names of servers by number
-    parents: Mapping[int, int]  # id of the group by that of a replica that is in no group
+    parents: Mapping[int, int]  # group's id by replica's id, for replicas that no group lists
 
 
 class Replica(NamedTuple):
@@ -142,7 +142,7 @@ def check(wanted: Iterable[Wanted]) -> list[str]:
 
 
 def plan(cell: Cell, wanted: Iterable[Wanted]) -> tuple[list[Step], list[str]]:
-    """Return the steps that make the cell so, and what stands in the way; with that, no step should be taken."""
+    """Return the steps that make the wanted volumes, and what forbids them. If anything does, take no step."""
     steps: list[Step] = []
     problems: list[str] = []
     for volume in wanted:
@@ -157,7 +157,7 @@ def plan(cell: Cell, wanted: Iterable[Wanted]) -> tuple[list[Step], list[str]]:
 
 
 def vrlist(groups: Mapping[str, Group], made: Iterable[Group], destroyed: Iterable[str]) -> str:
-    """Return the text of a VRList with some entries more and some less."""
+    """Return the text of a VRList with some entries added and some removed."""
     gone = set(destroyed)
     kept = [group for group in groups.values() if group.name not in gone]
     return "".join(f"{group.line()}\n" for group in [*kept, *made])
@@ -179,7 +179,7 @@ def describe(cell: Cell) -> list[dict[str, Any]]:
 
 
 def lost(wanted: Iterable[Mapping[str, Any]], found: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return which replicas no server holds, as 'VOLUME on SERVER'.
+    """Return the replicas that no server holds, as 'VOLUME on SERVER'.
 
     wanted: volumes of the inventory, [{name, state, replicas: [{server}]}]; found: as describe() returns them.
     """
@@ -279,7 +279,7 @@ def _destroy(cell: Cell, name: str, group: Group | None, problems: list[str]) ->
         volumes = listing.volumes if listing else ()
         mine = {volume.id for volume in volumes if volume.id in known}
         mine |= {volume.id for volume in volumes if volume.id in cell.parents and own.fullmatch(volume.name)}
-        # What was made of a replica, a backup say, goes before it.
+        # What was made from a replica, such as a backup, is destroyed before it.
         found = sorted(
             (volume for volume in volumes if {volume.id, volume.parent} & mine), key=lambda volume: volume.id in mine
         )

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Read and check authkeys: the keys with which the directors sign their heartbeats.
 
-A second value or a key after which 'auth' comes, Heartbeat swallows silently; here it is a problem. No problem holds a
+Heartbeat silently ignores a second value, and a key above the line 'auth'; here both are problems. No problem holds a
 secret. All checks take any text and never raise.
 """
 
@@ -80,7 +80,7 @@ def _key_line(words: list[str], keys: Mapping[int, AuthKey]) -> list[str]:
     if int(words[0]) in keys:
         return [f"is given already in line {keys[int(words[0])].line}"]
     if len(words) < 2 or words[1] not in _METHODS:
-        # Not shown: what stands there may be the secret itself.
+        # The word is not shown: it may be the secret itself.
         return ["its method must be sha1, md5 or crc, in lower case"]
     if words[1] == "crc" and len(words) > 2:
         return ["crc takes no secret, and no comment may follow it"]
@@ -110,10 +110,10 @@ def check_authkeys(text: str, installed: str | None = None) -> list[Problem]:
 
 
 def _check_rotation(new: AuthKeys, old: AuthKeys) -> Iterator[Problem]:
-    """Yield what would part the directors while only one of them has the new file.
+    """Yield why the directors would drop each other's packets while only one of them has the new file.
 
-    A packet carries the number of its key and is dropped unless the receiver has that key under that number, by
-    Heartbeat's isauthentic(): each director must know the key that the other one signs with.
+    A packet carries the number of its key, and Heartbeat's isauthentic() drops it unless the receiver has that key
+    under that number. So each director must know the key that the other one signs with.
     """
     if old.active is None or old.active not in old.keys or new.active is None:
         return

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Read and check ha.cf of Heartbeat 3.0.6 in haresources mode.
 
-Heartbeat has no test mode, and one bad line stops it for good. So this follows its parser, which was asked about each
-rule here, and adds what it swallows silently, as a second value. All checks take any text and never raise.
+Heartbeat has no test mode, and one bad line stops it for good. So this follows its parser; each rule was tried on
+Heartbeat itself. It also reports what Heartbeat silently ignores, such as a second value. All checks take any text and
+never raise.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.values impor
     whole_number,
 )
 
-_MOST_LINKS = 63  # it was seen to crash with 64
+_MOST_LINKS = 63  # with 64, Heartbeat was seen to crash
 MOST_MEDIA = 64  # links and ping nodes
 
 
@@ -53,7 +54,7 @@ _FACILITIES = (
 _MOST = 10**9 - 1
 
 
-# Directives with one value. Heartbeat accepts several and several lines, and keeps the last: never what was meant.
+# Directives with one value. Heartbeat accepts several values and lines, and takes the last: never what was meant.
 _SINGLE: dict[str, Check] = {
     **dict.fromkeys(("keepalive", "deadtime", "warntime", "initdead", "deadping", "conn_logd_time"), check_time),
     **dict.fromkeys(("realtime", "use_logd", "log_badpack", "syslogmsgfmt", "coredumps"), check_boolean),
@@ -132,7 +133,7 @@ class HaCf:
         return [directive for directive in self.directives if directive.name in names]
 
     def value(self, name: str) -> str | None:
-        """Return the value of a directive that takes one: as in Heartbeat, the last one given."""
+        """Return the value of a directive that takes one; of several, the last one, as Heartbeat does."""
         values = [value for directive in self.named(name) for value in directive.values]
         return values[-1] if values else None
 
@@ -145,7 +146,7 @@ class HaCf:
         """Return what the file says, whatever its spelling: the same cluster gives the same value.
 
         Times are seconds, booleans bool, numbers int, lists of names one list; whole-line directives are lists of
-        tuples of words. Values that are not as they should be remain words.
+        tuples of words. Malformed values remain words.
         """
         found: dict[str, Any] = {}
         for directive in self.directives:
@@ -171,7 +172,7 @@ def _value_of(name: str, word: str) -> Any:
 
 
 def parse_ha_cf(text: str) -> tuple[HaCf, list[Problem]]:
-    """Return the lines of an ha.cf, and the lines that are none: unknown directives, without values, too long."""
+    """Return the lines of an ha.cf, and the unusable ones: unknown directives, without values, too long."""
     directives, problems = [], []
     for number, raw in enumerate(text.split("\n"), 1):
         if len(raw.encode("utf-8", "replace")) > LONGEST_LINE:
@@ -212,8 +213,9 @@ def check_ha_cf(
 ) -> list[Problem]:
     """Return everything wrong with an ha.cf for the host that calls itself `node` (`uname -n`).
 
-    What the host has is checked only where it is given: the names of its network interfaces, of its users, and the
-    paths of its executable files. The last two only have to answer `in`, so they may look when they are asked.
+    Names of interfaces and users, and paths of programs, are checked only if you give those that the host has: the
+    names of its network interfaces and users, and the paths of its executable files. The last two only have to answer
+    `in`, so they may look when they are asked.
     """
     config, problems = parse_ha_cf(text)
     problems += _check_values(config)
@@ -453,7 +455,7 @@ def _check_rest(config: HaCf, node: str) -> Iterator[Problem]:
 
 
 def deadtime_of(config: HaCf) -> int:
-    """Return the deadtime in milliseconds, Heartbeat's default where none is given; 0 when it is no time."""
+    """Return the deadtime in milliseconds, or Heartbeat's default if none is given; 0 if it is no time."""
     try:
         return milliseconds(config.value("deadtime") or f"{_TIMES['deadtime']}ms")
     except ValueError:

@@ -47,7 +47,7 @@ def parse_resource(text: str) -> Resource:
 
 
 def parse_haresources(text: str) -> tuple[list[Group], list[Problem]]:
-    """Return the groups of an haresources file, and the lines that Heartbeat's two readers take differently."""
+    """Return the groups of an haresources file, and the lines that Heartbeat's two readers understand differently."""
     groups: list[Group] = []
     problems: list[Problem] = []
     start, logical = 0, ""
@@ -86,19 +86,19 @@ def parse_haresources(text: str) -> tuple[list[Group], list[Problem]]:
 _RESOURCE_D = "/etc/ha.d/resource.d or /etc/init.d"
 
 
-# The scripts that move addresses, and whose: Debian's refuses IPv6, and the role brings one for that (IPv6addr2).
+# The scripts that move addresses, by family: Debian's refuses IPv6, so the role brings its own (IPv6addr2).
 ADDRESS_SCRIPTS = {"IPaddr2": 4, "IPv6addr2": 6}
 
 
 def address_resource(address: str, prefix: int, interface: str) -> str:
-    """Return the resource that moves an address. '::' separates arguments, so IPv6 is written without it."""
+    """Return the resource that moves an address. '::' separates arguments, so an IPv6 address is written out."""
     own = ip_address(address)
     script = next(script for script, version in ADDRESS_SCRIPTS.items() if version == own.version)
     return f"{script}::{own.exploded}/{prefix}/{interface}"
 
 
 def moved_address(resource: Resource) -> IPv4Address | IPv6Address | None:
-    """Return the address that a resource moves, None if it moves none that can be read."""
+    """Return the address that a resource moves, None if it moves none or a malformed one."""
     if resource.script not in (*ADDRESS_SCRIPTS, "IPaddr") or not resource.arguments:
         return None
     try:
@@ -160,7 +160,7 @@ def check_addresses(groups: Iterable[Group]) -> Iterator[Problem]:
 def check_keys(groups: Collection[Group]) -> Iterator[Problem]:
     """Check that each group is found by its first resource.
 
-    ResourceManager looks for it, as a pattern and in any place, in all lines: another group may not hold it at all.
+    ResourceManager searches all lines for that resource, as a pattern and at any place. So no other group may have it.
     """
     for group in groups:
         if not group.resources:

@@ -16,7 +16,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.ha_cf import
 
 @dataclass(frozen=True)
 class LateHeartbeat:
-    """A heartbeat that came later than warntime, as the log of its receiver tells."""
+    """A heartbeat that came later than warntime, from the log of its receiver."""
 
     at: datetime
     node: str
@@ -40,7 +40,7 @@ def late_heartbeats(lines: Iterable[str], now: datetime) -> Iterator[LateHeartbe
 
 
 def _latest(parts: tuple[int, ...], now: datetime) -> datetime | None:
-    """Return the last time that is called so and is not to come, but for a clock that was set back."""
+    """Return the last time with this month, day and so on that has passed, allowing a day for a clock set back."""
     for year in (now.year, now.year - 1):
         try:
             at = datetime(year, *parts)  # type: ignore[arg-type]
@@ -52,9 +52,9 @@ def _latest(parts: tuple[int, ...], now: datetime) -> datetime | None:
 
 
 def worst_late(found: Iterable[LateHeartbeat], config: HaCf, since: datetime) -> dict[str, Any]:
-    """Return how late the heartbeats of a cluster's nodes have come since then, and how often.
+    """Return how late heartbeats of the cluster's nodes have come since a time, and how many were late.
 
-    What came later than the deadtime is left out, for it ended a death. Ping nodes have a deadtime of their own.
+    One later than the deadtime does not count, because it ended a death. Ping nodes have a deadtime of their own.
     """
     deadtime = deadtime_of(config)
     counted = [

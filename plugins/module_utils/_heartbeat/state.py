@@ -27,10 +27,10 @@ class State(NamedTuple):
     """A director's own view of the cluster."""
 
     node: str  # its name
-    nodes: Mapping[str, str]  # Heartbeat's word on each node; empty where it does not run
+    nodes: Mapping[str, str]  # what Heartbeat says of each node; empty where it does not run
     resources: str  # whose groups this node holds by Heartbeat's word: all, local, foreign, none, transition; or empty
     held: Sequence[str]  # the virtual addresses that the kernel has
-    expected: Sequence[str]  # those that it should have by Heartbeat's word
+    expected: Sequence[str]  # those that it should have, going by Heartbeat
 
     @property
     def settled(self) -> bool:
@@ -39,9 +39,9 @@ class State(NamedTuple):
 
 
 def held_addresses(vips: Vips, ip_json: str) -> list[str]:
-    """Return the VIPs that `ip -json address show` has on their interface, or on any but lo where none is given.
+    """Return the VIPs that `ip -json address show` has on their interface, or on any but lo if a VIP names none.
 
-    On lo or a dummy device a director carries a VIP as a real server.
+    A VIP on lo or a dummy device does not count: there a director carries it as a real server.
     """
     present = [entry.rpartition("/")[0].split(": ") for entry in kernel_addresses(ip_json)]
     return sorted(
@@ -72,7 +72,7 @@ def look(module: Any, vips: Vips) -> State:
         if not program:
             return ""
         code, out, _err = module.run_command([program, *words])
-        # Of a dead node it says so with exit code 1; its complaints go to the other stream.
+        # It says that a node is dead with exit code 1; its complaints go to the other stream.
         return str(out).strip() if code == 0 or words[0] == "nodestatus" else ""
 
     held = held_addresses(vips, module.run_command(["ip", "-json", "address", "show"], check_rc=True)[1])

@@ -19,9 +19,9 @@ def unfit(
 ) -> list[str]:
     """Return why a director should not get the addresses.
 
-    answered: addresses for which another host answers. wanted: what it has to serve, such as the other director's
-    table: of each service that has real servers with a weight, one of these must have one here. daemons: roles of the
-    sync daemons that run; None if they don't matter.
+    answered: addresses for which another host answers. wanted: the table that it has to serve, such as the other
+    director's. If a service has real servers with a weight there, at least one of these must have a weight here.
+    daemons: roles of the sync daemons that run; None if they don't matter.
     """
     if not state.nodes:
         return ["Heartbeat does not run here"]
@@ -49,8 +49,8 @@ def live(service: Service) -> set[tuple[str, int]]:
 def holders(vips: Vips, state: State, answered: Collection[str]) -> dict[str, list[str]]:
     """Return the names of the directors that have each address.
 
-    This one by the kernel's word; the other one by Heartbeat's, which releases nothing that is still there, and where
-    somebody else has answered for the address.
+    This director has what its kernel has. The other one has what Heartbeat does not expect here, because Heartbeat
+    reports nothing as released that is still there, and also an address for which somebody else has answered.
     """
     other = next((name for name in state.nodes if name != state.node), "another host")
     found = {}
@@ -61,7 +61,7 @@ def holders(vips: Vips, state: State, answered: Collection[str]) -> dict[str, li
 
 
 def plan(found: Holders, node: str) -> list[str]:
-    """Return the steps that make a node the only holder; in between it is one of two."""
+    """Return the steps that make a node the only holder; between "take" and "release" there are two."""
     steps = ["take"] if any(node not in names for names in found.values()) else []
     if any(set(names) - {node} for names in found.values()):
         steps.append("release")

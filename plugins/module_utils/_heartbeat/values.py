@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The values in Heartbeat's files, what may be wrong with one, and how a problem is told."""
+"""The values in Heartbeat's files, what may be wrong with one, and how to report a problem."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 ERROR = "error"  # Heartbeat refuses the file, or the cluster does not work
 WARNING = "warning"  # it works, but hardly as meant
-MISSING = "missing"  # a user, program or script that this host has not: an error once Heartbeat is installed
+MISSING = "missing"  # a user, program or script that this host lacks: an error once Heartbeat is installed
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def seconds(text: str) -> float:
 
 
 def boolean(text: str) -> bool:
-    """Return what Heartbeat takes this word for; ValueError if it is no boolean."""
+    """Return the boolean that this word means to Heartbeat; ValueError if it means none."""
     word = text.lower()
     if word not in _TRUE | _FALSE:
         raise ValueError(f"{text!r} must be on or off")

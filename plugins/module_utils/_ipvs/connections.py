@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The kernel's list of connections (/proc/net/ip_vs_conn, ip_vs_conn_seq_show() in ip_vs_conn.c), without I/O.
 
-It is the only place where the kernel lists them; there is no netlink command. Tables of two directors are compared by
-fingerprints of their connections, of which each director tells only the smallest: the same ones on both, however many
-there are, so that few suffice to tell what share of one table is in the other.
+It is the only place where the kernel lists them; there is no netlink command. To compare the tables of two directors,
+each tells only the smallest fingerprints of its connections. These are the same ones on both, however many connections
+there are, so a few suffice to estimate what share of one table is in the other.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from heapq import nsmallest
 from itertools import islice
 from typing import Any
 
-SAMPLE = 2000  # fingerprints that a director tells: a share of 95 % is told with an error of 0.5 %
+SAMPLE = 2000  # fingerprints that a director tells: then a share of 95 % has an error of 0.5 %
 
 
 def parse_connections(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     """Yield each connection as a dict.
 
     Its keys are protocol, client, client_port, vip, vport, real_server, real_port, state and expires (s); persistence
-    by an engine adds engine and engine_data. A client port of 0 with the
-    state NONE or ASSURED is a template of persistence.
+    by an engine adds engine and engine_data. A client port of 0 with the state NONE or ASSURED means a template of
+    persistence.
     """
     for line in lines:
         words = line.split()
@@ -72,21 +72,21 @@ def fingerprints(lines: Iterable[str]) -> set[str]:
 
 
 def sample(first: Collection[str], second: Collection[str], most: int = SAMPLE) -> dict[str, Any]:
-    """Return what one director tells of its fingerprints at two looks: how many lasted, which, and which it saw."""
+    """Return what one director tells of two looks: how many fingerprints lasted, which did, and all that it saw."""
     lasting, seen = set(first) & set(second), set(first) | set(second)
     shown = {"lasting": nsmallest(most, lasting), "seen": nsmallest(most, seen)}
     return {"count": len(lasting), "whole": len(seen) <= most, **shown}
 
 
 def compare(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the other director knows of the connections that lasted on one, both as sample() tells them.
+    """Return how many of the connections that lasted on one director the other one knows; both are from sample().
 
-    The result has count (that lasted), unknown (of these to the other director) and share (known, 0 to 1); where there
-    are more than a sample, the last two are estimates. Lasting ones are compared with all that the other one saw: so a
-    connection that began or ended between their looks does not count, if these overlap.
+    The result has count (how many lasted), unknown (how many of these the other one does not know) and share (known, 0
+    to 1). If there are more than a sample, the last two are estimates. Lasting connections are compared with all that
+    the other director saw. So if the looks overlap, a connection that began or ended between them does not count.
     """
     seen = set(other["seen"])
-    # Beyond the last one that the other director tells, it may know more.
+    # The other director may know more than it tells, but only beyond the last one that it tells.
     asked = [each for each in one["lasting"] if other["whole"] or each <= other["seen"][-1]]
     share = sum(each in seen for each in asked) / len(asked) if asked else 1.0
     return {"count": one["count"], "unknown": round(one["count"] * (1 - share)), "share": round(share, 4)}

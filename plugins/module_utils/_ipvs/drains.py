@@ -4,8 +4,8 @@
 """Drained real servers as names: whom a drain is about, what each director has noted, what follows from it. Pure.
 
 A name is ADDRESS, for all ports, or ADDRESS:PORT ([ADDRESS]:PORT for IPv6), in the kernel's spelling: a file of that
-name in /etc/lvs-drained marks the real server as drained. NOTE before a name says that it was undrained while a
-director did not hear of it; before an ADDRESS it stands for all ports.
+name in /etc/lvs-drained marks the real server as drained. A file whose name begins with NOTE says that the rest of its
+name was undrained while a director did not hear of it; an ADDRESS there means all ports.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Marks(NamedTuple):
 
 
 def parse(name: str) -> tuple[str, int | None] | None:
-    """Return (address, port or None) of a name in any spelling, or None where it is no name."""
+    """Return (address, port or None) of a name in any spelling, or None for what is no name."""
     if known := address_of(name):
         return known[1], None
     address, _colon, text = name.rpartition(":")
@@ -36,7 +36,7 @@ def parse(name: str) -> tuple[str, int | None] | None:
 
 
 def to_port(text: object) -> int | None:
-    """Return a port that is written as a number or as text, None where it is none."""
+    """Return a port that is written as a number or as text, None for anything else."""
     digits = str(text).lstrip("0") or str(text)[-1:]
     return int(digits) if re.fullmatch("[0-9]{1,5}", digits) and int(digits) <= 65535 else None
 
@@ -51,7 +51,7 @@ def spelt(name: str) -> str:
 
 
 def covers(name: str, other: str) -> bool:
-    """Tell whether a name stands for another one, too: it is the same, or its address without port, in any spelling."""
+    """Tell whether a name includes another one: it is the same, or its address without port, in any spelling."""
     one, two = parse(name), parse(other)
     if one is None or two is None:
         return name == other
@@ -64,9 +64,9 @@ def covers(name: str, other: str) -> bool:
 def wanted(services: Iterable[Mapping[str, Any]], host: str, port: object = None) -> dict[str, Any]:
     """Return the names that draining or undraining a host is about, all ports or one.
 
-    services: as cluster() returns them; port: a number, or the text of one. The result has names, to be marked;
-    weighted, each ADDRESS:PORT that has a weight in all of its services, and so gets it back when it is undrained; and
-    refused, why there are no names, in the words of the playbooks' options.
+    services: as cluster() returns them; port: a number, or the text of one. The result has `names` to be marked;
+    `weighted`, each ADDRESS:PORT that has a weight in all of its services, and so gets it back when it is undrained;
+    and `refused`, why there are no names, in the words of the playbooks' options.
     """
     servers = [server for service in services for server in service["real_servers"]]
     fitting = [server for server in servers if port is None or server["port"] == to_port(port)]
@@ -90,7 +90,7 @@ def _refusal(hosts: Iterable[str], host: str, port: object) -> str:
 def without_weight(services: Iterable[Mapping[str, Any]], names: Collection[str]) -> list[dict[str, Any]]:
     """Return the services with weight 0 for each real server that a name stands for, in any spelling.
 
-    What is no real server at all is left for others to complain about.
+    What is no real server at all is for others to report.
     """
     marked = {spelt(name) for name in names}
     return [
@@ -119,7 +119,7 @@ def _once(values: Iterable[str]) -> list[str]:
 
 
 def checker(defaults: str) -> str | None:
-    """Return the ha_checker that a director was configured for, None where that can't be told.
+    """Return the ha_checker that a director was configured for, None if the text does not say.
 
     defaults: the text of /etc/default/ipvsadm, which says whether a table is loaded at boot.
     """
@@ -130,7 +130,7 @@ def checker(defaults: str) -> str | None:
 
 
 def united(noted: Iterable[str]) -> frozenset[str]:
-    """Return who is drained, from all that the directors have in their folders."""
+    """Return the names that are drained, from all that the directors have in their folders."""
     names = {*noted}
     active = {name.removeprefix(NOTE) for name in names if name.startswith(NOTE)}
     drained = {name for name in names if not name.startswith(".")}
@@ -147,7 +147,7 @@ def problems(noted: Collection[str], drained: Sequence[str], active: Sequence[st
         if over:
             found.append(f"all ports of {over} are drained, not {name} by itself; undrain it without a port")
     for name in map(spelt, drained):
-        # The note takes every mark of the address away, and another director may still need it.
+        # The note cancels every mark of the address, and another director may still need the note.
         over = next((each for each in undrained if spelt(each) != name and covers(each, name)), None)
         if over and not whole:
             found.append(
@@ -160,10 +160,10 @@ def problems(noted: Collection[str], drained: Sequence[str], active: Sequence[st
 def plan(
     own: Collection[str], others: Collection[str], drained: Sequence[str], active: Sequence[str], whole: bool
 ) -> Marks:
-    """Return what a director should have, so that it knows what all know, and what is changed now.
+    """Return the marks that a director should have: what all directors know, with the change of this run.
 
-    own, others: what it, and what the other directors of the run, have in their folders. drained, active: names to be
-    drained and undrained now. whole: every director hears of this, so that no note is needed any longer.
+    own: what this director has in its folder; others: what the other directors of the run have in theirs. drained,
+    active: names to be drained and undrained now. whole: every director hears of this, so no note is needed any more.
     """
     names = set(united([*own, *others]))
     notes = set() if whole else {name.removeprefix(NOTE) for name in own if name.startswith(NOTE)}

@@ -13,9 +13,9 @@ from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.netlink import Ke
 
 
 def open_kernel(module: Any, needed: bool = True) -> Kernel | None:
-    """Return the kernel's IPVS, or None where it is not loaded and must not be: not needed, or check mode.
+    """Return the kernel's IPVS, or None if it is not loaded and must not be: not needed, or check mode.
 
-    module: an AnsibleModule, which fails where there is no IPVS to be had.
+    module: an AnsibleModule, which fails if IPVS can't be loaded.
     """
     with failing(module):
         try:
@@ -34,7 +34,7 @@ def open_kernel(module: Any, needed: bool = True) -> Kernel | None:
 
 @contextmanager
 def failing(module: Any) -> Iterator[None]:
-    """Turn what the kernel answers to a program that may not ask into the module's failure."""
+    """Turn the kernel's refusals into a failure of the module that says what to do."""
     try:
         yield
     except PermissionError:

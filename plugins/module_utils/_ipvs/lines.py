@@ -30,7 +30,7 @@ def print_table(table: Table) -> list[str]:
 
 
 def parse_table(lines: Iterable[str]) -> dict[Key, Service]:
-    """Return the table that lines of `ipvsadm -S -n` or print_table() make; raises ValueError with the line."""
+    """Return the table that lines of `ipvsadm -S -n` or print_table() make; ValueError quotes a bad line."""
     table: dict[Key, Service] = {}
     for line in lines:
         words = iter(line.split())

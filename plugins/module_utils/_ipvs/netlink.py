@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Speak to the kernel's IPVS by generic netlink, with nothing but Python's standard library.
 
-Why not ipvsadm: `-S` leaves out the thresholds, `-R` goes on after an error and forgets it, and neither says which line
-was refused. Here every refusal comes back with the number of its request. Requests go in batches; only the last of a
-batch is acknowledged, the kernel reports the others only if it refuses them (netlink_rcv_skb() in net/netlink).
+Why not ipvsadm: `-S` leaves out the thresholds; `-R` goes on after an error, forgets it, and does not say which line
+was refused. Here every refusal comes back with the number of its request. Requests go in batches. The kernel
+acknowledges only the last one of a batch, and reports the others only if it refuses them (netlink_rcv_skb() in
+net/netlink).
 
 Numbers of commands and attributes: include/uapi/linux/ip_vs.h. Needs CAP_NET_ADMIN.
 """
@@ -277,7 +278,7 @@ def decode_service(data: bytes, start: int, end: int, counted: bool) -> tuple[Se
 
 
 def decode_server(data: bytes, start: int, end: int, family: int, counted: bool) -> tuple[Server, Counted | None]:
-    """Return a real server and what was counted of it; family: the service's, where the kernel names none."""
+    """Return a real server and what was counted of it; family: the service's, for a kernel that names none."""
     found = attributes(data, start, end)
     if 11 in found:
         family = _FAMILY_NUMBERS.get(_number(data, found[11]), family)
@@ -320,7 +321,7 @@ class Kernel:
         self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _GENERIC)
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             self.socket.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
-        self.socket.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)  # a refusal need not quote the request
+        self.socket.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)  # refusals without a copy of the request
         self.socket.bind((0, 0))
         self.sequence = 0
         self.family = _CONTROL
@@ -381,7 +382,7 @@ class Kernel:
                 size += len(batch[-1])
                 position += 1
             begin = position - len(batch)
-            # Only the last one has to be acknowledged; what is refused is reported anyway.
+            # Only the last one needs an acknowledgement: the kernel reports a refused one anyway.
             batch[-1] = batch[-1][:6] + struct.pack("=H", _REQUEST | _ACK) + batch[-1][8:]
             self.socket.send(b"".join(batch))
             errors = self._errors(first, self.sequence)

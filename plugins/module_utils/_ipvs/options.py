@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an operator writes of services, and the table that it means: check and normalise, and describe in turn."""
+"""From an operator's list of services to the table that it means, and back: check, normalise, describe."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _PERSISTENCE = {
     "netmask": {"type": "str"},
     "engine": {"type": "str", "choices": ["sip"]},
 }
-# The vocabulary of a service; what the values mean stands in the documentation of the module ipvs.
+# The vocabulary of a service; the documentation of the module ipvs says what the values mean.
 OPTIONS = {
     "vip": {"type": "str"},
     "port": {"type": "int", "default": 0},
@@ -84,7 +84,7 @@ def read(
     """Return the table that a list of services describes, and everything wrong with it.
 
     given: dicts in the vocabulary of OPTIONS. schedulers: those that this kernel has, None if that is not known.
-    identify: only the identities matter, as for what is to be removed. families: those that this kernel has.
+    identify: only the identities matter, because the services are to be removed. families: those that this kernel has.
     """
     problems: list[Problem] = []
     table: dict[Key, Service] = {}
@@ -102,7 +102,7 @@ def read(
         reader = _Reader(path, problems)
         key = reader.key(fields)
         if key is None:
-            # Whatever else is wrong with it is named too, but not what depends on the missing identity.
+            # Everything else that is wrong is named too, except what depends on the missing identity.
             reader.blind = True
             reader.service(Key(4, "tcp", "", 0, 0), fields, schedulers, identify)
             continue
@@ -128,7 +128,7 @@ class _Reader:
     def __init__(self, path: str, problems: list[Problem]) -> None:
         self.path = path
         self.problems = problems
-        self.blind = False  # the service is not known: rules that need it are left out
+        self.blind = False  # the service has no identity: rules that need it are left out
 
     def wrong(self, rule: str, field: str, value: object, problem: str, remedy: str) -> None:
         if self.blind and rule in _NEED_IDENTITY:
@@ -171,7 +171,7 @@ class _Reader:
         return Key(known[0], fields["protocol"] or "tcp", known[1], port, 0) if port >= 0 else None
 
     def service(self, key: Key, fields: dict[str, Any], schedulers: Collection[str] | None, identify: bool) -> Service:
-        """Return a service; what could not be used is replaced by its default."""
+        """Return a service, with defaults in place of unusable values."""
         scheduler = "wlc" if identify else self.scheduler(fields["scheduler"], schedulers)
         flags = 0 if identify else self.flags(scheduler, fields["scheduler_flags"])
         timeout, netmask, engine = 0, ANY_CLIENT[key.family], ""
@@ -274,7 +274,7 @@ class _Reader:
         return timeout, str(netmask), engine
 
     def server(self, place: str, key: Key, given: dict[str, Any], forwarding: Any, identify: bool) -> Server | None:
-        """Return a real server, or None where not even its address is right."""
+        """Return a real server, or None if not even its address is right."""
         known = None if given["address"] is UNUSABLE else address_of(given["address"])
         if known is None and given["address"] is not UNUSABLE:
             self.wrong(
@@ -335,7 +335,7 @@ class _Reader:
 
 
 def describe(table: Table) -> list[dict[str, Any]]:
-    """Return a table in the vocabulary of OPTIONS, sorted, without what is not set; read() of it is the table."""
+    """Return a table in the vocabulary of OPTIONS, sorted, without what is not set; read() takes it back."""
     return [_describe(table[key]) for key in sorted(table)]
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compare two tables, and plan what leads from one to the other."""
+"""Compare two tables, and plan the operations that lead from one to the other."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.table import Key,
 
 
 def plan(current: Table, wanted: Table, purge: bool = False) -> list[Operation]:
-    """Return what makes the kernel's table hold `wanted`; with purge, nothing else.
+    """Return the operations after which the kernel's table holds `wanted`, and with purge nothing else.
 
-    Changes are made in place, so that connections stay. Additions and changes come before removals, so that a service
-    that has servers before and after has some all the time.
+    They change entries in place, so that connections stay. Additions and changes come before removals, so that a
+    service that has servers before and after has some all the time.
     """
     changes: list[Operation] = []
     removals: list[Operation] = []
@@ -45,7 +45,7 @@ def plan(current: Table, wanted: Table, purge: bool = False) -> list[Operation]:
 
 
 def plan_removal(current: Table, unwanted: Table) -> list[Operation]:
-    """Return what takes services out; of one that is given with real servers, only those."""
+    """Return the operations that remove services, or only the real servers of a service that is given with some."""
     operations = []
     for key, service in unwanted.items():
         old = current.get(key)
@@ -68,7 +68,7 @@ def apply(table: Table, operations: Iterable[Operation]) -> dict[Key, Service]:
         if kind == "delete_service":
             del result[key]
         elif server is None:
-            # The real servers come by operations of their own, and an edit leaves them alone.
+            # Real servers have operations of their own, and an edit of the service leaves them alone.
             result[key] = service._replace(servers=result[key].servers if key in result else {})
         else:
             servers = dict(result[key].servers)

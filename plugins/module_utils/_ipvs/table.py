@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The IPVS table as data, in the kernel's spelling, so that equal means equal; and the words of ipvsadm(8) for it.
+"""The IPVS table as data, in the kernel's spelling, so that equal tables compare equal; and ipvsadm(8)'s words for it.
 
 A table is a dict from Key to Service, a service's servers a dict from (address, port) to Server: the identities that
 the kernel uses (net/netfilter/ipvs/ip_vs_ctl.c). A change of it is an Operation.
@@ -35,7 +35,7 @@ class Key(NamedTuple):
     protocol: str  # tcp, udp, sctp; empty with a mark
     address: str  # empty with a mark
     port: int
-    fwmark: int  # 0 without
+    fwmark: int  # 0: none
 
     def __str__(self) -> str:
         if self.fwmark:
@@ -50,8 +50,8 @@ class Server(NamedTuple):
     port: int
     forwarding: str = "direct"
     weight: int = 1
-    upper: int = 0  # connections from which on it gets no new ones; 0: no limit
-    lower: int = 0  # connections below which it gets some again
+    upper: int = 0  # with this many connections it gets no new ones; 0: no limit
+    lower: int = 0  # below this many it gets new ones again
     tunnel: str = "ipip"  # ipip, gue, gre; ipip where forwarding is not tunnel
     tunnel_port: int = 0  # of gue
     checksum: str = "none"  # none, full, remote

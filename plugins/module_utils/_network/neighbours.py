@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who else has an address in a network of this host: ask as one does before taking it (RFC 5227, RFC 4862)."""
+"""Who else has an address in a network of this host: ask as a host does before it takes one (RFC 5227, RFC 4862)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HOPS = 255  # of a message that no router has passed on
 
 
 def question(mac: bytes, address: str) -> bytes:
-    """Return the frame that asks; its sender names no address of its own, so that nobody learns one."""
+    """Return the frame that asks. It names no sender's address, so that nobody learns one from it."""
     if ":" in address:
         return _solicitation(mac, socket.inet_pton(socket.AF_INET6, address))
     head = EVERYBODY + mac + struct.pack("!HHHBBH", ARP, 1, 0x800, 6, 4, 1)
@@ -43,7 +43,7 @@ def checksum(data: bytes) -> int:
 
 
 def answer(frame: bytes) -> str:
-    """Return the address that a frame answers for; empty if it is no answer."""
+    """Return the address that a frame answers for; empty for any other frame."""
     if len(frame) >= 42 and struct.unpack_from("!HHHBBH", frame, 12) == (ARP, 1, 0x800, 6, 4, 2):
         return socket.inet_ntoa(frame[28:32])
     if (
@@ -57,9 +57,9 @@ def answer(frame: bytes) -> str:
 
 
 def answered(interface: str, addresses: Iterable[str], seconds: float = 0.3) -> set[str]:
-    """Ask on an interface, and return the addresses for which another host has answered within that time.
+    """Ask on an interface, and return the addresses for which another host answers in time.
 
-    IPv4 addresses come first, and have that time for themselves. All are written as the kernel writes them.
+    IPv4 addresses come first, and each family has the whole time. The result is in the kernel's spelling.
     """
     wanted = set(addresses)
     six = {address for address in wanted if ":" in address}
