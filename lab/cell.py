@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of the Coda cell share: its servers, roles that run on them, and what a file server says it has."""
+"""What the tests of the Coda cell share: its servers, how to run roles on them, and what a file server says it has."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ PLACE = "/opt/modules"  # of the collection's modules on the servers, for harnes
 
 
 def run_roles(host: str, *roles: str, part: str = "main", inventory: Path | None = None) -> str:
-    """Run roles of the collection, or of each the file of tasks named part, on a server; return what Ansible says.
+    """Run roles of the collection on a server, or of each role the task file named part; return what Ansible says.
 
-    inventory: one more, whose words count more than the cell's own.
+    inventory: another one, whose values override the cell's own.
     """
     more = ["-i", str(inventory)] if inventory else []
     names = [f"codalvs.ha.{role}" for role in roles]
@@ -45,7 +45,7 @@ def write_inventory(path: Path, group: str, host: str, **variables: Any) -> Path
 
 
 def volumes(server: str, by: str) -> dict[str, str]:
-    """Return a file server's replicas and the partition of each, as that server or another one hears it."""
+    """Return a file server's replicas and their partitions, as that server, or another one that asks it, sees them."""
     listed = run("docker", "exec", by, "volutil", "-h", server, "getvolumelist")
     return dict(re.findall(r"^W(\S+) I\S+ H\S+ P(\S+) ", listed, re.MULTILINE))
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tables of faults share: the quickstart cluster, what makes it whole, and a client that watches."""
+"""What the tables of faults share: the quickstart cluster, when it counts as whole, and a client that watches."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ DIRECTORS = CLUSTER.group("directors")
 REAL_SERVERS = CLUSTER.group("real_servers")
 PUBLIC, DEDICATED = CLUSTER.variables(DIRECTORS[0])["ha_interfaces"]
 DEADTIME = 3.0  # s, of the default profile
-TAKEN_OVER = 6.0  # s in which clients are served again, whatever has happened to a director
+TAKEN_OVER = 6.0  # s after which clients must be served again, whatever has happened to a director
 LIMIT = 0.9  # s that an answer may take: machines that share a processor with other tests are slow at times
 STILL = 3.0  # s of undisturbed requests that prove a service
-# The kernel tells the other director of a new connection up to two seconds later, so one that is just under way at a
-# hand-over is reset there: of 20 a second, that is one at most.
+# The kernel tells the other director of a new connection up to two seconds later, so the other director resets one that
+# is just under way at a handover: at 20 a second, that is one at most.
 UNDER_WAY = 1
-WHOLE = 120.0  # s in which the cluster is whole again: a restarted Heartbeat waits for 30 s, and then for the other one
+WHOLE = 120.0  # s after which the cluster must be whole: a restarted Heartbeat waits 30 s, and then for the other one
 
 
 def other(director: str) -> str:
@@ -32,8 +32,8 @@ def other(director: str) -> str:
     return next(name for name in DIRECTORS if name != director)
 
 
-# Whether the Heartbeat that runs is about to end: one that sees the other director return after a partition restarts
-# itself two seconds later, and one that was told twice to restart says so, goes on for seconds, and ends.
+# Prints 1 if the running Heartbeat is about to end. A Heartbeat that sees the other director return after a partition
+# restarts itself two seconds later. One that was told twice to restart says so, goes on for seconds, and ends.
 ENDS_SOON = (
     "awk '/Starting heartbeat/ { ends = 0 } /returning after partition|Shutdown delayed/ { ends = 1 }"
     " END { print ends + 0 }' /var/log/ha-log"
@@ -41,7 +41,7 @@ ENDS_SOON = (
 
 
 def stays(director: str) -> bool:
-    """Return whether the Heartbeat that runs on a director is not about to end."""
+    """Return whether the Heartbeat on a director will go on running."""
     return shell(director, ENDS_SOON, check=False) == "0\n"
 
 
@@ -78,7 +78,7 @@ def wait_one_holder(expected: str | None = None, seconds: float = 30.0) -> str:
 
 
 def said(director: str) -> str:
-    """Return what a director's programs have said last, for whoever reads of a failure."""
+    """Return what a director's programs said last, for the reader of a failure."""
     units = "--unit heartbeat-vips --unit heartbeat"
     lines = shell(director, f"journalctl {units} --lines 12 --output short-iso --no-hostname", check=False)
     return f"{director} at {time.strftime('%T')}:\n{lines}"
@@ -94,7 +94,7 @@ def wait_whole() -> str:
     """Wait until both directors are fit, one of them holds the VIP, and both Heartbeats agree; return it."""
     wait_for("both directors are fit", lambda: all(fit(name) for name in DIRECTORS), WHOLE)
     holder = wait_one_holder()
-    # Where they don't, heartbeat-vips mends that, after some seconds, in what the next test takes for peace.
+    # If they don't agree, heartbeat-vips mends that some seconds later, when the next test expects peace.
     wait_for("Heartbeat agrees", lambda: all(claims(name) == (name == holder) for name in DIRECTORS), 60)
     return wait_one_holder(holder)
 
@@ -106,7 +106,7 @@ class Seen:
     attempts: list[Attempt]
 
     def __repr__(self) -> str:
-        """Say in a line what a failed assertion has to."""
+        """Return what a failed assertion should show, in one line."""
         return f"Seen({len(self.attempts)} requests; lost {self.lost[:3]})"
 
     @property
@@ -120,7 +120,7 @@ class Seen:
 
 @contextmanager
 def watched(seconds: float) -> Iterator[Seen]:
-    """Let the client ask for so many seconds; what is inside happens once it is answered. Ends when both have ended."""
+    """Let the client ask for some seconds; the body runs once the client gets answers. Ends when both have ended."""
     seen = Seen([])
 
     def ask() -> None:
@@ -158,7 +158,7 @@ def mac(host: str) -> str:
 
 
 def misled(holder: str) -> list[str]:
-    """Return the neighbours that would send what is for the VIP to somebody else than its holder."""
+    """Return the neighbours that would send the VIP's packets to somebody other than its holder."""
     own, found = mac(holder), []
     for name in (*CLUSTER.group("clients"), *REAL_SERVERS):
         words = shell(name, f"ip neigh show {CLUSTER.vip} dev {PUBLIC}").split()
@@ -168,5 +168,5 @@ def misled(holder: str) -> list[str]:
 
 
 def silence(director: str, seconds: float, percent: int = 100, links: tuple[str, ...] = (PUBLIC, DEDICATED)) -> None:
-    """Lose packets that a director sends on its links, for so long; its kernel neither asks nor answers then."""
+    """Lose packets that a director sends on its links, for some time. Its kernel then neither asks nor answers."""
     lose_packets(director, seconds, percent, links)

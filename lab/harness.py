@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Drive a cluster of containers: make it, break it, and see what its clients saw. The demo and the benchmarks use this.
+"""Drive a cluster of containers: make it, break it, and see what clients saw. Tests, demo and benchmarks use this.
 
 Power is cut as on a machine: the links first, then the kill. A plain `docker kill` leaves the network namespace
 forwarding for half a second, which flatters every figure.
@@ -32,7 +32,7 @@ EVENT_LIMIT = 300.0  # s that something may take while a client watches
 
 
 class HarnessError(RuntimeError):
-    """Something did not come true in time, or a command failed; the text says which. output: all that it printed."""
+    """A condition was not met in time, or a command failed; the text says which. output: all that it printed."""
 
     def __init__(self, text: str, output: str = "") -> None:
         super().__init__(text)
@@ -41,7 +41,7 @@ class HarnessError(RuntimeError):
 
 @dataclass(frozen=True)
 class Attempt:
-    """One request of a client: when it began (s since the epoch), whether it was answered, and by whom or why not."""
+    """One request of a client: when it began (s since the epoch), whether it got an answer, and by whom or why not."""
 
     at: float
     ok: bool
@@ -49,7 +49,7 @@ class Attempt:
 
 
 def outages(attempts: list[Attempt]) -> list[float]:
-    """Return each time (s) from a last good attempt to the next good one with failures between."""
+    """Return each outage (s): the time between two good attempts with failures between them."""
     if not any(attempt.ok for attempt in attempts):
         raise HarnessError("the client was not served at all")
     found, last_good, failed = [], None, False
@@ -66,7 +66,7 @@ def outages(attempts: list[Attempt]) -> list[float]:
 
 
 def longest_outage(attempts: list[Attempt]) -> float:
-    """Return the longest time (s) from a last good attempt to the next good one with failures between; 0 for none."""
+    """Return the longest outage (s), as outages() has them; 0 for none."""
     return max(outages(attempts), default=0.0)
 
 
@@ -110,7 +110,7 @@ class Cluster:
 
     @property
     def inventories(self) -> list[str]:
-        """Return the options that name the inventory, and how its hosts are reached as containers."""
+        """Return the options for the inventory and for the file that says how to reach its hosts as containers."""
         return ["-i", str(self.inventory), "-i", str(SHARED / "inventory" / "docker.yml")]
 
     def command(self, playbook: str | Path) -> list[str]:
@@ -120,7 +120,7 @@ class Cluster:
 
     def playbook(self, playbook: str | Path, *arguments: str, log: Path | None = None) -> str:
         """Run a playbook on the containers and return its output; a failure raises with the output's end."""
-        # A container can be entered before its systemd has emptied /tmp, with the modules that Ansible puts there.
+        # Wait, because a container's systemd empties /tmp as it boots, and Ansible puts its modules there.
         for host in (*self.group("directors"), *self.group("real_servers")):
             wait_for(f"{host} has booted", partial(booted, host))
         return run(*self.command(playbook), *arguments, log=log)
@@ -159,7 +159,7 @@ class Cluster:
         limit: s that an answer may take; less than TCP's first repetition (1 s), which would hide an outage.
         """
         name = self.group("clients")[0]
-        # The shell tells the id under which the program in its place can be ended.
+        # The shell prints its process id, which the program keeps when it takes the shell's place.
         command = ["docker", "exec", name, "sh", "-c", 'echo $$ && exec "$@"', "sh", "poll.py", self.vip]
         command += ["--seconds", str(seconds), "--interval", str(interval), "--limit", str(limit)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
@@ -176,7 +176,7 @@ class Cluster:
 
     @contextmanager
     def connections(self, each: int, seconds: float) -> Iterator[Kept]:
-        """Let the client keep connections of four kinds open for some seconds; the end tells what became of them."""
+        """Let the client keep connections of four kinds open for some seconds, and tell what became of them."""
         command = ["docker", "exec", self.group("clients")[0], "connections.py", self.vip]
         command += ["--each", str(each), "--seconds", str(seconds)]
         kept = Kept()
@@ -191,7 +191,7 @@ class Cluster:
     def poll_through_power_cut(
         self, host: str, before: float, after: float, interval: float = 0.05
     ) -> Iterator[Attempt]:
-        """Let the client ask while a machine loses power, and for some seconds before and after; yield each attempt."""
+        """Let the client ask before, during and after a machine's loss of power; yield each attempt."""
         yield from self.poll_through(lambda: self.cut_power(host), before, after, interval)
 
     def poll_through(
@@ -202,7 +202,7 @@ class Cluster:
         interval: float = 0.05,
         event_limit: float = EVENT_LIMIT,
     ) -> Iterator[Attempt]:
-        """Let the client ask before, while and after an event (a function) happens; yield each attempt."""
+        """Let the client ask before, during and after an event (a function); yield each attempt."""
         with (
             ThreadPoolExecutor(max_workers=1) as pool,
             closing(self.poll(before + event_limit + after, interval)) as attempts,
@@ -221,7 +221,7 @@ class Cluster:
         return time.monotonic()
 
     def wait_whole(self) -> None:
-        """Wait until verify.yml is content, and every director that should balance sends to every real server."""
+        """Wait until verify.yml succeeds, and every director that should balance sends to every real server."""
         self.playbook("codalvs.ha.verify")
         wait_for("all real servers take connections", self.all_balance)
 
@@ -245,7 +245,7 @@ def run(*command: str, log: Path | None = None) -> str:
 
 
 def excerpt(text: str, begin: int = 12, end: int = 40) -> str:
-    """Return the end of what a command printed, and before it the first failure of a playbook that is not in it."""
+    """Return the end of what a command printed, preceded by a playbook's first failure if that is not in the end."""
     lines = text.strip().splitlines()
     first = next((number for number, line in enumerate(lines) if line.startswith("fatal: ")), len(lines))
     last = lines[-end:]
@@ -264,14 +264,14 @@ def ask(host: str, *command: str) -> str:
 
 
 def booted(host: str) -> bool:
-    """Return whether a machine has emptied its /tmp at boot; nobody waits for one that is off, or not made yet."""
+    """Return whether a machine has emptied its /tmp at boot; true for one that is off, or not made yet."""
     command = ["docker", "inspect", "--format", "{{.State.Running}}", host]
     running = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() == "true"
     return not running or ask(host, "systemctl", "is-active", "systemd-tmpfiles-setup.service").strip() == "active"
 
 
 def lose_packets(host: str, seconds: float, percent: int, links: Iterable[str]) -> None:
-    """Lose packets that a machine sends on its links, for so long."""
+    """Lose packets that a machine sends on its links, for some time."""
     add = "; ".join(f"tc qdisc add dev {name} root netem loss {percent}%" for name in links)
     end = "; ".join(f"tc qdisc del dev {name} root" for name in links)
     run("docker", "exec", host, "sh", "-c", f"{add}; sleep {seconds}; {end}")
@@ -329,7 +329,7 @@ class Machine:
         """Return the answer to one request."""
         assert self.process.stdin
         assert self.process.stdout
-        with suppress(BrokenPipeError):  # then there is no answer, either
+        with suppress(BrokenPipeError):  # the missing answer is reported below
             self.process.stdin.write(json.dumps(request) + "\n")
         answer = self.process.stdout.readline()
         if not answer:
@@ -373,19 +373,19 @@ def keep(name: str, figures: Any) -> None:
 
 
 def kept(name: str) -> dict[str, Any]:
-    """Return the figures that a benchmark has kept, also those of an earlier run; {} if there are none."""
+    """Return the figures that a benchmark has kept, including those of an earlier run; {} if there are none."""
     path = ROOT / "build" / "bench" / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else {}
 
 
 class Rounds:
-    """Counts the rounds of a benchmark, so that it can say which ones are lost when it is ended, or fails, in one."""
+    """Counts the rounds of a benchmark, so that it can say which ones are lost if it fails or is ended."""
 
     lost = ""
 
     @classmethod
     def of(cls, what: str, count: int) -> Iterator[int]:
-        """Yield 0, 1, … count - 1, and know meanwhile which ones are not over."""
+        """Yield 0, 1, … count - 1, and note which ones are not over."""
         for number in range(count):
             rest = f"round {count}" if number + 1 == count else f"rounds {number + 1} to {count}"
             cls.lost = f"{rest} of {what}"
@@ -394,7 +394,7 @@ class Rounds:
 
 
 def start(main: Callable[[], None]) -> None:
-    """Run a program's main function; what goes wrong is one sentence and exit code 1.
+    """Run a program's main function; an error becomes one sentence and exit code 1.
 
     `lab watch` ends a program whose lab has gone, by SIGTERM.
     """

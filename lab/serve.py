@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Run the collection's modules in this process, as often as asked: a line of JSON comes in, the result goes out.
 
-Ansible starts a process for every run of a module, which takes a second in the lab; this way hundreds of random inputs
-can be tried. harness.install_modules() puts it on a machine, beside what it imports.
+Ansible starts a process for every run of a module, which takes a second in the lab. With this program, a test can try
+hundreds of random inputs. harness.install_modules() puts it on a machine, beside what it imports.
 
 A request is {module, arguments}, or {command}, a list of words for a program. The answer is the module's result with
 failed set, or {code, out} of the program.

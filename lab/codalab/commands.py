@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is asked of a lab that is up: its state, the way to its engine, a command on its kernel, its logs."""
+"""Commands for a lab that is up: its state, the way to its engine, a command on its kernel, its logs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def status(record: Record, options: argparse.Namespace) -> int:
 def env(record: Record, options: argparse.Namespace) -> int:
     path = need_up(record)
     native = record.data["kind"] == "native"
-    # The client heeds these before or beside the address.
+    # Docker's client would heed these before, or beside, DOCKER_HOST.
     print("unset DOCKER_CONTEXT DOCKER_TLS_VERIFY DOCKER_CERT_PATH DOCKER_API_VERSION")
     print(f"export DOCKER_HOST={shlex.quote(f'unix://{path}')}")
     print(f"export LAB_NAME={record.name}")
@@ -61,7 +61,7 @@ def env(record: Record, options: argparse.Namespace) -> int:
     if not native:
         proxy = f"ProxyCommand={shlex.quote(str(HERE / 'lab'))} --name {record.name} door %h %p"
         key = Path(record.data.get("disk") or Disk(Path(record.data["base"])).folder, "key")
-        # Labs have the same addresses, and Ansible knows a connection that it keeps by nothing else.
+        # All labs have the same addresses, and Ansible tells the connections that it keeps apart by nothing else.
         kept = f"ControlPath={record.run}/%h-%p-%r"
         settings = [proxy, kept, "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
         words = ["-i", str(key), *(word for setting in settings for word in ("-o", setting))]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all subjects of the lab use: its places, how something is said to the user, and short commands."""
+"""What all subjects of the lab use: its places, messages to the user, and short commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent.parent  # the folder lab/, with the recipe of the disk and the machines' scripts
 RUN = Path("/run/codalvs-lab")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "codalvs-lab"
-INTERRUPTED = 128  # the exit code of who was stopped by a signal is this and the signal's number
+INTERRUPTED = 128  # plus the signal's number: the exit code of a program that a signal stopped
 MIB, GIB = 1 << 20, 1 << 30
 
 
@@ -50,7 +50,7 @@ def last_line(text: str) -> str:
 
 
 def tail(path: Path) -> str:
-    """Why a log ends as it does: apt's first error if it has one, for what follows from it says less; else its end."""
+    """Why a log ends as it does: apt's first error, because later ones say less; without one, the log's end."""
     try:
         text = path.read_text(errors="replace")
     except OSError:

@@ -32,7 +32,7 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 def docker_get(path: Path, url: str) -> Any:
-    """One question to an engine; None when it does not answer."""
+    """Ask an engine one thing; None when it does not answer."""
     connection = UnixConnection(path)
     try:
         connection.request("GET", url)
@@ -56,7 +56,7 @@ def unsuitable(version: Any, info: Any, kernel: str) -> str:
     major = re.match(r"\d+", version["Version"])
     if not major or int(major[0]) < OLDEST_ENGINE:
         return f"this machine's Docker is {version['Version']}, and the lab needs {OLDEST_ENGINE} or newer"
-    # An engine gives its kernel's release three numbers.
+    # An engine pads its kernel's release to three numbers.
     if info["KernelVersion"] != re.sub(r"^(\d+\.\d+)(?![.\d])", r"\1.0", kernel):
         return f"this machine's Docker runs on another kernel ({info['KernelVersion']}), as Docker Desktop does"
     security = {option.partition("=")[2].partition(",")[0] for option in info.get("SecurityOptions") or []}

@@ -31,7 +31,7 @@ def install_tools() -> None:
     if not missing:
         return
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    # In a session of its own, and signals held back: stopping dpkg half-way would leave the machine broken.
+    # In a session of its own, with signals held back, because stopping dpkg half-way would leave the machine broken.
     held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
         for argv in (["update"], ["install", "-y", "--no-install-recommends", *missing]):

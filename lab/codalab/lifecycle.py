@@ -20,7 +20,7 @@ from codalab.engine import NATIVE_SOCKET, docker_get, unsuitable_native
 from codalab.record import Record, end_process, native_labs
 from codalab.uml import start_uml
 
-LABEL = "codalvs.ha"  # of all that the project makes on an engine, so that nothing else is ever removed
+LABEL = "codalvs.ha"  # on all that the project makes on an engine, so that it never removes anything else
 
 
 def up(record: Record, options: argparse.Namespace) -> int:
@@ -52,7 +52,7 @@ def up(record: Record, options: argparse.Namespace) -> int:
 
 
 def wanted_kind(name: str, wanted: str) -> str:
-    """Which kind of lab it is to be: native or uml. One engine is one lab, for a cluster's names are taken but once."""
+    """Choose the kind of lab: native or uml. One engine is one lab, because it can have a cluster's names only once."""
     if wanted == "uml":
         return wanted
     if reason := unsuitable_native():
@@ -66,19 +66,19 @@ def wanted_kind(name: str, wanted: str) -> str:
 
 
 def hold_signals() -> None:
-    """Nothing interrupts the cleaning up."""
+    """Let no signal interrupt the cleaning up."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
 
 
 def keep_console(record: Record) -> None:
     console = record.run / "console.log"
-    with suppress(OSError):  # a full disk, which may be why the lab failed, must not keep it from being removed
+    with suppress(OSError):  # the lab may have failed because the disk is full, and must be removed all the same
         shutil.copy(console, CACHE / f"failed-{record.name}.log")
 
 
 def remove(record: Record) -> list[str]:
-    """Remove all that is on record, whatever state it is in; say what there was."""
+    """Remove all that is on record, in whatever state it is, and say what there was."""
     removed = []
     if record.data.get("kind") == "native":
         removed += remove_from_engine()
@@ -110,7 +110,7 @@ def remove_from_engine() -> list[str]:
             f"first, or remove {RUN} where it is gone for good"
         )
     ours = f"label={LABEL}"
-    engine = {**os.environ, "DOCKER_HOST": f"unix://{NATIVE_SOCKET}"}  # else a context may name another one
+    engine = {**os.environ, "DOCKER_HOST": f"unix://{NATIVE_SOCKET}"}  # without it, a context may name another engine
     for what, find, delete in (
         ("container", ("ps", "--all", "--format", "{{.Names}}"), ("rm", "--force", "--volumes")),
         ("network", ("network", "ls", "--format", "{{.Name}}"), ("network", "rm")),
@@ -124,7 +124,7 @@ def remove_from_engine() -> list[str]:
 def down(record: Record, options: argparse.Namespace) -> int:
     hold_signals()
     removed = remove(record)
-    # A restart of this machine takes the record, not the containers.
+    # A restart of this machine removes the record, but not the containers.
     if options.all and not native_labs() and shutil.which("docker") and docker_get(NATIVE_SOCKET, "/_ping"):
         removed += remove_from_engine()
     for line in removed or [f"lab {record.name} was not up, nothing to remove"]:

@@ -22,7 +22,7 @@ def machine(record: Record, options: argparse.Namespace) -> int:
         raise LabError("whole machines are User-Mode Linux machines; start the lab with `up --kind uml`")
     label, tap = f"machine {options.machine}", f"tap{options.address.rpartition('.')[2]}"
     if options.cable:
-        # Not `down`, after which User-Mode Linux reads no more from its end.
+        # Don't set the link down: after that, User-Mode Linux reads no more from its end.
         words = ["nomaster"] if options.cable == "out" else ["master", "lab0"]
         run("ip", "-n", record.data["netns"], "link", "set", tap, *words, what=f"moving the cable of {options.machine}")
         return 0
@@ -69,7 +69,7 @@ def switch_on(record: Record, options: argparse.Namespace, label: str, tap: str)
 
 
 def door(record: Record, options: argparse.Namespace) -> int:
-    """Connect standard input and output with a port in the lab's network, as ssh's ProxyCommand wants it."""
+    """Connect standard input and output with a port in the lab's network, for ssh's ProxyCommand."""
     need_up(record)
     netns, tree = record.data["netns"], Path(record.data["base"], "tree")
     inside = ["nsenter", f"--net=/run/netns/{netns}", "chroot", str(tree)]

@@ -25,7 +25,7 @@ from codalab.engine import NATIVE_SOCKET, docker_get
 
 
 def start_time(pid: int) -> int | None:
-    """When a living process started, in the kernel's ticks: with its id, that names a process for good."""
+    """When a living process started, in the kernel's ticks. This and its id name one process for ever."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -34,7 +34,7 @@ def start_time(pid: int) -> int | None:
 
 
 def end_process(pid: int, started: int) -> bool:
-    """End a namespace made by `spawn`: kill its first process, and wait until `unshare` has seen the end of it all."""
+    """End a namespace made by `spawn`: kill its first process, and wait until `unshare` has seen all of it end."""
     if start_time(pid) != started:
         return False
     try:
@@ -131,7 +131,7 @@ def quietest_processor() -> int:
 
 @contextmanager
 def locked(path: Path, *, busy: str, wait: bool = False) -> Iterator[None]:
-    """Hold a lock that the kernel gives back however this process ends; nothing of it stays on disk."""
+    """Hold a lock that the kernel releases however this process ends; nothing of it stays on disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
         with path.open("w") as file:
@@ -142,7 +142,7 @@ def locked(path: Path, *, busy: str, wait: bool = False) -> Iterator[None]:
                     raise LabError(busy) from None
                 print(busy, flush=True)
                 fcntl.flock(file, fcntl.LOCK_EX)
-            # Whoever held it before has removed the file: a lock on a file without a name keeps nobody out.
+            # The holder before has removed the file, and a lock on a file without a name keeps nobody out.
             if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
                 try:
                     yield

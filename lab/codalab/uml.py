@@ -23,7 +23,7 @@ BOOT_SECONDS = 180
 
 
 def squid_config(port: int, hosts: list[str]) -> str:
-    """A door for packages only: the hosts of this machine's own apt sources, and those in LAB_PROXY_HOSTS."""
+    """A proxy for packages only: it lets through the hosts of this machine's apt sources and of LAB_PROXY_HOSTS."""
     allowed = " ".join([*hosts, *os.environ.get("LAB_PROXY_HOSTS", "").split()])
     lines = [
         f"http_port 127.0.0.1:{port}",
@@ -52,7 +52,7 @@ def squid_config(port: int, hosts: list[str]) -> str:
 
 
 def check_machine(memory: int) -> None:
-    """All that a User-Mode Linux lab needs and cannot install, each with its own sentence."""
+    """Check all that a User-Mode Linux lab needs and can't install; each has a sentence of its own."""
     architecture = run("dpkg", "--print-architecture", what="asking dpkg for the architecture").strip()
     if architecture != "amd64":
         raise LabError(f"the User-Mode Linux lab needs an amd64 machine, and this one is {architecture}")
@@ -108,7 +108,7 @@ def make_network(record: Record, netns: str, state: Path, spool: Path) -> None:
     if Path("/run/netns", netns).exists():
         raise LabError(f"a network namespace {netns} exists already, and this lab did not make it")
     record.note(netns=netns, state=str(state))
-    # A disk that survived a restart of this machine, when its record did not.
+    # After a restart of this machine the record is gone, but the disk is not.
     if state.exists():
         shutil.rmtree(state)
     for folder in (state, spool):
@@ -121,7 +121,7 @@ def make_network(record: Record, netns: str, state: Path, spool: Path) -> None:
         "link set tap0 master lab0 up",
         "address add 198.18.0.1/24 dev lab0",
         "link set lab0 up",
-        "route add default via 198.18.0.2",  # whatever subnets the containers get, the way back is the guest
+        "route add default via 198.18.0.2",  # the way back to the containers, whatever subnets they get
     ):
         run("ip", "-n", netns, *words.split(), what=f"ip {words}")
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A command that needs the lab: run it, and end it with all that it started when the lab ends under it."""
+"""Run a command that needs the lab, and end it with all that it started if the lab dies under it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ GONE = 75  # the exit code when the lab ended first
 
 
 def watch(record: Record, options: argparse.Namespace) -> int:
-    """Run a command that needs the lab; when a machine of the lab ends by itself, end the command and say why."""
+    """Run a command that needs the lab; if a machine of the lab ends by itself, end the command and say why."""
     need_up(record)
     if not options.argv:
         raise LabError("watch needs a command")
-    # Of what the command starts, nothing gets out of sight: Ansible's workers are in sessions of their own.
+    # So nothing that the command starts gets out of sight; Ansible's workers are in sessions of their own.
     ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
     command = subprocess.Popen(options.argv)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells the command, too
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the command, too
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: command.send_signal(number))
     cause = ""
@@ -49,9 +49,9 @@ def watch(record: Record, options: argparse.Namespace) -> int:
 
 
 def cause_of_death(record: Record) -> str:
-    """What the console of a lab's machine says last, once that machine has ended by itself; else nothing.
+    """The console's last words of a machine of the lab that has ended by itself, else ''.
 
-    A whole machine is also switched off on purpose, so for it only a panic counts.
+    Tests also switch a whole machine off on purpose, so for one only a panic counts.
     """
     now = Record(record.name)
     if record.data["kind"] == "native":
@@ -69,7 +69,7 @@ def cause_of_death(record: Record) -> str:
 
 
 def end_children() -> None:
-    """End all that this process has started, and what that has started: ask, and after ten seconds insist."""
+    """End all that this process has started, and what that has started: SIGTERM first, SIGKILL after ten seconds."""
     deadline = time.monotonic() + 10
     while children := descendants(os.getpid()):
         for pid in children:
