@@ -36,14 +36,14 @@ LAB = str(ROOT / "lab" / "lab")
 
 
 class Cell(Cluster):
-    """The cell, made when it is not there."""
+    """The cell, which is made if it does not exist."""
 
     def __init__(self, **extra_vars: Any) -> None:
         super().__init__(INVENTORY, extra_vars)
 
     @property
     def inventories(self) -> list[str]:
-        """Return the options that name the inventory; its clients are reached as it says, its servers as containers."""
+        """Return the options for the inventory, which says how to reach clients; its servers are containers."""
         return ["-i", str(SHARED / "inventory" / "docker.yml"), "-i", str(self.inventory)]
 
     def make(self) -> None:
@@ -69,7 +69,7 @@ class Cell(Cluster):
         self.on(client, f"echo {shlex.quote(password)} | clog codaadmin@coda.test")
 
     def ssh(self, client: str, script: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
-        """Run a shell script on a client and return how it went; a time-out is a failure with nothing said."""
+        """Run a shell script on a client and return how it went; a time-out is a failure without output."""
         address = self.address(client)
         command = ["ssh", *shlex.split(os.environ["LAB_SSH_ARGS"]), "-o", "ConnectTimeout=5", f"root@{address}", script]
         try:
@@ -91,7 +91,7 @@ class Cell(Cluster):
         return str(next(iter(self.variables(client)["ha_interfaces"].values()))).split("/")[0]
 
     def machine(self, client: str, *words: str) -> None:
-        """Switch a client on, or with words do something else to it (lab/lab machine)."""
+        """Switch a client on, or do what the words say (options of lab/lab machine)."""
         run(LAB, "machine", client, self.address(client), *words)
 
     def wait_for_ssh(self, client: str) -> None:
@@ -112,7 +112,7 @@ class Cell(Cluster):
         return self.ssh(client, f"cfs listvol {folder}", 60).stdout
 
     def tree(self, client: str, folder: str) -> dict[str, str]:
-        """Return the contents of all files below a folder as a client sees them; of links, where they lead."""
+        """Return what a client sees below a folder: the contents of files, and where links lead."""
         done = self.ssh(client, f"python3 -c {shlex.quote(WALK)} {folder}", 180)
         try:
             return dict(json.loads(done.stdout))
@@ -121,5 +121,5 @@ class Cell(Cluster):
 
 
 def later(seconds: float, since: float) -> None:
-    """Sleep until so many seconds after a moment of time.monotonic()."""
+    """Sleep until some seconds after a moment of time.monotonic()."""
     time.sleep(max(0.0, since + seconds - time.monotonic()))

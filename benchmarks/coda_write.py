@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs on a Coda client: change a folder for some time, and put down what was acknowledged, safe from a power cut.
+"""Runs on a Coda client: change a folder for some time, and log what was acknowledged, safe from a power cut.
 
     python3 coda_write.py FOLDER LOG SECONDS
 

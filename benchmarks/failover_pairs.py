@@ -20,7 +20,7 @@ PEERS = Path(__file__).resolve().parent / "peers"
 class Pair:
     """Two directors; each class is one program that decides which of them holds the VIP."""
 
-    packages: ClassVar[str] = ""  # on top of those that all machines have
+    packages: ClassVar[str] = ""  # besides those that all machines have
     playbook: ClassVar[str | Path]
     ours: ClassVar[bool] = False  # whether it is this collection
 
@@ -44,7 +44,7 @@ class Pair:
         return self.directors
 
     def create(self) -> None:
-        """Make the machines; both directors anew, so that nothing of another program is on them."""
+        """Make the machines. Both directors are made anew, so that they have nothing of another program."""
         run("docker", "rm", "--force", "--volumes", *self.made_anew)
         listed = (ROOT / "lab" / "packages.txt").read_text().splitlines()
         packages = " ".join([*(line.partition("#")[0].strip() for line in listed), self.packages]).split()
@@ -58,11 +58,11 @@ class Pair:
         self.wait_whole()
 
     def wait_whole(self) -> None:
-        """Wait until one director holds the VIP, all that should balance do, and both know that the other is there."""
+        """Wait until one director holds the VIP, all that should balance do, and each knows of the other."""
         wait_for("the pair is whole", self.whole, 180)
 
     def whole(self) -> bool:
-        """Return whether another failure would be survived."""
+        """Return whether the pair would survive another failure."""
         return self.together() and len(self.cluster.holders()) == 1 and self.cluster.all_balance()
 
     def together(self) -> bool:
@@ -88,7 +88,7 @@ class Heartbeat(Pair):
     ours = True
 
     def __init__(self, **settings: Any) -> None:
-        # So that each profile can follow any other one; what late heartbeats do is what is measured.
+        # So that each profile can follow any other one; the benchmark measures what late heartbeats do.
         super().__init__(ha_acknowledged=["late_heartbeats"], **settings)
 
     def together(self) -> bool:
@@ -97,7 +97,7 @@ class Heartbeat(Pair):
         return all(state.strip() == "active" for state in states)
 
     def give_up(self, holder: str) -> None:
-        """Run the playbook; it is for hot standby only."""
+        """Run the playbook, or in cold standby, for which it is not, Heartbeat's own command."""
         if self.cluster.hot_standby:
             self.cluster.playbook("codalvs.ha.switchover")
         else:
@@ -123,7 +123,7 @@ class HeartbeatOnIPv6(Heartbeat):
 
     @property
     def made_anew(self) -> list[str]:
-        """Return all machines, for those of the other pairs have no IPv6 address."""
+        """Return all machines, because those of the other pairs have no IPv6 address."""
         return [*self.directors, *self.cluster.group("real_servers"), *self.cluster.group("clients")]
 
 
@@ -134,7 +134,7 @@ class Keepalived(Pair):
     playbook = PEERS / "keepalived.yml"
 
     def together(self) -> bool:
-        """Go by what must come of it, for keepalived does not tell: the preferred director has the VIP again."""
+        """Return whether the preferred director has the VIP again: keepalived itself does not tell."""
         return self.cluster.holders() == self.directors[:1]
 
     def give_up(self, holder: str) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What benchmarks/failover makes of what it has seen: counts, ratios, the table. No I/O."""
+"""From what benchmarks/failover has seen to counts, ratios and the table. No I/O."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def quiet(row: Row) -> bool:
 
 
 def figures(rows: Iterable[Row], order: list[str], ours: Iterable[str]) -> dict[str, Any]:
-    """Return what is kept: the newest row of each name, and the default profile's outage beside those of peers.
+    """Return the figures to keep: the newest row of each name, and the default profile's outage beside its peers'.
 
     `order` has the names of all rows, `ours` those that are not peers. The best quiet peer is the one with the shortest
-    median outage of those that moved nothing unasked.
+    median outage among those that moved nothing unasked.
     """
     by_name = {row["name"]: row for row in rows}
     peers = [row["outage_median_s"] for name, row in by_name.items() if name not in set(ours) and quiet(row)]

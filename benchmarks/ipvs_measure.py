@@ -6,7 +6,7 @@
     ipvs_measure.py ROUNDS        measures in network namespaces of its own, and prints a line of JSON for each figure
     ipvs_measure.py module FILE   one run of the module ipvs with the arguments in a file, as Ansible would start it
 
-The folder that it lies in holds ansible.module_utils and the collection (harness.install_modules()).
+Its folder also has ansible.module_utils and the collection (harness.install_modules()).
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def module(path: str) -> None:
     try:
         ipvs.main()
     finally:
-        # Not getrusage(): its peak is that of the parent, too, until a program is executed.
+        # Not getrusage(): until a program is executed, its peak includes the parent's.
         memory = int(re.findall(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[0]) / 1024
         print(json.dumps({"kernel work, s": work, "memory, MiB": memory}), file=sys.stderr)
 
@@ -75,8 +75,8 @@ def module(path: str) -> None:
 def empty_table() -> Iterator[list[str]]:
     """Give the words that run a command in a network namespace of its own, once the machine is idle.
 
-    A removed real server stays in the kernel's trash for two minutes, and every new one is looked for there first
-    (ip_vs_trash_get_dest()): a table that is emptied and filled again would measure that.
+    A removed real server stays in the kernel's trash for two minutes, and the kernel looks there first for every new
+    one (ip_vs_trash_get_dest()). With a table that is emptied and filled again, that would be measured, too.
     """
     for _ in range(60):
         before = idle()
@@ -87,7 +87,7 @@ def empty_table() -> Iterator[list[str]]:
     subprocess.run(["ip", "netns", "add", NAMESPACE], check=True)
     inside = ["ip", "netns", "exec", NAMESPACE]
     try:
-        # Without any address, the kernel takes every real server's for a broadcast one, and refuses it.
+        # Without any address there, the kernel takes every real server for a broadcast address, and refuses it.
         subprocess.run([*inside, "ip", "link", "set", "lo", "up"], check=True)
         yield inside
     finally:
@@ -101,7 +101,7 @@ def idle() -> tuple[int, int]:
 
 
 def run_module(inside: list[str], given: list[dict[str, Any]], operations: int) -> dict[str, float]:
-    """Return the figures of one run in a process of its own, which must do so many operations."""
+    """Return the figures of one run in a process of its own, and check how many operations it did."""
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump({"ANSIBLE_MODULE_ARGS": {"services": given, "purge": True}}, file)
         file.flush()
@@ -129,7 +129,7 @@ def say(row: str, figures: dict[str, float]) -> None:
 
 
 def main(rounds: int) -> None:
-    """Measure each thing in turns, so that a slower spell of the machine meets all of them."""
+    """Measure all things in turns, so that a slow spell of the machine affects all of them."""
     for _ in range(rounds):
         for count in (100, 1000, 10000):
             given = services(count)
