@@ -1,4 +1,4 @@
-# The same in Perl, which ldirectord runs in itself. It must end with exit: what falls out of its end has passed.
+# The same in Perl, which ldirectord runs inside itself. It must call exit: a check that just reaches its end has passed.
 use IO::Socket::INET;
 my ($vip, $vport, $address, $port) = @ARGV;
 my $socket = IO::Socket::INET->new(PeerAddr => $address, PeerPort => $port, Timeout => 3) or exit 1;

@@ -2,7 +2,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Open connections of four kinds to a web server, keep them for some seconds, and tell which ones are still good.
+"""Open connections of four kinds to a web server, keep them for some seconds, and tell which ones still work.
 
 silent    connected, and nothing said until the end
 idle      one request, and nothing more until the end

@@ -4,8 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Open one connection to an address and ask for a page over it once a second; never open another.
 
-A file always tells how it stands: 'served N' after N answers, 'broken after N: reason' at the end. Another one, with
-.pid behind its name, has the id by which this process can be ended.
+A file always tells the state: 'served N' after N answers, 'broken after N: reason' at the end. Another file, with .pid
+behind its name, has this process's id, so that it can be ended.
 """
 
 from __future__ import annotations

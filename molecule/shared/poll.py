@@ -4,10 +4,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ask an address for a page over and over, and print one line of JSON for each attempt.
 
-Attempts begin at fixed times, whatever has become of those before, so that an outage is seen to the interval. Each is a
-new TCP connection with a time limit shorter than TCP's first retransmission (1 s), so that a repeated SYN can't hide an
-outage. A line is {"at": seconds since the epoch, "ok": bool, "body": first line or error}; they come in the order of
-their beginnings.
+Attempts begin at fixed times, whatever became of those before, so the error of an outage is one interval. Each is a new
+TCP connection with a time limit shorter than TCP's first retransmission (1 s), so that a repeated SYN can't hide an
+outage. A line is {"at": seconds since the epoch, "ok": bool, "body": first line or error}; lines come in the order in
+which the attempts began.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What becomes of a command whose lab ends under it: `pytest tests/lab`. Makes a small lab of its own, named gone."""
+"""What happens to a command whose lab ends under it: `pytest tests/lab`. Makes a small lab of its own, named gone."""
 
 from __future__ import annotations
 

@@ -8,6 +8,6 @@ from hypothesis import settings
 
 # Beside two busy labs a single example may take long; a slow one is no defect.
 settings.register_profile("codalvs", deadline=None, print_blob=True)
-# Where another Python has tried all: what one Python makes of our code shows in most examples, or in none.
+# For other Pythons, after one has tried all examples: a Python that differs does so in most examples, or in none.
 settings.register_profile("few", parent=settings.get_profile("codalvs"), max_examples=10)
 settings.load_profile(os.environ.get("EXAMPLES", "codalvs"))

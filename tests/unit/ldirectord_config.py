@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Read ldirectord.cf, version 4.12, by ldirectord's own grammar.
 
-`parse` returns what a file says and `effective` what ldirectord makes of it. Strict in one thing: a value of which
-ldirectord would silently use a part, as '5' of 'checktimeout = 1.5', is an error here.
+`parse` returns what a file says and `effective` what ldirectord makes of it. It is stricter in one thing: if ldirectord
+would silently use a part of a value, such as '5' of 'checktimeout = 1.5', that is an error here.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _ALERT_STATES = ("all", "none", "starting", "running", "stopping", "reloading")
 
 
 class ConfigError(ValueError):
-    """A line that ldirectord refuses, or would read otherwise than written."""
+    """A line that ldirectord refuses, or would not read as it is written."""
 
     def __init__(self, line: int, problem: str) -> None:
         super().__init__(f"line {line}: {problem}")
@@ -76,7 +76,7 @@ def _whole(low: int, high: int = 10**9 - 1) -> _Reader:
 
 
 def _yes_no(text: str) -> bool:
-    # ldirectord compares the rest of the line: not even a blank may follow.
+    # ldirectord compares the whole rest of the line, so not even a blank may follow.
     if text not in ("yes", "no"):
         raise _BadValueError("must be yes or no, with nothing behind it, not even a blank")
     return text == "yes"
@@ -352,7 +352,7 @@ class _Parser:
         start = index  # the number of the line with 'virtual', as lines count from 1
         service["real_servers"] = []
         if index == len(self.lines):
-            # ldirectord reads the line once more and complains of a duplicate.
+            # ldirectord would read the line again and report a duplicate.
             raise ConfigError(start, "a virtual service without sub-lines can't end the file")
         while index < len(self.lines):
             raw = self.lines[index]

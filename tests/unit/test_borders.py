@@ -34,7 +34,7 @@ Loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
 
 
 def foreign(file: str, text: str) -> set[str]:
-    """Return the private variables in a file that belong to a role of which the file is no part."""
+    """Return the private variables in a file that belong to a role that the file is not in."""
     match = OWN.match(file)
     mine = match[1] if match else None
     others = tuple(f"{role}_" for role in ROLES if role != mine)
@@ -98,7 +98,7 @@ def test_every_entry_point_has_tasks(role: str) -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_every_result_is_declared_and_set(role: str) -> None:
-    """A fact that is not private stays with the host, and preflight would not know it in a later play."""
+    """A public fact stays with the host, and preflight would not know it in a later play."""
     made: set[str] = set()
     for path in (ROOT / "roles" / role).glob("tasks/*.yml"):
         for task in tasks(load(path.relative_to(ROOT).as_posix())):
@@ -110,7 +110,7 @@ def test_every_result_is_declared_and_set(role: str) -> None:
 
 @pytest.mark.parametrize(("names", "unknown"), [(read_results(), set()), ({"heartbeat_stat"}, {"heartbeat_stat"})])
 def test_preflight_says_nothing_of_what_earlier_plays_have_found(names: set[str], unknown: set[str]) -> None:
-    """An extra variable is among a host's variables as a fact is."""
+    """The test gives the facts as extra variables, which a host's variables contain as well."""
     facts = json.dumps({name: {} for name in names})
     command = ["-i", "inventories/quickstart", "playbooks/preflight.yml", "-e", facts]
     done = subprocess.run(

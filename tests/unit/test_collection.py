@@ -83,7 +83,7 @@ def test_no_two_roles_have_a_default_of_one_name() -> None:
 
 
 def follows(role: str, name: str, value: object) -> bool:
-    """Tell whether a default is the plan's part of the cluster's own variable: then it is written elsewhere, once."""
+    """Tell whether a default comes from the plan's part for a cluster variable, which has its default elsewhere."""
     return value == f"{{{{ __{role}_plan.{name.removeprefix('ha_')} }}}}"
 
 
@@ -97,7 +97,7 @@ def test_a_default_that_is_no_part_of_the_plan_is_written_here() -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_takes_the_plan_from_one_place(role: str) -> None:
-    """Each such expression reads and plans the whole inventory, and is knowledge of its own."""
+    """Each such expression plans the whole inventory anew, and is one more place to change."""
     texts = [path.read_text(encoding="utf-8") for path in ROOT.glob(f"roles/{role}/**/*.[yj]*")]
     assert len(re.findall(r"hostvars \| codalvs\.ha\.\w+\(", "".join(texts))) <= 1
 
@@ -140,14 +140,14 @@ def test_a_name_that_says_nothing_is_found(name: str) -> None:
 
 
 def steps(entries: list[dict[str, Any]]) -> list[str]:
-    """Return the names of the tasks that do something themselves, in place of naming a file or role that does."""
+    """Return the names of the tasks that do something themselves, rather than include a file or role."""
     others = {f"ansible.builtin.{how}_{what}" for how in ("import", "include") for what in ("tasks", "role")}
     return [task["name"] for task in entries if not others & task.keys()]
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_the_main_file_of_a_role_is_a_table_of_contents(role: str) -> None:
-    """Two steps of its own at most: more belong into a file whose name says what they are for."""
+    """It has two steps of its own at most; more belong in a file whose name says what they are for."""
     first, *others = load(ROOT / f"roles/{role}/tasks/main.yml")
     # Preflight checks more, and ha_packages is what other roles include once they have been checked.
     assert ("codalvs.ha.role_check" in first) == (role not in ("ha_packages", "preflight"))
@@ -256,7 +256,7 @@ def test_what_galaxy_shows_of_a_role_is_what_it_specifies(role: str) -> None:
 
 
 def unknown_options(specs: dict[str, Any]) -> Iterator[str]:
-    """Yield what the texts of an entry point call an option of it, O(name), and is none."""
+    """Yield each O(name) in the texts of an entry point that is no option of it."""
     for entry_point in specs.values():
         for name in re.findall(r"\bO\((\w+)[\[)=]", str(entry_point)):
             if name not in entry_point.get("options", {}):

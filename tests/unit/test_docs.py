@@ -200,7 +200,7 @@ def test_every_scenario_exists(page: Path) -> None:
 
 
 def test_every_test_that_proves_a_claim_exists() -> None:
-    """The same table names scenarios, and in them the tests by their names."""
+    """The table of upstream's defects names scenarios and their tests."""
     text = (ROOT / "docs/coda.md").read_text()
     claims = {
         (scenario, name)
@@ -218,7 +218,7 @@ def test_every_test_that_proves_a_claim_exists() -> None:
 
 
 def test_every_play_that_proves_a_claim_exists() -> None:
-    """The table of upstream's defects names scenarios, and in them the plays by their names."""
+    """The same table names scenarios and their plays."""
     text = (ROOT / "docs/coda.md").read_text()
     told = re.findall(r'`(\w+)`, (?:side effect |prepare, )?"([^"]+)"(?: and "([^"]+)")?', text)
     plays = {

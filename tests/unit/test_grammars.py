@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One parser for each grammar. Programs on hosts stand alone and have their own: here all are given the same texts."""
+"""Shared code has one parser for each grammar, and programs on hosts have their own. Here all get the same texts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def outcome(read_it: Callable[[str], object], text: str) -> object:
 @example("nan")
 @example("1_0")
 def test_a_time_of_ha_cf(text: str) -> None:
-    """What heartbeat_check and preflight accept, heartbeat-vips reads, and as the same time."""
+    """heartbeat-vips reads what heartbeat_check and preflight accept, as the same time."""
     assert outcome(vips.seconds, text) == outcome(values.seconds, text)
 
 
@@ -62,7 +62,7 @@ def test_which_netmasks_there_are(family: int, every: list[str], allowed: list[s
 @example(4, "255.255.255.000")
 @example(4, "24")
 def test_a_netmask_of_persistence(family: int, text: str) -> None:
-    """What preflight and the module ipvs accept, each later reader takes, and for the same network."""
+    """Each later reader takes what preflight and the module ipvs accept, as the same network."""
     vip, real = ("192.0.2.30", "192.0.2.21") if family == 4 else ("2001:db8::30", "2001:db8::21")
     service = {"vip": vip, "port": 80, "persistence": {"netmask": text}, "real_servers": [{"address": real}]}
     table, problems = read([service])

@@ -126,7 +126,7 @@ def test_an_advertisement_is_heard_and_an_announcement_told_apart(address, mac):
 
 @pytest.mark.parametrize("address", ["192.0.2.30", "2001:db8::30"])
 def test_who_speaks_for_another_one_proves_nothing(address):
-    """A proxy, a forger, or the correction of a wrong trial; nor does this host's own voice."""
+    """That may be a proxy, a forger, or the correction of a wrong trial. This host's own frames prove nothing."""
     forged = (
         advertisement(address, PEER, by=ALIEN)
         if ":" in address
@@ -343,7 +343,7 @@ TAKEN, DROPPED, CORRECTED = ("take", [VIP]), ("drop", [VIP]), ("correct", [VIP])
 
 
 def test_a_death_is_answered_at_once_then_announced_again_and_again():
-    """For a switch or a client may not listen yet."""
+    """A switch or a client may not listen yet."""
     bench = Bench().node("dead")
     assert bench.log == [TAKEN, ("announce", [VIP])]
     bench.run(12, report=None, answering=GONE, there=set())
@@ -385,7 +385,7 @@ def test_a_cut_link_takes_nothing(answering):
 
 @pytest.mark.parametrize("hiccup", [0.35, 0.5, 1, 2, 2.9])
 def test_a_wrong_trial_is_undone_at_once_and_the_neighbours_told(hiccup):
-    """H1: a switch or a virtual machine that stands still for less than the deadtime."""
+    """H1: a switch or a virtual machine stands still for less than the deadtime."""
     bench = Bench()
     bench.run(hiccup, answering=GONE, beating="")
     bench.run(0.3, answering=WHOLE, beating="active")
@@ -396,7 +396,7 @@ def test_a_wrong_trial_is_undone_at_once_and_the_neighbours_told(hiccup):
 
 
 def test_the_holder_announces_again_after_the_others_wrong_trial():
-    """For those who heed nobody that speaks for another one."""
+    """Some neighbours ignore a frame that speaks for another host."""
     bench = Bench(holds=True)
     bench.judge.reported(vips.Report(claims="none", ask="announce"), bench.now)
     bench.act()
@@ -449,7 +449,7 @@ def test_heartbeats_end_a_trial_where_the_kernel_answers_no_arp():
 
 
 def test_a_trial_that_heartbeat_does_not_confirm_ends():
-    """Its word about the other director is missing; then nothing is better known than by Heartbeat alone."""
+    """Heartbeat does not say that the other director is dead, and without that the trial is a guess."""
     bench = Bench().run(3 + vips.CONFIRM + 1, answering=GONE, beating="")
     assert bench.changes == [TAKEN, DROPPED, CORRECTED]
 
@@ -478,7 +478,7 @@ def test_one_fault_that_may_hush_all_links_gets_more_time(below, links):
 
 
 def test_a_link_without_its_address_makes_careful():
-    """H4: silence on all networks is then silence on one; and when its address comes, it counts."""
+    """H4: silence on all networks is then silence on one only. When the link gets its address, it counts."""
     bench = Bench()
     bench.here.discard("198.51.100.12")
     bench.run(2)
@@ -502,7 +502,7 @@ BLIND = {**WHOLE, "eth0": {WITNESS, ROUTER}}
     ],
 )
 def test_addresses_leave_a_director_only_by_what_both_see(mine, theirs, moves):
-    """Heartbeat, which has other links, is told; and then not again for the pause."""
+    """Heartbeat, which has other links, is told. The next move has to wait for the pause."""
     bench = Bench()
     report = vips.Report(held=(VIP,), claims="all", sees=theirs)
     bench.run(60, answering={**WHOLE, "eth0": mine}, report=report)
@@ -558,14 +558,14 @@ def test_an_address_that_is_refused_is_tried_again_and_comes_with_its_interface(
 
 @pytest.mark.parametrize(("resources", "expected"), [("foreign", True), ("local", False), ("none", False)])
 def test_an_address_that_nobody_holds_is_taken_by_who_should_have_it(resources, expected):
-    """It prefers dir1, so that it is foreign to dir2; not at once, for Heartbeat's scripts need their time."""
+    """The address prefers dir1, so it is foreign to dir2. Not at once, because Heartbeat's scripts need their time."""
     bench = Bench().run(9, there=set(), report=vips.Report(claims="none"), resources=resources)
     assert bench.changes == []
     assert (TAKEN in bench.run(12).changes) == expected
 
 
 def test_an_address_that_strayed_is_taken_back():
-    """The other one holds it, and neither Heartbeat wants it there."""
+    """The other director holds it, and neither Heartbeat wants it there."""
     bench = Bench().run(30, report=vips.Report(held=(VIP,), claims="none"), resources="all")
     assert bench.changes == [TAKEN]
 
@@ -623,7 +623,7 @@ def test_of_two_holders_one_gives_way(node, report, state, seconds, drops):
 
 
 def test_who_lost_its_heartbeat_gives_way():
-    """Killed; the other director has the address, by its kernel's answer."""
+    """Heartbeat was killed, and the other director's kernel answers for the address."""
     bench = both(Bench("dir1", holds=True), report=None, beating="")
     bench.judge.lost("Heartbeat has closed the connection")
     bench.judge.word = lambda *_: None
@@ -631,14 +631,14 @@ def test_who_lost_its_heartbeat_gives_way():
 
 
 def test_after_a_switchover_both_may_hold_for_a_while():
-    """The command take; Heartbeat on the old director is still at it."""
+    """The command `take` has run, and Heartbeat on the old director is not finished."""
     bench = Bench()
     bench.judge.taken_at = bench.now
     assert both(bench, vips.SWITCHOVER - 5).changes == []
 
 
 def test_a_switchover_gives_the_addresses_up_before_heartbeat_does():
-    """The command take has run on the other director; what that has not added yet stays."""
+    """The command `take` has run on the other director. Addresses that it has not added yet stay here."""
     taker = Bench()
     taker.judge.taken(taker.now)
     taker.here.add(VIP)
@@ -660,7 +660,7 @@ def test_a_switchover_gives_the_addresses_up_before_heartbeat_does():
 
 
 def test_a_director_that_stood_still_gives_way():
-    """Paused for longer than the deadtime, without a word: the other one has taken the addresses."""
+    """It was paused for longer than the deadtime, without reports, and the other one has taken the addresses."""
     bench = Bench("dir1", holds=True)
     bench.now += 10
     both(bench, 6, report=None)
@@ -668,7 +668,7 @@ def test_a_director_that_stood_still_gives_way():
 
 
 def test_a_director_does_not_give_way_to_one_that_has_just_given_way():
-    """Neither reports, and each has an answer of the other one that is a second old; both would drop the address."""
+    """Neither reports, and each has the other's answer from a second ago: without care, both would drop the address."""
     bench = Bench("dir1", holds=True)
     bench.now += 10
     both(bench, report=None)
@@ -679,7 +679,7 @@ def test_a_director_does_not_give_way_to_one_that_has_just_given_way():
 
 
 def test_a_director_that_stood_still_does_not_believe_in_the_others_death():
-    """Heartbeat says so first when it wakes up: it has not heard any for so long."""
+    """When it wakes up, Heartbeat first says that the other one is dead, because it heard nothing for so long."""
     bench = Bench("dir1", holds=True)
     bench.now += 10
     assert bench.node("dead").log == []
@@ -687,7 +687,7 @@ def test_a_director_that_stood_still_does_not_believe_in_the_others_death():
 
 @pytest.mark.parametrize(("stood_still", "kept"), [(False, True), (True, False)])
 def test_a_restart_of_both_heartbeats_leaves_nobody_without_an_address(stood_still, kept):
-    """After a partition both give up everything and begin anew; who has held an address goes on, unless it slept."""
+    """After a partition both give up everything and restart. One that held an address goes on, unless it slept."""
     bench = Bench("dir1", holds=True).die(4).node("dead")
     bench.run(5)
     bench.now += 10 * stood_still
@@ -713,7 +713,7 @@ def test_in_a_reunion_the_second_gives_way():
 
 @pytest.mark.parametrize(("seconds", "drops"), [(4, False), (10, True)])
 def test_who_loses_its_heartbeat_in_a_reunion_gives_way_to_a_director_that_stays(seconds, drops):
-    """The second one gives way while both restart. Where it does not, its Heartbeat has seen this one's end."""
+    """The second one gives way while both restart. If it does not, its Heartbeat has seen this one end."""
     bench = Bench("dir1", holds=True).die(4).node("dead")
     bench.run(5)
     bench.node("active")
@@ -726,7 +726,7 @@ def test_who_loses_its_heartbeat_in_a_reunion_gives_way_to_a_director_that_stays
 
 
 def test_what_a_director_gave_way_with_in_a_reunion_it_takes_back_from_one_that_gives_it_up():
-    """For the other one's Heartbeat restarts after all, and its scripts remove the address."""
+    """The other one's Heartbeat restarts after all, and its scripts remove the address."""
     bench = Bench("dir1", holds=True).die(4).node("dead")
     bench.run(5)
     bench.node("active")
@@ -749,7 +749,7 @@ def test_what_a_director_gave_way_with_in_a_reunion_it_takes_back_from_one_that_
     ],
 )
 def test_a_takeover_that_heartbeat_never_ends_is_ended(state, completed):
-    """Its script's last word was lost; the longest time that the script may take is waited for."""
+    """Its script's last message was lost. heartbeat-vips first waits for the longest time that the script may take."""
     bench = Bench(holds=True, resources=ADDRESSES).run(vips.STUCK - 5, resources="transition")
     bench.run(8, **state)
     assert bench.count("complete") == completed
@@ -757,7 +757,7 @@ def test_a_takeover_that_heartbeat_never_ends_is_ended(state, completed):
 
 
 def test_a_takeover_is_not_ended_before_its_time():
-    """It begins with the other director's death, whatever Heartbeat has moved before; then it may be ended."""
+    """Its time begins with the other director's death, whatever Heartbeat moved before."""
     bench = Bench(holds=True, resources=ADDRESSES).run(2 * vips.STUCK, resources="transition", report=None)
     assert bench.die(3).node("dead").run(vips.STUCK - 2).count("complete") == 0
     assert bench.run(8).count("complete") == 1
@@ -782,7 +782,7 @@ def test_an_address_that_is_given_back_is_not_kept():
 
 
 def test_a_foreign_announcement_is_answered_unless_the_other_director_has_the_address():
-    """A second later, for a wrong trial of the other one's ends by itself."""
+    """The answer comes a second later, because a wrong trial of the other director ends by itself."""
     bench = Bench(holds=True)
     bench.judge.frame("eth0", vips.Heard(VIP, ALIEN, False), bench.now)
     assert bench.run(0.9).log == []
@@ -793,7 +793,7 @@ def test_a_foreign_announcement_is_answered_unless_the_other_director_has_the_ad
 
 
 def test_a_flood_of_announcements_is_answered_slowly():
-    """An answer each second and what follows it."""
+    """One answer each second, and the repetitions after it."""
     bench = Bench(holds=True)
     for _tenth in range(100):
         bench.judge.frame("eth0", vips.Heard(VIP, ALIEN, False), bench.now)
@@ -809,7 +809,7 @@ def test_a_flood_of_announcements_is_answered_slowly():
     ],
 )
 def test_forged_answers_do_not_take_an_address_away(found):
-    """M2: also where no report tells. An attacker on the heartbeat network can do nothing to the public one."""
+    """M2: even without reports. An attacker on the heartbeat network can do nothing to the public one."""
     bench = Bench(holds=True)
     link = "eth0" if found.mac == ALIEN else "eth1"
     for _second in range(60):
@@ -819,7 +819,7 @@ def test_forged_answers_do_not_take_an_address_away(found):
 
 
 def test_unasked_answers_for_the_other_director_do_not_count():
-    """What nobody asked for changes no MAC."""
+    """An answer without a question changes no MAC."""
     bench = Bench()
     bench.judge.frame("eth0", vips.Heard("192.0.2.11", ALIEN, True), bench.now)
     assert bench.judge.links["eth0"].mac == PEER
@@ -830,7 +830,7 @@ def test_unasked_answers_for_the_other_director_do_not_count():
     [("dir1", "none", True), ("dir1", "foreign", True), ("dir1", "local", False), ("dir2", "none", False)],
 )
 def test_a_preferred_director_takes_its_addresses_back_before_the_other_gives_them_up(node, resources, expected):
-    """Only those that prefer it; who has them already has nothing to do."""
+    """It takes only those that prefer it, and does nothing if it has them already."""
     bench = Bench(node, failback=True).run(1, resources=resources)
     bench.judge.joined("active", 10, bench.now)
     bench.judge.word(resources, bench.now)
@@ -861,7 +861,7 @@ def test_what_heartbeats_scripts_add_is_announced():
 
 
 def test_a_planned_stop_is_handed_over():
-    """Done is said when the new director has the addresses; this one has none then, and takes none back."""
+    """The command says `done` when the new director has the addresses. This one then has none, and takes none back."""
     bench = Bench("dir1", holds=True)
     bench.judge.hand_over(bench.now, 10)
     bench.act()
@@ -875,7 +875,7 @@ def test_a_planned_stop_is_handed_over():
 
 @pytest.mark.parametrize(("answering", "expected"), [(WHOLE, []), (GONE, [TAKEN])])
 def test_who_stops_takes_nothing_back_from_a_director_that_lives(answering, expected):
-    """A busy Heartbeat that stops may take the other one for dead; but that may die as well."""
+    """A busy Heartbeat that stops may take the other one for dead. But the other one may really die then."""
     bench = Bench("dir1", holds=True, silence="0")
     bench.judge.hand_over(bench.now, 10)
     bench.judge.reported(vips.Report(held=(VIP,), claims="none", answer="taken"), bench.now)
@@ -886,7 +886,7 @@ def test_who_stops_takes_nothing_back_from_a_director_that_lives(answering, expe
 
 
 def test_a_planned_stop_may_fail():
-    """Refused, or too slow; and who is not there is not asked."""
+    """The other director refuses, or is too slow. One that is not there is not asked."""
     bench = Bench("dir1", holds=True)
     bench.judge.hand_over(bench.now, 10)
     bench.judge.reported(vips.Report(answer="only 1 of 2 services have a real server here"), bench.now)
@@ -915,7 +915,7 @@ def test_a_planned_stop_may_fail():
     ],
 )
 def test_who_is_asked_to_take_over_does_so_if_it_serves_as_well(state, services, answer):
-    """Else clients would be worse off than without."""
+    """Otherwise clients would be worse off than without a handover."""
     bench = Bench().run(2, **state)
     bench.judge.services = 1
     bench.log.clear()
@@ -937,7 +937,7 @@ def test_reports_of_another_version_are_read():
     "text", ["", "[]", "7", "null", '{"held": 7}', '{"sees": [1]}', '{"sees": {"a": [1]}}', '{"moves": "x"}', "{"]
 )
 def test_what_is_no_report_is_refused(text):
-    """Not an exception of another kind, which would end the program."""
+    """It raises ValueError: an exception of another kind would end the program."""
     with pytest.raises(ValueError, match=r".*"):
         vips.Report.read(text)
 
@@ -964,13 +964,13 @@ def test_few_questions_are_asked():
     assert {name: most(times) for name, times in bench.asked.items()} == {"eth0": 5, "eth1": 5}
     for times in bench.asked.values():
         times.clear()
-    bench.run(60, report=None)  # whoever reports nothing is asked which addresses it has, too
+    bench.run(60, report=None)  # a director that reports nothing is also asked for its addresses
     assert {name: most(times) for name, times in bench.asked.items()} == {"eth0": 6, "eth1": 5}
 
 
 @pytest.mark.parametrize("answering", [GONE, BLIND, {**WHOLE, "eth1": set()}], ids=["dead", "blind", "dedicated"])
 def test_doubt_ends_soon(answering):
-    """Haste lasts for less than a second, and is no flood; then a silent link is asked as slowly as third parties."""
+    """Haste lasts for less than a second, and is no flood. After that, questions on a silent link are slow again."""
     bench = Bench()
     for times in bench.asked.values():
         times.clear()
@@ -1006,7 +1006,7 @@ def test_who_starts_alone_takes_what_nobody_has():
 
 
 def test_it_is_taken_too_when_the_table_is_there_after_heartbeat():
-    """Then both Heartbeats wait, and hold nothing."""
+    """Both Heartbeats are waiting then, and hold nothing."""
     bench = Start(services=0).run(3)
     bench.judge.joined("active", 8, bench.now)
     bench.run(3, report=vips.Report(claims="none"), beating="active", resources="none")
@@ -1016,7 +1016,7 @@ def test_it_is_taken_too_when_the_table_is_there_after_heartbeat():
 
 
 def test_what_a_young_heartbeat_gives_up_when_it_is_stopped_is_not_taken_back():
-    """Nobody takes over, and nobody has it then; the next start takes it again."""
+    """Nobody takes over, so nobody has it then. The next start takes it again."""
     bench = Start(age=20.0)
     bench.judge.joined("dead", 20, bench.now)
     bench.judge.hand_over(bench.now, 5)
@@ -1048,7 +1048,7 @@ def test_nothing_is_taken_at_a_start(node, start, state):
 
 @pytest.mark.parametrize("report", [vips.Report(held=(VIP,)), vips.Report(claims="all")])
 def test_nothing_is_taken_at_a_start_that_the_other_director_has_by_its_word(report):
-    """It answers for no address on a network where this one's questions get lost."""
+    """This director's questions get lost on that network, so the other one answers for no address."""
     bench = Start()
     bench.judge.joined("active", 1, bench.now)
     bench.run(0.01, report=report, beating="active")

@@ -109,7 +109,7 @@ class Director:
         self.at(period, self.every, period, what)
 
     def at(self, delay, what, *arguments):
-        """Do something later, unless the machine has lost its power; one that is paused does it then."""
+        """Do something later, unless the machine has lost its power. If it is paused then, it does so afterwards."""
         self.world.at(delay, self.late, self.boots, what, arguments)
 
     def late(self, boots, what, arguments):
@@ -558,7 +558,7 @@ def test_a_machine_that_stands_still_for_a_moment_costs_no_more_than_that(seed, 
 @FEW
 @given(SEEDS, st.floats(5, 60), st.sampled_from(["split", "apart"]), WHO, ONE_OR_BOTH)
 def test_a_split_moves_nothing_away_from_the_gateway(seed, seconds, kind, who, addresses):
-    """H2: with a real server on both sides; and two that can't ask each other, though all others can, move nothing."""
+    """H2: with a real server on both sides. Two directors that can't ask only each other move nothing either."""
     world = scenario(seed, [(0, kind, seconds, who, "eth0")], addresses)
     gateway = other(who)
     moved = [note for note in world.notes if " take " in note]
@@ -573,7 +573,7 @@ def test_a_split_moves_nothing_away_from_the_gateway(seed, seconds, kind, who, a
 @FEW
 @given(SEEDS, WHO, ONE_OR_BOTH)
 def test_a_machine_without_power_is_replaced_at_once(seed, who, addresses):
-    """And within no more than a second, whoever it is."""
+    """It takes no more than a second, whichever director it is."""
     world = scenario(seed, [(0, "power", 40, who, "both")], addresses)
     assert max(world.outage.values()) <= 1, "\n".join(world.notes)
     assert world.settle(20) <= 1, "\n".join(world.notes)
@@ -620,7 +620,7 @@ def test_whatever_goes_wrong_all_is_well_soon_after(number):
     assert world.moves <= MOVES * len(faults), "\n".join(world.notes)
 
 
-SETTLED = 25.0  # s after peace until all is as it stays; most of it is Heartbeat's restart, in which the holder changes
+SETTLED = 25.0  # s after peace until nothing changes any more; most of it is Heartbeat's restart, which moves addresses
 TWICE = 8.0  # s with two holders after peace, for each address
 NONE = 4.0  # s without a holder after peace, for each address
 MOVES = 6  # for each fault

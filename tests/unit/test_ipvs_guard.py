@@ -84,7 +84,7 @@ def without(*patterns, lines=SHOWN):
 
 
 def put_back(*looks, wanted=None):
-    """Return what is put back after the last of some looks at the table, each wanting the same."""
+    """Return what the guard puts back after the last of some looks at the table, while the file stays the same."""
     known = {}
     for shown in looks:
         known = guard.remember(known, wanted or WANTED, shown)
@@ -119,7 +119,7 @@ def test_the_file_of_ldirectord_is_read():
 
 
 def test_the_table_is_the_one_that_the_file_wants():
-    """Names, numbers, port of a tunnel, netmasks in the kernel's order of bytes: nothing is to be done."""
+    """Names, numbers, a tunnel's port, netmasks in the kernel's byte order: there is nothing to put back."""
     assert [guard.found(key, TABLE).kind for key in WANTED] == [service.kind for service in WANTED.values()]
     assert set(TABLE[WEB].servers) == {REAL1, REAL2}
     assert put_back(TABLE, TABLE) == []
@@ -131,7 +131,7 @@ def test_the_table_is_the_one_that_the_file_wants():
     ["virtual = web:80\n    real = 1.2.3.4:80 gate\n", "virtual = 1.2.3.4:80\n    real = 1.2.3.4->1.2.3.9:80 gate\n"],
 )
 def test_what_is_not_understood_is_refused(text):
-    """Names and ranges are none of the role's; nothing is mended then."""
+    """The role writes no names and ranges. If the file has some, the guard mends nothing."""
     with pytest.raises(ValueError, match="no address"):
         guard.read_config(text)
 
@@ -195,7 +195,7 @@ def test_weights_by_hand_are_left_alone():
 
 
 def test_who_is_drained_by_the_file_stays_drained():
-    """Also when ldirectord has not read that yet."""
+    """Even if ldirectord has not read the file yet."""
     wanted = changed("198.18.20.22:8080 gate 2", "198.18.20.22:8080 gate 0")
     known = guard.remember({}, WANTED, TABLE)
     known = guard.remember(known, wanted, {})
@@ -255,7 +255,7 @@ def test_an_empty_table_is_filled_with_all_but_fallbacks():
 
 
 def test_a_mark_that_shows_no_family_is_of_either():
-    """Without real servers, or with tunnels, which may lead to the other family."""
+    """A service without real servers shows none, nor does one with tunnels, which may lead to the other family."""
     config = CONFIG.replace("198.18.20.21:80 ipip", "[2001:db8::21]:80 ipip")
     wanted = changed("virtual = 7\n", "virtual6 = 7\n", config)
     six, four = guard.Key("FWM", 6, "", 7), guard.Key("FWM", 4, "", 7)
@@ -297,7 +297,7 @@ def words(lines):
 
 @given(tables, st.data())
 def test_rules_and_table_agree_and_what_is_lost_comes_back(table, data):
-    """Whatever table the module makes: read from rules and kernel it is the same, and any loss of it is put back."""
+    """For any table of the module: rules and kernel give the same one, and the guard puts back any loss."""
     table = {key: service for key, service in table.items() if key._replace(family=10 - key.family) not in table}
     wanted, shown = guard.read_rules(print_table(table)), guard.read_table(show(table))
     assert put_back(shown, shown, wanted=wanted) == []
@@ -316,7 +316,7 @@ def test_rules_and_table_agree_and_what_is_lost_comes_back(table, data):
 
 @given(tables, tables, st.data())
 def test_a_keeper_on_its_way_to_another_table_is_not_fought(before, after, data):
-    """Whoever is first, the file or the table, and whenever the guard looks: only the keeper changes anything."""
+    """Whether the file or the table changes first, and whenever the guard looks: only the keeper changes anything."""
     before, after = ({key: each for key, each in table.items() if not key.fwmark} for table in (before, after))
     operations = plan(before, after, purge=True)
     old, new = guard.read_rules(print_table(before)), guard.read_rules(print_table(after))

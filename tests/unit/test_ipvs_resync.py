@@ -51,7 +51,7 @@ def read(entry):
 
 
 def test_an_established_connection_is_told():
-    """Client, VIP, real server, and how to reach it; no time: the other kernel gives its own."""
+    """The message has client, VIP, real server and how to reach it, but no time: the other kernel sets its own."""
     (entry,) = resync.entries([V4], KNOWN)
     ports = [0x8AE6, 80, 80]
     assert read(entry) == (6, 3, 1, ports, 0, 0, ["198.18.20.100", "198.18.20.30", "198.18.20.22"])

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which engines can be the lab, what somebody is told whose engine can't, and what makes a disk another one."""
+"""Which engines can be the lab, what the lab says if one can't, and which edits make it build another disk."""
 
 from __future__ import annotations
 

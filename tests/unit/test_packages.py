@@ -51,7 +51,7 @@ def calls(file: str) -> list[str]:
 
 
 def asked(file: str) -> list[str]:
-    """Return for what a file's tasks include the role packages, templates as they are written."""
+    """Return the lists for which a file's tasks include the role ha_packages, with templates as they are written."""
     included = [
         task
         for task in tasks(load(file))

@@ -1,4 +1,4 @@
-"""What the role real_server writes for tunnels, and what it changes on a host in some state, without touching one."""
+"""What the role real_server writes for tunnels, and what it would change on hosts in various states, without one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def task(file: str, name: str) -> dict[str, Any]:
 
 
 def templated(folder: Path, text: str | dict[str, Any], cases: dict[str, Any], **own: Any) -> dict[str, Any]:
-    """Return what a template, or each of some, comes to in the role, for each case with its variables."""
+    """Return the value of one or several templates in the role, for each case with its variables."""
     defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text(encoding="utf-8"))
     hosts = {"all": {"vars": defaults, "hosts": cases}}
     (folder / "hosts.yml").write_text(json.dumps(hosts), encoding="utf-8")
@@ -59,7 +59,7 @@ def file(name: str) -> str:
 
 
 def test_devices_have_the_vip_before_they_are_up(tmp_path: Path) -> None:
-    """Up without an address, they would drop what tunl0 takes in their place."""
+    """If they were up without an address, they would drop packets that tunl0 would otherwise take."""
     wanted = {name: file(name) for name in ("lvs-tunnels.service", "lvs-vip@.service", "vip")}
     found = templated(tmp_path, wanted, {"real": tunnelled(DIRECTOR)})["real"]
     adding = found["lvs-tunnels.service"]

@@ -34,7 +34,7 @@ def test_in_hot_standby_the_table_stays_when_ldirectord_stops(tmp_path: Path) ->
 
 
 def test_what_is_null_is_not_given(tmp_path: Path) -> None:
-    """As in preflight, so also for the roles: no 'None' reaches a file."""
+    """The roles treat null as preflight does: no 'None' reaches a file."""
     check = {"service": "http", "request": None, "receive": None, "type": None, "port": None}
     persistence = {"timeout": 300, "netmask": None}
     given = {"fallback": None, "quiescent": None, "real_servers": None, "scheduler": None, "preferred_director": None}

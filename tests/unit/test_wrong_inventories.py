@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ALL_WRONG = sorted((ROOT / "tests/inventories_wrong").glob("*.yml"))
-# A whole run of Ansible each; where another Python has tried all, every fifth shows what differs here.
+# Each is a whole run of Ansible. After one Python has tried all, every fifth shows how another one differs.
 WRONG = ALL_WRONG[::5] if os.environ.get("EXAMPLES") == "few" else ALL_WRONG
 GOOD = ROOT / "inventories/quickstart/hosts.yml"
 EXPECTED = re.compile(r"^# expect: (?P<rule>\w+) on (?P<host>.+?): (?P<variable>\S+)$", re.MULTILINE)
@@ -31,14 +31,14 @@ class Run:
 
     exit_code: int
     output: str
-    touches: str  # what the ssh in its way was asked for; empty when no connection was tried
+    touches: str  # what its ssh was asked for; empty if it tried no connection
 
     def hosts_in_recap(self) -> list[str]:
         return re.findall(r"^(\S+) +: ok=", self.output.partition("PLAY RECAP")[2], re.MULTILINE)
 
 
 def run_ansible(directory: Path, *arguments: str) -> Run:
-    """Run an Ansible command with an ssh that leaves a mark and fails, for every host, even localhost."""
+    """Run an Ansible command with an ssh that leaves a mark and fails. Every host uses it, even localhost."""
     directory.mkdir(parents=True)
     ssh, marks = directory / "ssh", directory / "marks"
     ssh.write_text(f'#!/bin/sh\necho "$@" >>{marks}\nexit 255\n', encoding="utf-8")
@@ -127,7 +127,7 @@ def test_an_unreachable_host_stops_the_run_before_any_change(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("playbook", ["site", "directors", "real_servers", "drain", "undrain", "verify"])
 def test_who_is_known_to_be_down_is_left_out(playbook: str, tmp_path: Path) -> None:
-    """Nothing is asked of them, and the run says so; it then fails for the others, which this test can't have."""
+    """The run asks nothing of them, and says so. It then fails at the other hosts, which this test does not have."""
     absent = ["-e", '{"ha_absent": ["dir2", "real1"], "drain_host": "real1"}']
     run = run_ansible(tmp_path / "run", "playbook", "-i", str(GOOD), *absent, f"playbooks/{playbook}.yml")
     assert run.exit_code != 0

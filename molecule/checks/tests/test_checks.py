@@ -1,4 +1,4 @@
-"""Each check of the real ldirectord, twice: what works is in, and what fails so that only this check notices is out.
+"""Each check of the real ldirectord, twice: a working server is in; one that only this check can find broken is out.
 
 On two directors, of which one has ldirectord 4.12 and the other one 4.16.
 """
@@ -35,7 +35,7 @@ def servers(what: str, *names: str) -> None:
 
 
 def wait_out(*names: str) -> None:
-    """Wait until exactly these are out, beside `off`, of which nobody is ever in."""
+    """Wait until exactly these are out, besides `off`, whose real server is never in."""
     one = {name: 0 if name in (*names, "off") else 1 for name in SERVICES}
     wanted = dict.fromkeys(DIRECTORS, one)
 
@@ -66,7 +66,7 @@ def test_what_fails_is_out_and_comes_back() -> None:
 
 
 def test_silent_servers_are_out_and_stop_no_other_check() -> None:
-    """They take connections, and say nothing; http comes behind them in the next round."""
+    """They take connections and say nothing. The check of http comes after theirs in the next round."""
     silent = ("mysql", "pgsql", "simpletcp")
     servers("silent", *silent)
     servers("bad", "http")

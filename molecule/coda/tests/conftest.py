@@ -22,7 +22,7 @@ def _modules() -> None:
 
 @pytest.fixture(scope="module")
 def on() -> Iterator[Callable[[str], Machine]]:
-    """Return a function that gives the process which runs modules on a server, one for all tests of a file."""
+    """Return a function that gives the process that runs modules on a server, one for all tests of a file."""
     with ExitStack() as stack:
         there: dict[str, Machine] = {}
 

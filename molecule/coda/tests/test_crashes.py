@@ -51,7 +51,7 @@ def test_a_file_server_that_crashes_too_often_waits_for_a_role() -> None:
         return "ActiveState=failed" in shell(TWO, crash, check=False)
 
     wait_for("systemd no longer starts the file server", given_up, 90)
-    time.sleep(10)  # that nothing happens has no condition to wait for; RestartSec is 5 s
+    time.sleep(10)  # nothing must happen, which is no condition to wait for; RestartSec is 5 s
     assert shell(TWO, "systemctl is-active coda-server.service", check=False) == "failed\n"
     run_roles(TWO, "coda_server")
     assert volumes(TWO, by=TWO) == {"www.1": "/srv/vicepb"}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is dangerous on a server of the cell is refused, and nothing is changed. Each test stands alone."""
+"""Dangerous changes to a server of the cell are refused, and nothing is changed. Each test works alone."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RVM: dict[str, Any] = {
     ],
 )
 def test_rvm_that_holds_data_is_not_initialised(on: Callable[[str], Machine], asked: dict[str, Any], says: str) -> None:
-    """RVM as it is is accepted; a larger one, another partition, and one more on the same file system are refused."""
+    """It takes RVM as it is, and refuses a larger one, another partition, and one more on the same file system."""
     server = on(TWO)
     assert server.module("coda_rvm", **RVM)["changed"] is False
     told = server.refused("coda_rvm", **{**RVM, **asked})["msg"]

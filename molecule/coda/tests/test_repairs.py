@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was cut short or lost on a server is mended. Each test stands alone."""
+"""What was cut short or lost on a server is repaired. Each test works alone."""
 
 from __future__ import annotations
 

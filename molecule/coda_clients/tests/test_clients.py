@@ -1,4 +1,4 @@
-"""What must be true on the clients of a Coda cell: the same files everywhere, for whom they are meant, none lost."""
+"""What must be true on the clients of a Coda cell: all see the same files, if they may, and none is lost."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def fetch(name: str) -> str:
 
 
 def all_is_sent_and_read_again() -> None:
-    """Let the first client note that all is sent, and fetch anew, as long as there are servers, what is out of date."""
+    """Let the first client notice that all is sent, and fetch what is out of date while there are servers."""
     soon(ONE, f"cfs listvol {WWW} | grep --count 'CML entries'", "0")
     soon(ONE, f"ls {WWW} >/dev/null && echo there", "there")
 
@@ -95,7 +95,7 @@ def hoard_walk() -> None:
 
 
 def refusal(host: Host, module: str, **options: Any) -> str:
-    """Return with which words a module fails."""
+    """Return the words with which a module fails."""
     ansible = BY_ANSIBLE[host]
     try:
         told = ansible(f"codalvs.ha.{module}", json.dumps(options), check=False)
@@ -112,7 +112,7 @@ def playbook(name: str, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def changed(host: str, told: str) -> list[str]:
-    """Return the tasks of a playbook that have, or would have, changed a host, with what it said of them."""
+    """Return the tasks of a playbook that changed a host, or would have, with what it said of them."""
     return [
         f"{task.partition(']')[0]}: {result}"
         for task in told.split("\nTASK [")
@@ -277,7 +277,7 @@ def test_a_client_whose_program_crashes_is_there_again() -> None:
     assert "has crashed" in ONE.check_output("journalctl --unit coda-client-watch --output cat")
     soon(ONE, f"{LOGIN} && echo in", "in")  # tokens went with the program
     soon(TWO, f"cat {WWW}/crashed.html", "kept", 240)
-    # Whoever works in /coda keeps the old mount. Neither that nor its end must keep the kernel from hearing of changes.
+    # A program that works in /coda keeps the old mount. The kernel must hear of changes, before and after it ends.
     for number, stop in enumerate(("true", "systemctl stop worker")):
         ONE.check_output(stop)
         soon(TWO, f"{GAMES} sh -c 'echo {number} >{WWW}/crashed.html' && echo written", "written")
@@ -386,7 +386,7 @@ def test_a_server_that_crashes_on_what_one_client_sends_serves_the_other_one() -
     soon(loser, f"cat {same}/same {same}/on", f"from {winner.check_output('uname -n')}\non")
     kept = loser.check_output("cat /var/lib/coda/spool/*/*.cpio")
     assert f"from {loser.check_output('uname -n')}" in kept
-    # As Venus leaves it after a checkpoint, which is how the role makes it: else the next run would change it back.
+    # The role gives it the mode that Venus gives it at a checkpoint; otherwise the next run would change it back.
     assert loser.file("/var/lib/coda/spool").mode == 0o755
     settled = crashes()
     time.sleep(70)  # it has crashed every minute

@@ -1,4 +1,4 @@
-"""What must be true of the thesis's example cell: five servers, of which each does what it is there for."""
+"""What must be true of the thesis's example cell: each of its five servers does its part."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_each_file_server_serves_its_volume_and_knows_those_of_others(server: st
 
 @pytest.mark.parametrize("server", [name for name in SERVERS if name != FILES_ONLY])
 def test_each_authentication_server_knows_the_administrator(server: str) -> None:
-    """Only the SCM changes passwords; the others say so to who has the right one."""
+    """Only the SCM changes passwords; the others tell that to anybody with the right password."""
     scm = RUNNER.get_host(SCM)
     password = scm.file("/vice/admin-password").content_string.strip()
     told = {}

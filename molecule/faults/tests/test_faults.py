@@ -2,7 +2,7 @@
 
 Each test begins with a whole cluster, and a client asks for a page every 50 ms while the fault lasts. However the fault
 goes, in the end exactly one director holds the VIP, no request of the next seconds fails, and the cluster becomes whole
-again by itself, unless somebody has written wrong files, which site.yml mends. What the client has missed is printed.
+again by itself; only wrong files need a run of site.yml. Each test prints what the client has missed.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def test_a_director_is_paused_for_longer_than_deadtime(active):
         run("docker", "unpause", active)
         wait_one_holder(other(active))
     assert seen.outage < TAKEN_OVER
-    # Both Heartbeats restart now. One that ends in doing so comes back; the other director has the VIP meanwhile.
+    # Both Heartbeats restart now. If one ends, it comes back, and meanwhile the other director has the VIP.
     wait_whole()
     assert_served()
 
@@ -122,7 +122,7 @@ def test_the_standby_loses_its_public_link(active):
 
 
 def test_all_links_between_the_directors_are_cut_and_mended(active):
-    """Both hold the VIP then, though clients reach one only; once mended there is one, and the clients know where."""
+    """Both hold the VIP then, though clients reach only one. Once mended, one holds it, and the clients know which."""
     with watched(60) as seen, links_cut(active, PUBLIC, DEDICATED):
         wait_for("the other one takes it", lambda: other(active) in CLUSTER.holders())
         time.sleep(2 * DEADTIME)
@@ -162,7 +162,7 @@ def test_the_disk_is_full(active):
     heir = other(active)
     size = shell(heir, "du -sk /var | cut -f 1").strip()
     shell(heir, f"mkdir /mnt/var && mount -t tmpfs -o size={size}k,nr_inodes=0 full /mnt/var && cp -a /var/. /mnt/var")
-    # Not a copy of the pipe that Heartbeat listens on.
+    # Don't copy the pipe that Heartbeat listens on.
     shell(heir, "mount --bind /var/lib/heartbeat /mnt/var/lib/heartbeat && mount --rbind /mnt/var /var")
     shell(heir, "cat /dev/zero >/var/fill", check=False)
     with pytest.raises(HarnessError, match=r"I/O error|No space left"):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults that are none, or not the director's: what heartbeat-vips must not make worse.
+"""Faults that pass by themselves, or are not the director's: heartbeat-vips must not make them worse.
 
 After each, one director holds the VIP, the neighbours send to that one, and no request fails.
 """
@@ -82,7 +82,7 @@ def hears(name: str) -> bool:
 
 
 def forget_trust() -> None:
-    """Let heartbeat-vips begin anew: after a wrong trial it tries nothing for a minute."""
+    """Restart heartbeat-vips: after a wrong trial it tries nothing for a minute."""
     for name in DIRECTORS:
         shell(name, "systemctl restart heartbeat-vips")
     for name in DIRECTORS:
@@ -92,9 +92,9 @@ def forget_trust() -> None:
 
 @pytest.mark.parametrize("seconds", [0.4, 1.0, 2.5])
 def test_all_links_of_the_active_director_are_silent_for_a_moment(active, seconds):
-    """A trial that is undone at once, and tells the neighbours.
+    """The trial is undone at once, and the neighbours are told.
 
-    With the heartbeat before it and the one behind it, the longest takes as long as the deadtime: both may go on.
+    The longest silence, from the heartbeat before it to the one after it, is as long as the deadtime: both may go on.
     """
     forget_trust()
     with watched(seconds + 8) as seen:
@@ -110,7 +110,7 @@ def test_all_links_of_the_active_director_are_silent_for_a_moment(active, second
 
 
 def test_one_network_loses_a_third_of_its_packets(active):
-    """The other network is down, so that one has to do; nothing moves, and nobody is misled."""
+    """The other network is down, so this one has to do. Nothing moves, and nobody is misled."""
     forget_trust()
     began = time.time()
     with links_cut(active, DEDICATED):
@@ -123,7 +123,7 @@ def test_one_network_loses_a_third_of_its_packets(active):
 
 
 def test_the_public_network_splits_and_the_gateway_is_with_the_active_director(active):
-    """The standby and a real server are on the other side: who serves the clients goes on."""
+    """The standby and a real server are on the other side. The director that serves the clients goes on."""
     forget_trust()
     away = [port(other(active)), port(REAL_SERVERS[1])]
     bridge = guest(f"basename $(readlink /sys/class/net/{away[0]}/master)").strip()
@@ -185,7 +185,7 @@ def test_the_address_is_deleted(active):
 def test_the_address_is_deleted_from_the_only_director_that_is_left(active):
     CLUSTER.cut_power(other(active))
     try:
-        # Until Heartbeat is through with that, its scripts add the address, and heartbeat-vips leaves it to them.
+        # Until Heartbeat has finished that, its scripts add the address, and heartbeat-vips leaves it to them.
         states = f"cl_status nodestatus {other(active)}; cl_status rscstatus"
         wait_for("it is missed", lambda: shell(active, states, check=False) == "dead\nall\n", WHOLE)
         with watched(8) as seen:
@@ -198,10 +198,10 @@ def test_the_address_is_deleted_from_the_only_director_that_is_left(active):
 
 
 def test_networkd_takes_the_address_away(active):
-    """When it starts, it deletes what is not in its files: so at a restart, or an upgrade of its package."""
+    """When it starts, it deletes what is not in its files. It starts at a restart, or an upgrade of its package."""
     own = CLUSTER.variables(active)["ha_interfaces"][PUBLIC]
     file = f"[Match]\\nName={PUBLIC}\\n[Network]\\nAddress={own}\\nLinkLocalAddressing=no\\n"
-    # Here is no udev, without whose word networkd leaves an interface alone.
+    # There is no udev here, and networkd leaves an interface alone that udev has not announced.
     known = f"mkdir -p /run/udev/data; touch /run/udev/control; cat /sys/class/net/{PUBLIC}/ifindex"
     index = shell(active, known).strip()
     route = shell(active, "ip route show default").strip()  # networkd deletes it as well
@@ -224,7 +224,7 @@ def test_networkd_takes_the_address_away(active):
 
 
 def test_the_active_directors_machine_stands_still_for_ten_seconds(active):
-    """As a virtual machine that is moved, or whose snapshot is taken: its kernel answers nothing either."""
+    """Like a virtual machine during a migration or a snapshot: its kernel answers nothing either."""
     with watched(40) as seen, ThreadPoolExecutor(max_workers=1) as pool:
         still = pool.submit(silence, active, 10)
         wait_for("it loses its packets", lambda: "netem" in shell(active, f"tc qdisc show dev {DEDICATED}"))

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Planned ends of the active director, and cold starts: more rows of the fault table.
 
-Who stops, restarts or reboots the active director, or upgrades its Heartbeat, means no harm: the other one has the VIP
-before this one gives it up, so that no request is lost and no connection ends. Where the other one can't take it, the
-end goes on all the same, after a bounded time.
+When somebody stops, restarts or reboots the active director, or upgrades its Heartbeat, the other director has the VIP
+before this one gives it up. So no request is lost, and no connection ends. If the other one can't take it, the end goes
+on all the same, after a bounded time.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ BOUNDED = 30.0  # s that a stop may take when the other director does not answer
 
 @contextmanager
 def unnoticed(seconds: float, under_way: int = 0) -> Iterator[None]:
-    """Let a client ask 20 times a second and keep connections open meanwhile; nothing fails but what is under way."""
+    """Let a client ask 20 times a second and keep connections open meanwhile. Only a request under way may fail."""
     with CLUSTER.connections(each=KEPT, seconds=seconds + 5) as kept, watched(seconds) as seen:
         yield
     assert len(seen.lost) <= under_way, seen
@@ -71,7 +71,7 @@ def test_heartbeat_is_restarted(active):
 
 
 def test_heartbeat_is_reloaded(active):
-    """A reload is no end: the VIP stays where it is."""
+    """A reload ends nothing: the VIP stays where it is."""
     with unnoticed(15):
         shell(active, "systemctl reload heartbeat")
         time.sleep(10)
@@ -114,8 +114,8 @@ def test_a_director_stops_while_the_other_one_does_not_answer(active):
     finally:
         run("docker", "unpause", other(active))
     try:
-        # Its Heartbeat takes the VIP, finds that it was parted from the other one, restarts, and takes the VIP again.
-        # One that restarts twice is gone for a moment in between.
+        # Its Heartbeat takes the VIP, finds that it was cut off from the other one, restarts, and takes the VIP again.
+        # If it restarts twice, it is gone for a moment in between.
         wait_for(
             "it serves undisturbed",
             lambda: all(attempt.ok for attempt in CLUSTER.poll(10, limit=LIMIT)) and stays(other(active)),
@@ -143,7 +143,7 @@ def seconds_until_served(directors: list[str]) -> float:
 
 
 def took_at_start() -> list[str]:
-    """Return the directors whose heartbeat-vips took the VIP at this start, before Heartbeat's word came."""
+    """Return the directors whose heartbeat-vips took the VIP at this start, before Heartbeat said anything."""
     said = "journalctl --boot --unit heartbeat-vips --output cat"
     return [name for name in DIRECTORS if "nobody has it at this start" in shell(name, said, check=False)]
 

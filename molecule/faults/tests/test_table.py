@@ -20,7 +20,7 @@ TABLE = "ipvsadm --save --numeric"
 
 @contextmanager
 def unserved(at_most: float) -> Iterator[None]:
-    """Let the client ask, and begin when it is answered; assert that it was unserved for so many seconds at most."""
+    """Let the client ask, begin once it gets answers, and assert that it was unserved for at most some seconds."""
     attempts: list[Attempt] = []
 
     def ask() -> None:

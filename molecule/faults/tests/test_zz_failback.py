@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""auto_failback, in the last file, for it leaves that set."""
+"""auto_failback: the last file, because it leaves that setting on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An IPv6 VIP beside an IPv4 one: it moves like that, nothing leaves from it, and without it the other one goes on."""
+"""An IPv6 VIP beside an IPv4 one: both move together, nothing leaves from it, and without it the other one goes on."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_the_script_never_fails() -> None:
         assert call("start") == "0\n"
     assert call("status") == "running\n0\n"
     assert not {"tentative", "dadfailed"} & {*address(standby, PUBLIC, SPARE)}
-    # However long its prefix is by now, and however it is written.
+    # Whatever its prefix length is by now, and however it is written.
     shell(standby, f"ip address delete {SPARE}/64 dev {PUBLIC}; ip address add {SPARE}/128 dev {PUBLIC} nodad")
     for _again in range(2):
         assert call("stop", f"fd00:0018:0020:0000:0000:0000:0000:0077/64/{PUBLIC}").splitlines()[-1] == "0"

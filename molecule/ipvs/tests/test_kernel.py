@@ -1,7 +1,7 @@
 """The IPVS modules against the kernel: random tables, drift made by hand, refusals, kills, and ldirectord beside them.
 
-The modules run in a network namespace of their own on the machine lb1, in one process (lab/serve.py); those beside
-ldirectord where it runs, on lb2.
+The modules run in a network namespace of their own on the machine lb1, in one process (lab/serve.py). Those beside
+ldirectord run where it runs, on lb2.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def empty(kernel: Director) -> Director:
 @slow
 @given(tables, tables)
 def test_the_kernel_gives_back_what_was_asked(kernel: Director, first: Table, second: Table) -> None:
-    """From whatever was there, over a table, to another one; each is exact, and a second call changes nothing."""
+    """From any state to one table, and from that to another. Each is exact, and a second call changes nothing."""
     for wanted in (first, second):
         planned = kernel.module("ipvs", services=describe(wanted), purge=True, _ansible_check_mode=True)
         done = kernel.make(wanted)
@@ -210,7 +210,7 @@ def test_a_wrong_list_changes_nothing(empty: Director) -> None:
 
 
 def test_what_the_kernel_refuses_is_named_and_the_next_run_goes_on(empty: Director) -> None:
-    """An address that no packet can be sent to passes every check but the kernel's."""
+    """An address to which no packet can be sent passes every check except the kernel's."""
     bad = {**WEB, "port": 81, "real_servers": [{"address": "198.51.100.1"}, {"address": "224.0.0.9"}]}
     many = [{**WEB, "port": port} for port in range(1000, 1400)]
     result = empty.refused("ipvs", services=[WEB, bad, *many])
@@ -219,7 +219,7 @@ def test_what_the_kernel_refuses_is_named_and_the_next_run_goes_on(empty: Direct
     assert len(result["operations"]) + 1 + len(result["untried"]) == 3 + 3 + 3 * 400
     assert result["untried"]
     assert len(empty.lines()) == len(result["operations"])
-    # Nor is anything removed that the refused one was to replace.
+    # And nothing is removed that the refused one should have replaced.
     before = empty.lines()
     swapped = {**WEB, "real_servers": [{"address": "224.0.0.9"}]}
     assert empty.refused("ipvs", services=[swapped], purge=True)["operations"] == []

@@ -1,7 +1,7 @@
 """Real servers behind NAT, and others behind a router, which get packets through tunnels.
 
-With NAT, by VIP:80 clients reach port 8080; answers come by a gateway that is where the VIP is. What comes out of a
-tunnel is answered past the directors.
+With NAT, clients reach port 8080 by VIP:80, and answers go through a gateway that is where the VIP is. Real servers
+behind tunnels answer past the directors.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def assert_table(director: str) -> None:
 
 
 def assert_unwraps(host: str) -> None:
-    """Assert that a real server takes packets of the directors alone, and sends its answers as the role says.
+    """Assert that a real server takes packets from the directors only, and sends its answers as the role says.
 
     The kernel's own device is of that type as well, and takes packets from anybody.
     """
@@ -138,7 +138,7 @@ def changed(begin: str, end: str, *hosts: str) -> Iterator[None]:
 
 
 def as_before_there_were_devices(name: str) -> None:
-    """Make a host what a former version made it, after a boot that followed a killed run: it hears everybody."""
+    """Bring a host to the state of an older version, after a killed run and a boot: it takes packets from everybody."""
     shell(name, f"ip link delete group 157; ip address add {BEHIND.vip}/32 dev tunl0; ip link set tunl0 up")
     shell(name, f"printf 'ADDRESS={BEHIND.vip}/32\\nDEVICE=tunl0\\n' >/etc/lvs-vip/{BEHIND.vip}")
     shell(name, f"systemctl restart lvs-vip@{BEHIND.vip}.service lvs-tunnels.service")
@@ -208,7 +208,7 @@ def test_real_servers_behind_a_router_answer_past_the_directors(active: str) -> 
 
 
 def test_what_fills_the_path_already_goes_through_tunnels(active: str) -> None:
-    """Packets of 1500 bytes, one for each segment; what tells a client to send smaller ones gets lost."""
+    """Packets of 1500 bytes, one for each segment, while the message that asks a client for smaller ones is lost."""
     shell(CLIENT, f"head -c {SIZE} /dev/urandom >/tmp/much; ip link set eth0 gso_max_segs 1; ip route flush cache")
     route = f"ip route change default via {ROUTER} proto 157"
     own = CLUSTER.variables(CLIENT)["ha_interfaces"]["eth0"].partition("/")[0]

@@ -1,4 +1,4 @@
-"""What must be true of a folder shared by NFS: the same files on all clients, none lost while the server is away."""
+"""What must be true of an NFS folder: all clients see the same files, and lose none while the server is away."""
 
 from __future__ import annotations
 

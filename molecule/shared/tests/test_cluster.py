@@ -17,7 +17,7 @@ RUNNER = AnsibleRunner(str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent))
 
 
 def machines(group: str) -> dict[str, testinfra.host.Host]:
-    """Return the machines of a group, by name; there must be some, or the tests would prove nothing."""
+    """Return the machines of a group, by name. There must be some, or the tests would prove nothing."""
     found = {name: RUNNER.get_host(name) for name in RUNNER.get_hosts(group)}
     assert found, f"no machines in group {group}"
     return found

@@ -1,7 +1,7 @@
 """Runs commands and Ansible's modules on a test machine; relay.py sends it there and speaks to it.
 
-A module that arrives as Ansible's pipelining sends it, as a program for Python's standard input, runs in a copy (fork)
-of this process, which has imported already what nearly every module imports. All else is left to a shell.
+With pipelining, Ansible sends a module as a program for Python's standard input. Such a module runs in a copy (fork) of
+this process, which has already imported what nearly every module imports. A shell runs everything else.
 
 Requests come on standard input: id, lengths of command and data, command, data. Answers go to standard output: id, exit
 code, lengths of output and errors, output, errors. Numbers are signed, of four bytes, most significant first.
@@ -23,7 +23,7 @@ import traceback
 import types
 
 REQUEST, ANSWER = struct.Struct(">iii"), struct.Struct(">iiii")
-# Not in /tmp, which systemd empties at a boot: it took files from an agent that was there before.
+# Not in /tmp, which systemd empties as it boots, even if an agent already has files there.
 FOLDER = f"/var/tmp/ansible-warm-{os.getpid()}"
 USED_BY_MOST = (
     "base64",
@@ -37,7 +37,7 @@ USED_BY_MOST = (
 
 
 class Path(list):
-    """Where the package `ansible` is: what was sent once, and in the zip file of the module that runs."""
+    """Where the package `ansible` is: in the archive that was sent once, and in the zip file of the running module."""
 
     def __iter__(self):
         yield from super().__iter__()
@@ -114,7 +114,7 @@ def run(program):
     except BaseException:
         traceback.print_exc()
         code = 1
-    # Not as Python ends, which frees each object: most are shared with the agent, and would first be copied for that.
+    # Skip Python's own ending, which frees each object: most are shared with the agent, and would first be copied.
     atexit._run_exitfuncs()
     if isinstance(code, str):
         print(code, file=sys.stderr)
@@ -124,7 +124,7 @@ def run(program):
 
 
 def read(count):
-    """Read so many bytes; the other side has gone when there are fewer."""
+    """Read so many bytes; if there are fewer, the other side has gone."""
     data = sys.stdin.buffer.read(count)
     if len(data) < count:
         os._exit(0)

@@ -127,7 +127,7 @@ class Relay:
         self.end()
 
     def end(self) -> None:
-        """Who still waits for an answer learns that there is none."""
+        """Tell all who still wait for an answer that none will come."""
         os.unlink(self.path)
         os._exit(0)
 

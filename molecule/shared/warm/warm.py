@@ -30,7 +30,7 @@ class WarmConnection(ConnectionBase):
         raise NotImplementedError
 
     def no_answer(self, error: Exception) -> tuple[int, bytes, bytes]:
-        """Return or raise what a command comes to on a machine that is off, or goes off."""
+        """Return or raise the outcome of a command on a machine that is off, or goes off."""
         raise NotImplementedError
 
     def _connect(self) -> WarmConnection:
@@ -40,7 +40,7 @@ class WarmConnection(ConnectionBase):
     def _relay(self) -> socket.socket:
         """Return a connection to the process that stays, which is started when it isn't there."""
         machine = self.get_option("remote_addr")
-        # What a module finds around it: the lab, and on this machine the scenario, its Python and the folder, too.
+        # What a module can see around it: the lab, and on this machine also the scenario, its Python and the folder.
         around = [os.environ.get(name, "") for name in ("DOCKER_HOST", "MOLECULE_EPHEMERAL_DIRECTORY")]
         here = os.fsdecode(self.cwd) if self.cwd else None
         name = hashlib.sha1("\0".join([*around, sys.prefix, here or "", machine]).encode()).hexdigest()
@@ -99,5 +99,5 @@ class WarmConnection(ConnectionBase):
         Path(out_path).write_bytes(output)
 
     def close(self) -> None:
-        """Nothing is held between tasks."""
+        """Do nothing: no connection is kept between tasks here."""
         self._connected = False

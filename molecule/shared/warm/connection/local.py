@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A connection to this machine that keeps a warm Python, in place of Ansible's own: see docker.py.
 
-On this machine run only the tests' own tasks, such as those that ask Docker; half of what these take is for importing
-what speaks to it.
+Only the tests' own tasks run on this machine, such as those that ask Docker. Half of their time goes into importing the
+library that speaks to it.
 """
 
 from __future__ import annotations

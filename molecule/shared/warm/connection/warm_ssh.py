@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A connection to whole test machines that keeps a warm Python on each, in place of ssh: see docker.py.
 
-What is kept is one ssh connection. It ends some seconds after the machine's power or cable has gone; a task that waits
-for it finds the machine unreachable, as with ssh.
+It keeps one ssh connection, which ends some seconds after the machine loses power or its cable. A task that waits then
+finds the machine unreachable, as with ssh.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def test_all_see_the_same_at_each_look(tmp_path: Path) -> None:
 
 
 def test_a_task_that_runs_again_looks_again(tmp_path: Path) -> None:
-    """As a handler does that is flushed twice; meanwhile a host may have failed."""
+    """Like a handler that is flushed twice. A host may have failed meanwhile."""
 
     def attend(time: int, host: str) -> list[dict[str, Any]]:
         meeting = Meeting(tmp_path, HOSTS[time:], host)

@@ -1,4 +1,4 @@
-"""What a role's first task says, in a play of ansible-playbook's."""
+"""What a role's first task says, in a real run of ansible-playbook."""
 
 from __future__ import annotations
 
@@ -60,6 +60,6 @@ def test_a_role_alone_refuses(role: str, inventory: Any, given: Any, said: str, 
 
 
 def test_a_role_alone_takes_what_is_right(tmp_path: Path) -> None:
-    """Also what is no business of the role's, such as an old name of another one's."""
+    """It also takes what does not concern the role, such as an old name of another role's variable."""
     text = run(tmp_path, "heartbeat", {"ha_standby": "{{ 'co' ~ 'ld' }}", "lvs_director_static": True}, **GIVEN)
     assert "ok: [one]" in text.partition("Check the role's variables]")[2].partition("TASK")[0], text

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""heartbeat_check without Ansible, on a host that is only described."""
+"""heartbeat_check without Ansible, for a host that exists as a description only."""
 
 from __future__ import annotations
 

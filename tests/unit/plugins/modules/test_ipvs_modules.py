@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the IPVS modules plan, without a kernel. With one: the scenario ipvs."""
+"""What the IPVS modules plan, without a kernel. The scenario ipvs tests them with one."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def attempts(text: str) -> list[Attempt]:
     [("", 0), (".....", 0), ("..x..", 2), (".x..xxx.", 4), ("xx..", 2), ("..xx", 3), ("xxx", 3), (".x", 2)],
 )
 def test_outage_is_from_answer_to_answer(seen, outage):
-    """Rather too long than too short; an outage at an end lasts to that end."""
+    """It is too long rather than too short. An outage at the beginning or end of the probe lasts to that point."""
     assert longest_outage(attempts(seen), 1.0) == outage
 
 

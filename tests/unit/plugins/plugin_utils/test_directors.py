@@ -43,7 +43,7 @@ def look(
     daemons: list[Any] | None = None,
     fingerprints: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return a look at one director, well unless told."""
+    """Return a look at one director, which is well unless the arguments say otherwise."""
     known = {"dir1": "active", "dir2": "active"} if nodes is None else nodes
     return {
         "heartbeat": {"held": list(held), "expected": list(expected), "nodes": known},

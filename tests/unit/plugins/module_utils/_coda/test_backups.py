@@ -95,7 +95,7 @@ def test_a_volume_is_not_taken_for_another() -> None:
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 9)), max_size=30), st.integers(1, 4), st.integers(0, 4))
 def test_nights_of_backups(nights: list[tuple[bool, int]], keep: int, increments: int) -> None:
-    """As the module does it, while bases are lost and runs killed as they remove files: what is left is of use."""
+    """The module's work, while bases get lost and runs are killed as they remove files: all that is left is usable."""
     there: set[str] = set()
     without: set[str] = set()  # full archives whose base somebody has removed
     for number, (lost, killed) in enumerate(nights):

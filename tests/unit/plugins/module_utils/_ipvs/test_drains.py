@@ -134,7 +134,7 @@ def test_what_one_director_knows_all_do(dir1: list[str], dir2: list[str], expect
 
 @given(FILES, FILES)
 def test_once_all_have_followed_nothing_changes(dir1: set[str], dir2: set[str]) -> None:
-    """Each director then has these names, and what was undrained is forgotten."""
+    """Each director then has the same names, and none has a note of what was undrained."""
     one, two = plan(dir1, dir2, [], [], whole=True), plan(dir2, dir1, [], [], whole=True)
     assert one == two
     assert not one.notes
@@ -144,7 +144,7 @@ def test_once_all_have_followed_nothing_changes(dir1: set[str], dir2: set[str]) 
 
 @given(FILES, FILES)
 def test_a_run_that_ends_halfway_forgets_nothing(dir1: set[str], dir2: set[str]) -> None:
-    """As the role does it: first the marks of all, then the notes, each director told what only the other had."""
+    """The role's order: first the marks of all, then the notes. Each director is told what only the other had."""
     drained = united(dir1 | dir2)
     one, two = (files(plan(own, others - own, [], [], whole=False)) for own, others in ((dir1, dir2), (dir2, dir1)))
     assert united(one | dir2) == united(one | two) == drained

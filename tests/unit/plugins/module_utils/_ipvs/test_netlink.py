@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes to the kernel and comes from it, as bytes. What the kernel makes of it: the scenario ipvs."""
+"""What goes to the kernel and comes from it, as bytes. The scenario ipvs tests what the kernel makes of it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What follows from the inventory, where no rendered file shows it."""
+"""What follows from the inventory and shows in no rendered file."""
 
 from __future__ import annotations
 
@@ -399,7 +399,7 @@ class Watched(dict[str, Any]):
 
 
 class Hostvars(dict[str, Any]):
-    """Hosts with their variables, which are the same evaluated or not."""
+    """Hosts with their variables, none of which is a template."""
 
     raw_get = dict.__getitem__
 

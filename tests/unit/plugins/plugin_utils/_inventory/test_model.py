@@ -1,4 +1,4 @@
-"""The model, where neither preflight's findings nor the plan show it."""
+"""What of the model neither preflight's findings nor the plan show."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_equal_values_of_different_types_stay_different() -> None:
 
 
 def test_values_made_on_the_way_are_not_mixed_up() -> None:
-    """Hosts may be read when they are asked for: then the next value may lie where the last one was."""
+    """Hosts may be read one by one, when they are asked for. Then the next value may have the id of the last one."""
 
     class Reads(dict[str, Any]):
         def __getitem__(self, host: str) -> Any:

@@ -1188,7 +1188,7 @@ def test_the_old_name_of_a_table_without_ldirectord_is_refused(value: bool, writ
 
 
 def test_old_names_mean_for_the_other_rules_what_they_meant() -> None:
-    """Else the findings would be those of a mode that nobody wants."""
+    """Otherwise the findings would be about a mode that nobody wants."""
     groups = {**GROUPS, "real_servers": ["real1", "dir2"]}
     old = ("renamed_variable", "all hosts", "heartbeat_manages_ldirectord")
     there = ("director_is_real_server", "all hosts", f"{S}[0].real_servers")

@@ -24,7 +24,7 @@ def test_a_role_refuses_every_variable_that_is_null(role: str, name: str) -> Non
 
 @pytest.mark.parametrize(("role", "name"), EVERY)
 def test_preflight_refuses_every_variable_that_is_null(role: str, name: str) -> None:
-    """In the same words, and on each host, whether a role reads the variable there or not."""
+    """It refuses them in the same words, and on each host, whether a role reads the variable there or not."""
     groups = {group: [group] for group in ("directors", "real_servers", "coda_scm", "coda_clients", "nfs_server")}
     hosts: dict[str, dict[str, Any]] = {host: {} for host in groups}
     before, after = (
