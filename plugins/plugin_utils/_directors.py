@@ -44,10 +44,10 @@ def lacking(until: str, looks: Looks, cluster: Mapping[str, Any], absent: Collec
 
 
 def unsettled(looks: Looks, vips: Collection[str], absent: Collection[str]) -> Iterator[str]:
-    """Yield what keeps the cluster from standing still: Heartbeat active everywhere, one holder for each address.
+    """Yield what is missing for Heartbeat to be active everywhere, and for one holder of each address.
 
-    Of its nodes Heartbeat's word counts; of the addresses the kernel's. 'transition' doesn't matter: a director that
-    has given its addresses back may say that for good.
+    Heartbeat's word counts for nodes, the kernel's for addresses. 'transition' doesn't matter: a director that has
+    given its addresses back may say that for ever.
     """
     for host, look in looks.items():
         states = {node: state for node, state in look["heartbeat"]["nodes"].items() if node not in absent}

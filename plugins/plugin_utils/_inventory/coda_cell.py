@@ -35,7 +35,7 @@ TREES = {
 # The sizes (MiB) that upstream's own set-up offers, of which a server needs 4 % of its file space.
 RVM_SIZES = (32, 64, 128, 256, 512, 768, 1024)
 RVM_SHARE = 0.04
-# Of a volume that does not say: Coda's own is that nobody but administrators sees anything.
+# For a volume that names no rights. With Coda's own default, only administrators would see anything.
 RIGHTS = {"System:Administrators": "all", "System:AnyUser": "read"}
 
 

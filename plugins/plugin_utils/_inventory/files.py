@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find what an inventory's files say, and Ansible only warns of: the rest would be used as if it were the whole.
+"""Find mistakes in an inventory's files that Ansible only warns of: it would use a part as if it were the whole.
 
-Of two equal keys in YAML, Ansible takes the second. Of a file with a group that is its own descendant, it takes what
-comes before.
+If a key is written twice in YAML, Ansible takes the second value. If a group is its own descendant, Ansible takes what
+comes before it in the file.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import
 
 YAML = (".yml", ".yaml", ".json")
 VARIABLES = ("group_vars", "host_vars")
-MERGE = "tag:yaml.org,2002:merge"  # '<<': of several, all are taken
+MERGE = "tag:yaml.org,2002:merge"  # '<<', which may be there several times
 VAULT = "$ANSIBLE_VAULT"
-LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first is of C, and not everywhere
+LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first one is written in C, and not built everywhere
 
 
 def files_of(sources: Iterable[Path], playbooks: Path) -> list[Path]:

@@ -92,7 +92,7 @@ def bad_time(cluster: Cluster) -> Iterator[Complaint]:
 
 @rule("bad_silence")
 def bad_silence(cluster: Cluster) -> Iterator[Complaint]:
-    """A silence that Heartbeat's deadtime is shorter than never matters; below 50 ms every hiccup of a switch does."""
+    """A silence longer than Heartbeat's deadtime never matters; below 50 ms, every hiccup of a switch does."""
     if cluster.get("heartbeat_silence") in (None, "0"):
         return
     silence, deadtime = (_milliseconds(cluster, name) for name in ("heartbeat_silence", "heartbeat_deadtime"))
@@ -172,7 +172,7 @@ def bad_authkeys(cluster: Cluster) -> Iterator[Complaint]:
 
 @rule("heartbeat_weak_secret", "warning")
 def heartbeat_weak_secret(cluster: Cluster) -> Iterator[Complaint]:
-    """Who guesses the secret can take the VIPs away; every packet on the link lets one try offline."""
+    """Whoever guesses the secret can take the VIPs away, and can try guesses offline with any packet from the link."""
     for variable, key in _keys(cluster):
         secret = known(key["secret"])
         if key["method"] in ("sha1", "md5") and secret and (len(secret) < 8 or secret.lower() in WEAK_SECRETS):
@@ -249,7 +249,7 @@ def bad_ping(cluster: Cluster) -> Iterator[Complaint]:
 
 @rule("bad_ping_group")
 def bad_ping_group(cluster: Cluster) -> Iterator[Complaint]:
-    """A group is one node of the cluster, of this name. Heartbeat ignores a line of a name alone."""
+    """A group is one node of the cluster, with the group's name. Heartbeat ignores a line that has only a name."""
     taken = [*cluster.node_names.values(), *(text for _variable, text in _pings(cluster))]
     for variable, group in _entries(cluster, "heartbeat_ping_group"):
         name = known(group["name"])
@@ -394,7 +394,7 @@ def no_link(cluster: Cluster) -> Iterator[Complaint]:
 
 @rule("single_link", "warning")
 def single_link(cluster: Cluster) -> Iterator[Complaint]:
-    """Where all heartbeats go one way, its failure makes both directors active. One interface is one way."""
+    """If all heartbeats go one way, its failure makes both directors active. One interface is one way."""
     if len(cluster.directors) != 2:
         return
     links = cluster.get("heartbeat_links") or ()
@@ -522,7 +522,7 @@ def _wrong_place(cluster: Cluster, resource: Resource, vips: Collection[Address 
 
 @rule("vip_without_holder")
 def vip_without_holder(cluster: Cluster) -> Iterator[Complaint]:
-    """What no group of haresources names, nobody holds; what two name, two may hold."""
+    """Nobody holds an address that no group of haresources names; two may hold one that two groups name."""
     groups = [group for group in _groups(cluster) if group and known(group["resources"]) is not None]
     if not groups or any(group is None for group in _groups(cluster)):
         return

@@ -325,7 +325,7 @@ def unreachable_real_server(cluster: Cluster) -> Iterator[Complaint]:
         found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         for server in service.real_servers:
             if server.forwarding == "direct" and (far := far_from(server.host, service)):
-                # Those that the service does not list have one place, and one mistake of a director.
+                # Those that the service does not list have one place, so one finding for the directors is enough.
                 found.setdefault((server.variable, tuple(far)), []).append(server.host)
         for (variable, directors), hosts in found.items():
             names, verb = ", ".join(hosts), "share" if len(hosts) > 1 else "shares"
@@ -354,7 +354,9 @@ def wrong_family(cluster: Cluster) -> Iterator[Complaint]:
 
 
 def _distance(cluster: Cluster) -> Callable[[str, Service], Sequence[str]]:
-    """Return what names the directors that share no network with a real server; but not those without one for the VIP.
+    """Return a function that names the directors without a network in common with a real server.
+
+    It leaves out directors without a network for the VIP, which is another rule's mistake.
 
     There may be hundreds of thousands of real servers of services, and few hosts.
     """
@@ -419,7 +421,7 @@ def sync_without_link(cluster: Cluster) -> Iterator[Complaint]:
 
 @rule("open_sync", "warning")
 def open_sync(cluster: Cluster) -> Iterator[Complaint]:
-    """Whatever anybody sends the kernel's backup daemon (ip_vs_sync.c) is a connection, with the real server in it."""
+    """The kernel's backup daemon (ip_vs_sync.c) takes anything sent to it for a connection, real server included."""
     wanted, is_hot = cluster.get("lvs_director_sync"), cluster.get("ha_standby") == "hot"
     if len(cluster.directors) != 2 or not (is_hot if wanted is None else wanted):
         return

@@ -74,7 +74,7 @@ SYSCTL = re.compile(r"[a-z][a-z0-9_]*([./][A-Za-z0-9_.*-]+)+")
 
 @rule("renamed_variable")
 def renamed_variable(cluster: Cluster) -> Iterator[Complaint]:
-    """No role reads the old name, so its value, even that of the default, says something that nobody hears."""
+    """No role reads the old name, so its value has no effect, even if it equals the default."""
     for host, variables in cluster.hosts.items():
         for old in RENAMED.keys() & variables.keys():
             yield replace(old_name(old, variables[old], cluster.options), host=host)
