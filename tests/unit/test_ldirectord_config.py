@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ldirectord's grammar.
 
-Each case was given to ldirectord 4.12 (`ldirectord FILE status`). It agrees, except for values of which it silently
-uses a part: 1.5, 'virtual=192.0.2.10' (a firewall mark 192), text behind a quote, u: before l:, an empty fallback.
+Each case was given to ldirectord 4.12 (`ldirectord FILE status`). It agrees, but for values of which it silently uses a
+part: 1.5, 'virtual=192.0.2.10' (a firewall mark 192), text behind a quote, u: before l:, an empty fallback.
 """
 
 from __future__ import annotations
