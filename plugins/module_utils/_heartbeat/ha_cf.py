@@ -213,9 +213,9 @@ def check_ha_cf(
 ) -> list[Problem]:
     """Return everything wrong with an ha.cf for the host that calls itself `node` (`uname -n`).
 
-    Names of interfaces and users, and paths of programs, are checked only if you give those that the host has: the
-    names of its network interfaces and users, and the paths of its executable files. The last two only have to answer
-    `in`, so they may look when they are asked.
+    What the file names on the host is checked only if you give what the host has: the names of its network interfaces
+    and of its users, and the paths of its executable files. The last two only have to answer `in`, so they may look
+    when they are asked.
     """
     config, problems = parse_ha_cf(text)
     problems += _check_values(config)
