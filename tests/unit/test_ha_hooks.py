@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -22,6 +23,7 @@ from test_ipvs_guard import SHOWN, guard
 
 hooks = load("roles/ha_hook/files/ha-hooks")
 
+ROOT = Path(__file__).resolve().parents[2]
 VIP, OTHER_VIP, SIX = "198.18.20.30", "198.18.20.31", "2001:db8::30"
 REAL1, REAL2 = "198.18.20.21:80", "198.18.20.22:80"
 WEB = f"TCP {VIP}:80"
@@ -105,6 +107,29 @@ def test_the_table_is_what_ipvs_guard_reads(blocks):
         str(key): {guard.endpoint(*where): weight for where, (_how, weight) in shown.servers.items()}
         for key, shown in guard.read_table(lines).items()
     }
+
+
+@pytest.mark.parametrize("inventory", ["nat-and-tunnel", "marks", "dual-stack"])
+def test_what_is_watched_is_what_ldirectord_keeps(inventory, tmp_path):
+    """ipvs-guard knows from ldirectord's file how the kernel has each; no password of a check is in ours."""
+    keys = {"active": 1, "keys": [{"id": 1, "method": "crc"}]}
+    given = json.dumps({"folder": str(tmp_path), "ha_hook": ["/bin/true"], "heartbeat_authkeys": keys})
+    options = ["-i", ROOT / "inventories" / inventory, "-e", given]
+    subprocess.run(["ansible-playbook", *options, ROOT / "tests/unit/render.yml"], check=True, cwd=ROOT)
+    configs = list(tmp_path.glob("*.ldirectord.cf"))
+    assert len(configs) == 2
+    for config in configs:
+        text = config.with_name(config.name.replace("ldirectord.cf", "ha-hooks.json")).read_text(encoding="utf-8")
+        settings, wanted = hooks.Settings.read(json.loads(text)), guard.read_config(config.read_text(encoding="utf-8"))
+        assert {str(row) for row in settings.rows} == {
+            f"{key} {guard.endpoint(*where)}"
+            for key, service in wanted.items()
+            for where, server in service.servers.items()
+            if server.weight and not server.fallback
+        }
+        assert settings.rows
+        assert all(row.vip in {"", *settings.vips} for row in settings.rows)
+        assert "check" not in text
 
 
 def test_marks_are_read_in_any_spelling():
