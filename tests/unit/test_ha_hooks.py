@@ -293,6 +293,17 @@ def test_all_services_of_a_real_server_are_one_event():
     assert list(map(str, told)) == ["server_out real1 (web80, web81)"]
 
 
+def test_a_network_that_fails_is_told_of_each_real_server_and_fits_into_an_environment():
+    many = [{"host": f"real{n}", "address": f"10.0.{n // 250}.{n % 250 + 1}", "port": 80} for n in range(3000)]
+    settings = hooks.Settings.read({**DATA, "services": [{**DATA["services"][0], "real_servers": many}]})
+    watch = hooks.Watch(settings, held=[VIP])
+    for now, weight in ((1.0, 1), (2.0, 0)):
+        told = watch.see(hooks.Look(now, HELD, {WEB: {row.server: weight for row in settings.rows}}), "now")
+    assert len(told) == 3000
+    out = watch.facts(told[0], 0)["HA_OUT"].split()
+    assert (len(out), out[0], out[-1]) == (501, "real0:web", "...")
+
+
 WEIGHTS = st.one_of(st.none(), st.fixed_dictionaries({}, optional={REAL1: st.integers(0, 2), REAL2: st.integers(0, 2)}))
 LOOKS = st.lists(
     st.tuples(st.booleans(), WEIGHTS, st.sampled_from([1, 4, 31]), st.sampled_from([(), ("198.18.20.22",)]))
