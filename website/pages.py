@@ -53,7 +53,7 @@ MENU = {
         "docs/migrating-from-keepalived",
         "docs/migrating-by-hand",
     ),
-    "Operate": ("docs/operations", "docs/troubleshooting", "docs/security", "docs/packet-filters"),
+    "Operate": ("docs/operations", "docs/alerts", "docs/troubleshooting", "docs/security", "docs/packet-filters"),
     "Share files": ("docs/coda-cell", "docs/nfs", "docs/coda"),
     "Understand": ("docs/takeover", "docs/modules", "docs/benchmarks", "docs/limits", "docs/glossary"),
     "Reference": ("variables", "findings", "Modules, filters and roles <reference/index>"),

@@ -146,7 +146,7 @@ def test_programs_on_hosts_import_the_standard_library_only(path: Path) -> None:
 
 
 def test_programs_on_hosts_are_found() -> None:
-    assert {path.name for path in PROGRAMS} >= {"heartbeat-vips", "ipvs-guard", "ipvs-resync"}
+    assert {path.name for path in PROGRAMS} >= {"ha-hooks", "heartbeat-vips", "ipvs-guard", "ipvs-resync"}
 
 
 @pytest.mark.parametrize("path", [ROOT / "lab/lab", *LAB], ids=lambda path: path.stem)

@@ -34,7 +34,7 @@ ALIKE = re.compile(
 )
 # The groups whose hosts read the variables of a role, by the beginning of their names.
 READERS = {
-    **dict.fromkeys(("heartbeat_", "ldirectord_", "lvs_director_"), ("directors",)),
+    **dict.fromkeys(("ha_hook", "heartbeat_", "ldirectord_", "lvs_director_"), ("directors",)),
     "real_server_": ("real_servers",),
     **{f"coda_{kind}_": (group,) for kind, group in (("scm", "coda_scm"), ("client", "coda_clients"))},
     "coda_server_": ("coda_scm", "coda_servers"),
@@ -57,6 +57,7 @@ WORDS = {
         "nginx.service",
     ),
 }
+COMMANDS = ("ha_hook", "heartbeat_peer_returned")
 PATHS = (
     *("coda_backup_folder", "coda_backup_restore_archive", "coda_server_rvm_data", "coda_server_rvm_log"),
     *("heartbeat_debug_log", "heartbeat_log", "nfs_client_exported"),
@@ -271,7 +272,8 @@ def bad_word(cluster: Cluster) -> Iterator[Complaint]:
                 yield Complaint(
                     variable, show(value), "must be a number, or one line of text", "write such a value", host
                 )
-    command = known(cluster.get("heartbeat_peer_returned"))
-    if command and command[0] is not UNUSABLE and not command[0].startswith("/"):
-        problem = "must be the absolute path of a program"
-        yield Complaint("heartbeat_peer_returned[0]", show(command[0]), problem, "start it with /")
+    for name in COMMANDS:
+        command = known(cluster.get(name))
+        if command and command[0] is not UNUSABLE and not re.fullmatch(r"/.*[^/]", command[0], re.DOTALL):
+            problem = "must be the absolute path of a program"
+            yield Complaint(f"{name}[0]", show(command[0]), problem, "write it like /usr/local/sbin/tell")

@@ -679,6 +679,11 @@ def changed_networks(vip: str) -> Hosts:
             inventory(lvs_director_sysctls={"net.ipv4.vs.conntrack": "1\nkernel.panic=1"}),
         ),
         ("bad_word", "heartbeat_peer_returned[0]", inventory(heartbeat_peer_returned=["ipvs-resync"])),
+        *(
+            ("bad_word", "ha_hook[0]", inventory(ha_hook=[text, "-x"]))
+            for text in ("tell", "/usr/local/sbin/", "", "/")
+        ),
+        *(("out_of_range", "ha_hook_timeout", inventory(ha_hook_timeout=seconds)) for seconds in (0, 3601)),
         ("control_character", "coda_client_cell", inventory(coda_client_cell="a\nb"))
         if "coda_client_cell" in OPTIONS
         else ("control_character", "heartbeat_peer_returned[1]", inventory(heartbeat_peer_returned=["/bin/x", "a\tb"])),

@@ -1,0 +1,79 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A command of the user's is told what happens, once, by who holds the VIP; one that hangs holds up nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from faults import CLUSTER, DIRECTORS, REAL_SERVERS, UNDER_WAY, other, shell, wait_one_holder, wait_whole, watched
+from harness import quickstart, recap, wait_for
+
+HOOK, SEEN = "/usr/local/sbin/tell", "/var/tmp/told"
+SCRIPT = f"""#!/bin/sh
+echo "$HA_EVENT $HA_HOST$HA_VIPS $HA_SERVICES held=$HA_HELD out=$HA_OUT" >>{SEEN}
+if [ "$HA_EVENT" = loss ]; then
+  trap '' TERM
+  sleep 611 &
+  wait
+fi
+"""
+LIMIT = 20  # s
+FILES = "/usr/local/sbin/ha-hooks /etc/ha-hooks.json /etc/systemd/system/ha-hooks.service"
+HANGS = "pgrep --full '[s]leep 611'"
+HOOKED = quickstart(ha_hook=[HOOK], ha_hook_timeout=LIMIT)
+
+
+def told(director: str) -> list[str]:
+    """Return what a director's hook was told."""
+    return shell(director, f"cat {SEEN}", check=False).splitlines()
+
+
+def wait_told(director: str, line: str) -> None:
+    """Wait until that is the last thing that a director's hook was told."""
+    wait_for(f"{director} is told {line}", lambda: told(director)[-1:] == [line], 2 * LIMIT)
+
+
+@pytest.fixture
+def hooked(active: str) -> Iterator[str]:
+    """Return the active director, with a hook on both."""
+    for name in DIRECTORS:
+        shell(name, f"cat >{HOOK} <<'EOF'\n{SCRIPT}EOF\nchmod 755 {HOOK}; rm -f {SEEN}")
+    HOOKED.playbook("codalvs.ha.directors", "--tags", "ha_hook")
+    yield active
+    CLUSTER.playbook("codalvs.ha.directors", "--tags", "ha_hook")
+    for name in DIRECTORS:
+        assert shell(name, f"ls {FILES} 2>/dev/null; pgrep --full '[s]bin/ha-hooks'", check=False) == ""
+
+
+def test_a_hook_is_told_and_holds_up_nothing(hooked):
+    vip, standby = CLUSTER.vip, other(hooked)
+    wait_told(hooked, f"takeover {vip}  held={vip} out=")
+    again = recap(HOOKED.playbook("codalvs.ha.directors", "--tags", "ha_hook"))
+    assert {name: again[name]["changed"] for name in DIRECTORS} == dict.fromkeys(DIRECTORS, 0)
+
+    shell(REAL_SERVERS[0], "systemctl stop nginx")
+    wait_told(hooked, f"server_out {REAL_SERVERS[0]}{vip} web held={vip} out={REAL_SERVERS[0]}:web")
+    shell(REAL_SERVERS[0], "systemctl start nginx")
+    wait_told(hooked, f"server_back {REAL_SERVERS[0]}{vip} web held={vip} out=")
+    assert told(standby) == [], "each fact is told once"
+
+    wait_whole()
+    with watched(20) as seen:
+        shell(standby, "/usr/share/heartbeat/hb_takeover")
+        wait_one_holder(standby)
+        wait_told(hooked, f"loss {vip}  held= out=")
+        wait_told(standby, f"takeover {vip}  held={vip} out=")
+        assert wait_whole() == standby
+        assert shell(hooked, HANGS, check=False), "it hangs while the VIP comes back"
+        shell(hooked, "/usr/share/heartbeat/hb_takeover")
+        wait_one_holder(hooked)
+        assert shell(hooked, HANGS, check=False)
+    assert len(seen.lost) <= 2 * UNDER_WAY, seen
+    wait_told(hooked, f"takeover {vip}  held={vip} out=")
+    assert shell(hooked, HANGS, check=False) == ""
+    said = shell(hooked, "journalctl --unit ha-hooks --output cat")
+    assert f"loss {vip}: ended by its time limit after {LIMIT}" in said
+    assert wait_whole() == hooked
