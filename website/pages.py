@@ -50,6 +50,7 @@ MENU = {
         "docs/preflight",
         "docs/checks",
         "docs/modes",
+        "docs/dns",
         "docs/migrating-from-keepalived",
         "docs/migrating-by-hand",
     ),

@@ -104,7 +104,7 @@ def packages_for(groups: set[str], checker: str = "ldirectord") -> set[str]:
     )
 
 
-@pytest.mark.parametrize("playbook", ["coda", "nfs", "directors", "real_servers"])
+@pytest.mark.parametrize("playbook", ["coda", "nfs", "directors", "real_servers", "dns"])
 def test_a_host_gets_the_packages_of_all_roles_of_its_plays(playbook: str) -> None:
     plays = [play for play in load(f"playbooks/{playbook}.yml") if "roles" in play]
     assert plays

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import time
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
-from harness import ROOT, Cluster, ask, longest_outage, run, wait_for
+from harness import ROOT, Cluster, ask, longest_outage, recap, run, wait_for
 
 CLUSTER = Cluster(ROOT / "inventories/dual-stack/hosts.yml")
 DIRECTORS, REAL_SERVERS, CLIENT = CLUSTER.group("directors"), CLUSTER.group("real_servers"), CLUSTER.group("clients")[0]
@@ -17,6 +18,27 @@ SPARE = "fd00:18:20::77"
 TAKEN_OVER = 6.0  # s in which clients are served again after their director has died
 LIMIT = 0.9  # s that an answer may take: machines that share a processor with other tests are slow at times
 SCRIPT = "/etc/ha.d/resource.d/IPv6addr2"
+ZONE = "lb.example.org"
+ELSEWHERE = "203.0.113.30"  # of another cluster
+# Asks a DNS server for one type of record of a name; prints the answer's code, if it has authority, and its records.
+ASK = """
+import json, socket, struct, sys
+server, name, kind = sys.argv[1], sys.argv[2], {"A": 1, "SOA": 6, "AAAA": 28}[sys.argv[3]]
+question = b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + struct.pack("!B2H", 0, kind, 1)
+asked = struct.pack("!6H", 7, 0, 1, 0, 0, 0) + question
+line = socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_DGRAM)
+line.settimeout(5)
+line.sendto(asked, (server, 53))
+answer = line.recv(512)
+flags, place, found = int.from_bytes(answer[2:4], "big"), len(asked), []
+for each in range(int.from_bytes(answer[6:8], "big")):
+    ttl, size = struct.unpack("!IH", answer[place + 6 : place + 12])  # behind a pointer to the name, type and class
+    data = answer[place + 12 : place + 12 + size]
+    found.append([ttl, int.from_bytes(data[-20:-16], "big") if kind == 6 else
+                  socket.inet_ntop(socket.AF_INET6 if kind == 28 else socket.AF_INET, data)])
+    place += 12 + size
+print(json.dumps([flags & 15, bool(flags & 1024), found]))
+"""
 
 
 class OnIPv6(Cluster):
@@ -126,6 +148,50 @@ def test_packets_come_through_tunnels_from_directors_alone(active: str) -> None:
             assert address(real_server, link["ifname"], TUNNELLED)["preferred_life_time"] == 0
         public = CLUSTER.variables(active)["ha_interfaces"][PUBLIC][1].partition("/")[0]
         assert devices[public]["stats64"]["rx"]["packets"] > 0
+
+
+def look_up(name: str, kind: str, family: int = 0) -> list[list]:
+    """Ask the DNS server from another machine, and return [TTL, value] of each record, sorted."""
+    server = CLUSTER.variables(CLIENT)["ha_interfaces"][PUBLIC][family].partition("/")[0]
+    code, has_authority, found = json.loads(
+        run("docker", "exec", REAL_SERVERS[0], "python3", "-c", ASK, server, name, kind)
+    )
+    assert (code, has_authority) == (0, True)
+    return sorted(found)
+
+
+def serve_dns(folder: Path, *services: str) -> dict[str, int]:
+    """Run the playbook with these services behind `www` of two clusters; return what it did on the DNS server."""
+    names = [
+        {"name": "www", "services": [*services, "berlin/web"]},
+        {"name": "*.shop", "services": ["web6"], "ttl": 300},
+    ]
+    variables = {
+        "dns_zone_origin": ZONE,
+        "dns_zone_nameservers": ["ns1.example.net"],
+        "dns_zone_clusters": {"berlin": [{"name": "web", "vip": ELSEWHERE}]},
+        "dns_zone_names": names,
+        "dns_zone_includes": ["/etc/bind/others"],
+    }
+    group = {"dns_servers": {"hosts": {CLIENT: variables}}}
+    (folder / "dns.yml").write_text(json.dumps({"all": {"children": group}}), encoding="utf-8")
+    return recap(CLUSTER.playbook("codalvs.ha.dns", "-i", str(folder / "dns.yml")))[CLIENT]
+
+
+def test_names_lead_to_the_vips_of_several_clusters(tmp_path: Path) -> None:
+    shell(CLIENT, "mkdir -p /etc/bind && echo 'mail 600 IN A 203.0.113.25' >/etc/bind/others")
+    assert serve_dns(tmp_path, "web")["changed"] > 0
+    assert look_up(f"www.{ZONE}", "A") == [[60, VIP4], [60, ELSEWHERE]]
+    assert look_up(f"www.{ZONE}", "AAAA") == []
+    assert look_up(f"any.shop.{ZONE}", "AAAA", family=1) == [[300, VIP6]]
+    assert look_up(f"mail.{ZONE}", "A") == [[600, "203.0.113.25"]]
+    ((_ttl, serial),) = look_up(ZONE, "SOA")
+    assert serve_dns(tmp_path, "web")["changed"] == 0
+    assert look_up(ZONE, "SOA")[0][1] == serial
+    assert serve_dns(tmp_path, "web", "web6", "tunnel6")["changed"] > 0
+    assert look_up(f"www.{ZONE}", "AAAA", family=1) == [[60, VIP6], [60, TUNNELLED]]
+    assert look_up(ZONE, "SOA")[0][1] > serial
+    shell(CLIENT, f"named-checkzone -q {ZONE} /etc/bind/db.{ZONE}")
 
 
 def test_the_script_never_fails() -> None:

@@ -159,10 +159,11 @@ class Cluster:
         return self.groups.get("directors", ())
 
     @property
-    def is_storage_alone(self) -> bool:
-        """Tell whether the inventory is shared storage and nothing else."""
+    def is_without_balancing(self) -> bool:
+        """Tell whether the inventory is shared storage, DNS, or both, and has no cluster of its own."""
         balanced = self.directors or self.groups.get("real_servers")
-        return any(self.groups.get(name) for names in STORAGE.values() for name in names) and not balanced
+        others = ("dns_servers", *(name for names in STORAGE.values() for name in names))
+        return any(self.groups.get(name) for name in others) and not balanced
 
     def get(self, name: str) -> Any:
         """Return a setting, None if it is not given or not usable."""

@@ -30,6 +30,7 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight import (
     checks,
     coda,
+    dns,
     heartbeat,
     nat,
     network,
@@ -52,6 +53,7 @@ RULE_FILES = (
     heartbeat,
     coda,
     nfs,
+    dns,
 )  # importing them registers their rules
 ALL_HOSTS = "all hosts"
 SEVERITIES = ("error", "warning", "acknowledged")
@@ -63,6 +65,7 @@ NOUNS = {
     "coda_clients": "Coda client",
     "nfs_server": "NFS server",
     "nfs_clients": "NFS client",
+    "dns_servers": "DNS server",
 }
 # What the inventory's files show, and its values no longer; see plugin_utils/_inventory/files.py.
 FILE_RULES = {"duplicate_key": "warning", "group_cycle": "error"}

@@ -26,14 +26,14 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import
 )
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import Complaint, fallback_address, rule
 
-GROUPS = ("directors", "real_servers", *STORAGE["coda"], *STORAGE["nfs"], "clients")
+GROUPS = ("directors", "real_servers", *STORAGE["coda"], *STORAGE["nfs"], "dns_servers", "clients")
 INVENTORY = "inventory"  # stands for the host of a finding that is about none
 
 
 @rule("missing_group")
 def missing_group(cluster: Cluster) -> Iterator[Complaint]:
-    """Without directors and real servers there is no cluster, unless it is shared storage alone."""
-    if cluster.is_storage_alone:
+    """Without directors and real servers there is no cluster, unless it is shared storage or DNS alone."""
+    if cluster.is_without_balancing:
         return
     misspelt = {_meant(cluster, name) for name in cluster.groups}
     for name, what in (("directors", "the two directors"), ("real_servers", "the real servers")):

@@ -51,7 +51,7 @@ SETTING_RANGES = {
 @rule("no_services")
 def no_services(cluster: Cluster) -> Iterator[Complaint]:
     """A cluster without services has nothing to do."""
-    if not cluster.settings.get("ha_virtual_services") and not cluster.is_storage_alone:
+    if not cluster.settings.get("ha_virtual_services") and not cluster.is_without_balancing:
         problem = "there is no virtual service"
         remedy = "add at least one, with name, vip and port, to the variables of the group all"
         yield Complaint("ha_virtual_services", "", problem, remedy)

@@ -40,6 +40,7 @@ READERS = {
     "coda_server_": ("coda_scm", "coda_servers"),
     "nfs_server_": ("nfs_server",),
     "nfs_client_": ("nfs_clients",),
+    "dns_zone_": ("dns_servers",),
 }
 FACILITIES = ("auth", "authpriv", "cron", "daemon", "ftp", "kern", "lpr", "mail", "news", "syslog", "user", "uucp")
 FACILITY = re.compile(rf"{'|'.join(FACILITIES)}|local[0-7]")
@@ -59,6 +60,7 @@ WORDS = {
 }
 COMMANDS = ("ha_hook", "heartbeat_peer_returned")
 PATHS = (
+    *("dns_zone_file", "dns_zone_includes"),
     *("coda_backup_folder", "coda_backup_restore_archive", "coda_server_rvm_data", "coda_server_rvm_log"),
     *("heartbeat_debug_log", "heartbeat_log", "nfs_client_exported"),
 )
@@ -200,10 +202,12 @@ def bad_path(cluster: Cluster) -> Iterator[Complaint]:
     """What the daemons and systemd would take as relative to a folder of their own, or as several words."""
     for name in PATHS:
         for host, variables in cluster.hosts.items():
-            path = cluster.value(host, name) if name in variables else None
-            if path is not None and not re.fullmatch(r"/[^\s\"#%\\]+", path):
-                problem = "must be an absolute path without blanks, quotes, '#', '%' and backslashes"
-                yield Complaint(name, show(path), problem, "start it with /", host)
+            given = cluster.value(host, name) if name in variables else None
+            places = {f"{name}[{index}]": path for index, path in enumerate(given)} if isinstance(given, list) else {}
+            for place, path in (places or {name: given}).items():
+                if isinstance(path, str) and not re.fullmatch(r"/[^\s\"#%\\]+", path):
+                    problem = "must be an absolute path without blanks, quotes, '#', '%' and backslashes"
+                    yield Complaint(place, show(path), problem, "start it with /", host)
 
 
 @rule(LAST_RESORT)

@@ -1526,7 +1526,9 @@ def nearly(option: dict[str, Any]) -> st.SearchStrategy[Any]:
 VARIABLES = st.fixed_dictionaries({}, optional={name: nearly(option) for name, option in OPTIONS.items()})
 NAMES = st.sampled_from([*ADDRESSES, "x"])
 SOME_GROUPS = st.dictionaries(
-    st.sampled_from(["directors", "real_servers", "all", "director", "x"]), st.lists(NAMES, max_size=3), max_size=4
+    st.sampled_from(["directors", "real_servers", "dns_servers", "all", "director", "x"]),
+    st.lists(NAMES, max_size=3),
+    max_size=4,
 )
 
 

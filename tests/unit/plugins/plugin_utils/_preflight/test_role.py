@@ -25,7 +25,8 @@ def test_a_role_refuses_every_variable_that_is_null(role: str, name: str) -> Non
 @pytest.mark.parametrize(("role", "name"), EVERY)
 def test_preflight_refuses_every_variable_that_is_null(role: str, name: str) -> None:
     """It refuses them in the same words, and on each host, whether a role reads the variable there or not."""
-    groups = {group: [group] for group in ("directors", "real_servers", "coda_scm", "coda_clients", "nfs_server")}
+    others = ("coda_scm", "coda_clients", "nfs_server", "dns_servers")
+    groups = {group: [group] for group in ("directors", "real_servers", *others)}
     hosts: dict[str, dict[str, Any]] = {host: {} for host in groups}
     before, after = (
         {(each.rule, each.host, each.problem) for each in check(found, groups, SPECS) if each.variable == name}
