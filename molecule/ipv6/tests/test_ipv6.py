@@ -9,14 +9,25 @@ from ipaddress import ip_address
 import pytest
 from harness import ROOT, Cluster, ask, longest_outage, run, wait_for
 
-CLUSTER = Cluster(ROOT / "inventories/dual-stack/hosts.yml")
+CLUSTER = Cluster(ROOT / "inventories/dual-stack/hosts.yml", {"lvs_director_packet_marks": False})
 DIRECTORS, REAL_SERVERS, CLIENT = CLUSTER.group("directors"), CLUSTER.group("real_servers"), CLUSTER.group("clients")[0]
-VIP4, VIP6, TUNNELLED = (service["vip"] for service in CLUSTER.variables(DIRECTORS[0])["ha_virtual_services"])
+*SERVICES, SHOP = CLUSTER.variables(DIRECTORS[0])["ha_virtual_services"]
+VIP4, VIP6, TUNNELLED = (service["vip"] for service in SERVICES)
 PUBLIC, DEDICATED = CLUSTER.variables(DIRECTORS[0])["ha_interfaces"]
 SPARE = "fd00:18:20::77"
 TAKEN_OVER = 6.0  # s in which clients are served again after their director has died
 LIMIT = 0.9  # s that an answer may take: machines that share a processor with other tests are slow at times
 SCRIPT = "/etc/ha.d/resource.d/IPv6addr2"
+# Prints the last word of each page, or why there is none.
+ASK = """
+import ssl, sys, urllib.request
+for url in sys.argv[1:]:
+    try:
+        page = urllib.request.urlopen(url, timeout=2, context=ssl._create_unverified_context())
+        print(page.read().decode().split()[-1])
+    except OSError as error:
+        print(error)
+"""
 
 
 class OnIPv6(Cluster):
@@ -79,6 +90,27 @@ def ready(director: str) -> bool:
     return words[:1] == ["active"] and words[1:] not in ([], ["transition"])
 
 
+def shop(*addresses: str) -> list[set[str]]:
+    """Return who answers at addresses of the service by mark, at each by http and https, three times."""
+    names = [f"[{name}]" if ":" in name else name for name in addresses]
+    urls = [f"{scheme}://{name}/index.html" for name in names for scheme in ("http", "https") * 3]
+    answers = run("docker", "exec", CLIENT, "python3", "-c", ASK, *urls).splitlines()
+    return [{*answers[first : first + 6]} for first in range(0, len(answers), 6)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def marks() -> None:
+    """Mark packets by tc: the lab's kernel has no packet filter. A director that loses power loses this, too."""
+    rules = [
+        f"tc filter add dev {PUBLIC} ingress protocol {'ipv6' if ':' in address else 'ip'} flower"
+        f" dst_ip {address} ip_proto tcp dst_port {port} action skbedit mark {SHOP['fwmark']}"
+        for address in SHOP["vips"]
+        for port in SHOP["ports"]
+    ]
+    for director in DIRECTORS:
+        shell(director, " && ".join([f"tc qdisc replace dev {PUBLIC} clsact", *rules]))
+
+
 @pytest.fixture
 def active() -> str:
     """Return the director that holds both VIPs of a whole cluster."""
@@ -126,6 +158,23 @@ def test_packets_come_through_tunnels_from_directors_alone(active: str) -> None:
             assert address(real_server, link["ifname"], TUNNELLED)["preferred_life_time"] == 0
         public = CLUSTER.variables(active)["ha_interfaces"][PUBLIC][1].partition("/")[0]
         assert devices[public]["stats64"]["rx"]["packets"] > 0
+
+
+def test_a_mark_selects_two_ports_of_two_addresses(active: str) -> None:
+    table = ask(active, "ipvsadm", "--list", "--numeric")
+    assert [line.split()[1:] for line in table.splitlines() if line.startswith("FWM")] == [
+        [str(SHOP["fwmark"]), *family, "wrr", "persistent", "600"] for family in ([], ["IPv6"])
+    ]
+    assert all(address(active, PUBLIC, vip) for vip in SHOP["vips"])
+    assert all(address(real_server, "lo", vip) for vip in SHOP["vips"] for real_server in REAL_SERVERS)
+    (server,), (server6,) = shop(*SHOP["vips"])
+    assert {server, server6} <= {*REAL_SERVERS}
+    shell(server, "systemctl stop nginx")
+    try:
+        rest = [{name} for name in REAL_SERVERS if name != server] * 2
+        wait_for("clients of both families leave a dead server", lambda: shop(*SHOP["vips"]) == rest)
+    finally:
+        shell(server, "systemctl start nginx")
 
 
 def test_the_script_never_fails() -> None:
