@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from harness import ROOT, Cluster, ask, longest_outage, recap, run, wait_for
 
-CLUSTER = Cluster(ROOT / "inventories/dual-stack/hosts.yml")
+CLUSTER = Cluster(ROOT / "inventories/dual-stack/hosts.yml", {"lvs_director_packet_marks": False})
 DIRECTORS, REAL_SERVERS, CLIENT = CLUSTER.group("directors"), CLUSTER.group("real_servers"), CLUSTER.group("clients")[0]
-VIP4, VIP6, TUNNELLED = (service["vip"] for service in CLUSTER.variables(DIRECTORS[0])["ha_virtual_services"])
+*SERVICES, SHOP = CLUSTER.variables(DIRECTORS[0])["ha_virtual_services"]
+VIP4, VIP6, TUNNELLED = (service["vip"] for service in SERVICES)
 PUBLIC, DEDICATED = CLUSTER.variables(DIRECTORS[0])["ha_interfaces"]
 SPARE = "fd00:18:20::77"
 TAKEN_OVER = 6.0  # s in which clients are served again after their director has died
@@ -21,7 +22,7 @@ SCRIPT = "/etc/ha.d/resource.d/IPv6addr2"
 ZONE = "lb.example.org"
 ELSEWHERE = "203.0.113.30"  # of another cluster
 # Asks a DNS server for one type of record of a name; prints the answer's code, if it has authority, and its records.
-ASK = """
+LOOK_UP = """
 import json, socket, struct, sys
 server, name, kind = sys.argv[1], sys.argv[2], {"A": 1, "SOA": 6, "AAAA": 28}[sys.argv[3]]
 question = b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + struct.pack("!B2H", 0, kind, 1)
@@ -38,6 +39,16 @@ for each in range(int.from_bytes(answer[6:8], "big")):
                   socket.inet_ntop(socket.AF_INET6 if kind == 28 else socket.AF_INET, data)])
     place += 12 + size
 print(json.dumps([flags & 15, bool(flags & 1024), found]))
+"""
+# Prints the last word of each page, or why there is none.
+ASK = """
+import ssl, sys, urllib.request
+for url in sys.argv[1:]:
+    try:
+        page = urllib.request.urlopen(url, timeout=2, context=ssl._create_unverified_context())
+        print(page.read().decode().split()[-1])
+    except OSError as error:
+        print(error)
 """
 
 
@@ -101,6 +112,27 @@ def ready(director: str) -> bool:
     return words[:1] == ["active"] and words[1:] not in ([], ["transition"])
 
 
+def shop(*addresses: str) -> list[set[str]]:
+    """Return who answers at addresses of the service by mark, at each by http and https, three times."""
+    names = [f"[{name}]" if ":" in name else name for name in addresses]
+    urls = [f"{scheme}://{name}/index.html" for name in names for scheme in ("http", "https") * 3]
+    answers = run("docker", "exec", CLIENT, "python3", "-c", ASK, *urls).splitlines()
+    return [{*answers[first : first + 6]} for first in range(0, len(answers), 6)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def marks() -> None:
+    """Mark packets by tc: the lab's kernel has no packet filter. A director that loses power loses this, too."""
+    rules = [
+        f"tc filter add dev {PUBLIC} ingress protocol {'ipv6' if ':' in address else 'ip'} flower"
+        f" dst_ip {address} ip_proto tcp dst_port {port} action skbedit mark {SHOP['fwmark']}"
+        for address in SHOP["vips"]
+        for port in SHOP["ports"]
+    ]
+    for director in DIRECTORS:
+        shell(director, " && ".join([f"tc qdisc replace dev {PUBLIC} clsact", *rules]))
+
+
 @pytest.fixture
 def active() -> str:
     """Return the director that holds both VIPs of a whole cluster."""
@@ -154,7 +186,7 @@ def look_up(name: str, kind: str, family: int = 0) -> list[list]:
     """Ask the DNS server from another machine, and return [TTL, value] of each record, sorted."""
     server = CLUSTER.variables(CLIENT)["ha_interfaces"][PUBLIC][family].partition("/")[0]
     code, has_authority, found = json.loads(
-        run("docker", "exec", REAL_SERVERS[0], "python3", "-c", ASK, server, name, kind)
+        run("docker", "exec", REAL_SERVERS[0], "python3", "-c", LOOK_UP, server, name, kind)
     )
     assert (code, has_authority) == (0, True)
     return sorted(found)
@@ -192,6 +224,23 @@ def test_names_lead_to_the_vips_of_several_clusters(tmp_path: Path) -> None:
     assert look_up(f"www.{ZONE}", "AAAA", family=1) == [[60, VIP6], [60, TUNNELLED]]
     assert look_up(ZONE, "SOA")[0][1] > serial
     shell(CLIENT, f"named-checkzone -q {ZONE} /etc/bind/db.{ZONE}")
+
+
+def test_a_mark_selects_two_ports_of_two_addresses(active: str) -> None:
+    table = ask(active, "ipvsadm", "--list", "--numeric")
+    assert [line.split()[1:] for line in table.splitlines() if line.startswith("FWM")] == [
+        [str(SHOP["fwmark"]), *family, "wrr", "persistent", "600"] for family in ([], ["IPv6"])
+    ]
+    assert all(address(active, PUBLIC, vip) for vip in SHOP["vips"])
+    assert all(address(real_server, "lo", vip) for vip in SHOP["vips"] for real_server in REAL_SERVERS)
+    (server,), (server6,) = shop(*SHOP["vips"])
+    assert {server, server6} <= {*REAL_SERVERS}
+    shell(server, "systemctl stop nginx")
+    try:
+        rest = [{name} for name in REAL_SERVERS if name != server] * 2
+        wait_for("clients of both families leave a dead server", lambda: shop(*SHOP["vips"]) == rest)
+    finally:
+        shell(server, "systemctl start nginx")
 
 
 def test_the_script_never_fails() -> None:

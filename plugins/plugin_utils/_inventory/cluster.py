@@ -14,7 +14,7 @@ ClusterError, naming host and variable, where it can't go on.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from ipaddress import ip_address
 from typing import Any
@@ -56,6 +56,8 @@ def cluster(model: Cluster) -> dict[str, Any]:
     standby: hot or cold, where Heartbeat starts the checker with the VIPs;
     services: the virtual services, with their real servers' addresses (see resolve_services);
     table: the same services in the vocabulary of the module ipvs, which knows no checks;
+    marks: [{fwmark, family, addresses, protocol, ports: [text]}], which packets the directors mark, and how;
+    doors: [{name, address, port}], where clients connect by TCP; of ranges of ports, none;
     times: {keepalive, warntime, deadtime, initdead, silence} of the profile, as Heartbeat takes them;
     vips: [{address, prefix, interface, node}], each VIP once, and behind them the gateways of ha_gateway_vips;
     gateways: the latter alone, each with the node of the services behind it, and with what moves together: vips,
@@ -84,6 +86,8 @@ def cluster(model: Cluster) -> dict[str, Any]:
         "standby": model.get("ha_standby"),
         "services": services,
         "table": [_in_table(service) for service in services],
+        "marks": list(_marks(services)),
+        "doors": list(_doors(services)),
         "times": PROFILES[model.get("heartbeat_profile")],
         "vips": [*vips, *gateways],
         "gateways": [gateway | {"vips": _together(model, gateway["address"])} for gateway in gateways],
@@ -113,8 +117,9 @@ def resolve_services(model: Cluster) -> list[dict[str, Any]]:
     """Return the virtual services as the roles need them.
 
     A service has the keys of ha_virtual_services, of which `check` and `persistence` have what the inventory gives;
-    `family` (4 or 6; fwmark services count as 4) and `endpoint` (what ldirectord calls the service: address:port, or
-    the firewall mark) are added, and `real_servers` is [{host, address, port, endpoint, weight, forwarding}].
+    `family` (4 or 6; a mark without vips counts as 4) and `endpoint` (what ldirectord calls the service: address:port,
+    or the firewall mark) are added, and `real_servers` is [{host, address, port, endpoint, weight, forwarding}]. One
+    that a mark selects is one for each family of its vips; `ports` is {protocol: [[first, last]]}, of marks alone.
     """
     near = {own.address.network for name in model.directors for own in model.addresses[name]}
 
@@ -127,19 +132,28 @@ def resolve_services(model: Cluster) -> list[dict[str, Any]]:
             raise ClusterError(f"host {name}: ha_interfaces: {problem}")
         return str(next((address for address in candidates if address.network in near), candidates[0]).ip)
 
-    return [_resolve(service, model, address_of) for service in model.services]
+    found: dict[tuple[str, int | None], dict[str, Any]] = {}
+    for service in model.services:
+        known_as = (service.variable, service.family)
+        if known_as in found:
+            found[known_as]["vips"].append(str(_vip(service, model)))
+        else:
+            found[known_as] = _resolve(service, model, address_of)
+    return list(found.values())
 
 
 def _resolve(service: Service, model: Cluster, address_of: Callable[[str, int], str]) -> dict[str, Any]:
     # What has no port of its own (a firewall mark) goes to every port, as with port 0.
     vip, port, family = _vip(service, model), service.get("port") or 0, service.family or 4
     fwmark = service.get("fwmark") or None
-    if not vip and not fwmark:
+    if not fwmark and (not vip or service.at is not None):
         raise ClusterError(f"host {model.view}: {service.variable}: has neither vip nor fwmark")
     persistence = service.get("persistence") or {}
     return {
         **service.options,
-        "vip": str(vip) if vip else None,
+        "vip": str(vip) if vip and not fwmark else None,
+        "vips": [str(vip)] if vip else [],
+        "ports": _ports(service, model) if fwmark else {},
         "family": family,
         "fwmark": fwmark,
         "port": port,
@@ -159,10 +173,46 @@ def _check(service: Service) -> dict[str, Any]:
 
 
 def _vip(service: Service, model: Cluster) -> Address | None:
-    """Return a service's VIP, None for one of a firewall mark."""
-    if service.given("vip") and not service.vip:
-        raise ClusterError(f"host {model.view}: {service.variable}.vip = {service.get('vip')}: is no address")
+    """Return a service's VIP, None for a firewall mark without any."""
+    if service.family is None:
+        place = f"{service.variable}.{service.vip_option} = {service.written_vip}"
+        raise ClusterError(f"host {model.view}: {place}: is no address")
     return service.vip
+
+
+def _ports(service: Service, model: Cluster) -> dict[str, list[list[int]]]:
+    """Return a mark's ports by protocol, in order, those that overlap as one range."""
+    if len(service.ports) != len(service.get("ports") or ()):
+        raise ClusterError(f"host {model.view}: {service.variable}.ports: must be ports such as 80 or 10000-10100/udp")
+    found: dict[str, list[list[int]]] = {}
+    for protocol, first, last in sorted(service.ports):
+        ranges = found.setdefault(protocol, [])
+        if ranges and first <= ranges[-1][1]:
+            ranges[-1][1] = max(last, ranges[-1][1])
+        else:
+            ranges.append([first, last])
+    return found
+
+
+def _marks(services: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for service in services:
+        for protocol, ranges in service["ports"].items() if service["vips"] else ():
+            yield {
+                "fwmark": service["fwmark"],
+                "family": service["family"],
+                "addresses": service["vips"],
+                "protocol": protocol,
+                "ports": [str(first) if first == last else f"{first}-{last}" for first, last in ranges],
+            }
+
+
+def _doors(services: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for service in services:
+        single = [first for first, last in service["ports"].get("tcp", ()) if first == last]
+        ports = single if service["fwmark"] else [service["port"]] if service["protocol"] == "tcp" else []
+        for address in service["vips"]:
+            for port in filter(None, ports):
+                yield {"name": service["name"], "address": address, "port": port}
 
 
 def _real_server(server: RealServer, address: str) -> dict[str, Any]:
@@ -178,7 +228,7 @@ def _real_server(server: RealServer, address: str) -> dict[str, Any]:
 
 
 def _in_table(service: Mapping[str, Any]) -> dict[str, Any]:
-    identity = ("fwmark",) if service["fwmark"] else ("vip", "port", "protocol")
+    identity = ("fwmark", "family") if service["fwmark"] else ("vip", "port", "protocol")
     keys = ("address", "port", "forwarding", "weight")
     servers = [{key: server[key] for key in keys} for server in service["real_servers"]]
     found = {key: service[key] for key in (*identity, "scheduler")} | {"real_servers": servers}
@@ -352,22 +402,29 @@ def _real_server_vips(services: Sequence[dict[str, Any]]) -> dict[str, list[dict
     wanted: dict[str, dict[str, dict[str, str]]] = {}
     for service in services:
         for server in service["real_servers"]:
-            if service["vip"] and server["forwarding"] != "nat":
-                entry = {"address": service["vip"], "forwarding": server["forwarding"]}
+            for vip in service["vips"] if server["forwarding"] != "nat" else ():
+                entry = {"address": vip, "forwarding": server["forwarding"]}
                 own = wanted.setdefault(server["host"], {})
                 # What comes both ways is on a device that unwraps packets, and the host's for the other way, too.
-                if entry["forwarding"] == "tunnel" or service["vip"] not in own:
-                    own[service["vip"]] = entry
+                if entry["forwarding"] == "tunnel" or vip not in own:
+                    own[vip] = entry
     return {host: list(vips.values()) for host, vips in wanted.items()}
 
 
 def _reserved_ports(services: Sequence[dict[str, Any]], director: str) -> list[int]:
     """Return the ports of TCP services that the director neither serves itself nor is the fallback of."""
     local = re.compile(r"127\.|\[::1\]|localhost")
-    ports = {
-        service["port"]
-        for service in services
-        if service["protocol"] == "tcp" and service["port"] and not local.match(service["fallback"] or "")
-    }
-    own = {service["port"] for service in services if director in (s["host"] for s in service["real_servers"])}
-    return sorted(ports - own)
+    ports: set[int] = set()
+    own: set[int] = set()
+    for service in services:
+        by_protocol = service["ports"] if service["fwmark"] else {service["protocol"]: [[service["port"]] * 2]}
+        if director in (server["host"] for server in service["real_servers"]):
+            own.update(*(_all(ranges) for ranges in by_protocol.values()))
+        if not local.match(service["fallback"] or ""):
+            ports.update(_all(by_protocol.get("tcp", ())))
+    return sorted(ports - own - {0})
+
+
+def _all(ranges: Iterable[Sequence[int]]) -> Iterator[int]:
+    for first, last in ranges:
+        yield from range(first, last + 1)

@@ -10,6 +10,7 @@ is 'not given' or 'wrong and already reported'. `parse`, for the plan, raises at
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -63,14 +64,26 @@ class RealServer(NamedTuple):
     forwarding: str | None
 
 
+class Ports(NamedTuple):
+    """Ports of one protocol, from the first to the last."""
+
+    protocol: str
+    first: int
+    last: int
+
+
 @dataclass(frozen=True)
 class Service:
-    """One virtual service; `options` is what the schema made of it, defaults filled in."""
+    """One virtual service; `options` is what the schema made of it, defaults filled in.
+
+    One that a mark selects may have several addresses. It is a Service for each of them, all with one variable.
+    """
 
     variable: str
     options: Mapping[str, Any]
     real_servers: Sequence[RealServer]
     written: Mapping[str, object]  # as the inventory has it
+    at: int | None = None  # which of its vips this is; None: it has none
 
     def get(self, name: str) -> Any:
         """Return an option, None if it is not given or not usable."""
@@ -80,17 +93,33 @@ class Service:
         """Tell whether the option is in the inventory, be it right or wrong."""
         return self.options[name] is not None
 
+    @property
+    def vip_option(self) -> str:
+        """The option that has the virtual address."""
+        return "vip" if self.at is None else f"vips[{self.at}]"
+
+    @property
+    def written_vip(self) -> Any:
+        """What the inventory has as the virtual address, None if it is not given or no text."""
+        return self.get("vip") if self.at is None else known(self.options["vips"][self.at])
+
     @cached_property
     def vip(self) -> Address | None:
         """The virtual address."""
-        return to_address(self.get("vip"))
+        return to_address(self.written_vip)
 
     @property
     def family(self) -> int | None:
-        """4 or 6; fwmark services are IPv4, None means that the VIP is malformed."""
+        """4 or 6; a mark without vips selects IPv4, None means that the VIP is malformed."""
         if self.vip:
             return self.vip.version
-        return None if self.given("vip") else 4
+        return None if self.given("vip") or self.at is not None else 4
+
+    @cached_property
+    def ports(self) -> list[Ports]:
+        """The well-formed ports of one that a mark selects."""
+        found = (to_ports(known(text), self.get("protocol")) for text in self.get("ports") or ())
+        return [ports for ports in found if ports]
 
     @property
     def check(self) -> Mapping[str, Any]:
@@ -256,6 +285,14 @@ def to_address(text: object) -> IPv4Address | IPv6Address | None:
         return None
 
 
+def to_ports(text: object, protocol: object) -> Ports | None:
+    """Parse ports such as '80', '10000-10100' or '53/udp'; None when they are none. `protocol` is the default."""
+    match = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp|sctp))?", text) if isinstance(text, str) else None
+    if match is None or not 1 <= int(match[1]) <= int(match[2] or match[1]) <= 65535:
+        return None
+    return Ports(match[3] or str(protocol), int(match[1]), int(match[2] or match[1]))
+
+
 def unusable(address: Address) -> str | None:
     """Tell why no client can open a connection to an address, whatever network it is in; None where one can."""
     if address.is_multicast:
@@ -336,7 +373,8 @@ def _services(option: Option, conformed: Any, written: Any, groups: Groups) -> l
         if options is not UNUSABLE:
             variable = f"ha_virtual_services[{index}]"
             servers = _real_servers(variable, options, group, weight)
-            services.append(Service(variable, options, servers, written[index]))
+            places = range(len(known(options["vips"]) or ())) or (None,)
+            services += [Service(variable, options, servers, written[index], at) for at in places]
     return services
 
 

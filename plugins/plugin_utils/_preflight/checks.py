@@ -104,7 +104,8 @@ def check_waits_for_ever(cluster: Cluster) -> Iterator[Complaint]:
 
     In one process that is the end of all checks. In a process of its own the service keeps what it had.
     """
-    if not is_watched(cluster) or cluster.get("ldirectord_fork") is not False or len(cluster.services) < 2:
+    services = {(service.variable, service.family) for service in cluster.services}
+    if not is_watched(cluster) or cluster.get("ldirectord_fork") is not False or len(services) < 2:
         return
     for service in cluster.services:
         asked = _asked(service)
@@ -251,7 +252,12 @@ def _protocol(service: Service) -> str | None:
 
 
 def _protocol_remedy(service: Service) -> str:
-    return "use check.type connect" if service.get("protocol") != "udp" else "use check.type ping or external"
+    return "use check.type ping or external" if _is_udp(service) else "use check.type connect"
+
+
+def _is_udp(service: Service) -> bool:
+    """Tell whether ldirectord knows the service by UDP; one of a mark it connects to by TCP."""
+    return service.get("protocol") == "udp" and not service.given("fwmark")
 
 
 def _lacks_port(service: Service) -> bool:
@@ -366,7 +372,7 @@ def _never_passes(service: Service) -> Iterator[tuple[str, str, str]]:
     if command and str(kind).startswith("external") and _has_arguments(command) and not _text_fault("command", command):
         problem = "is run as it stands, without a shell: what follows the blank is no argument"
         yield "command", problem, "name a program that needs no arguments"
-    if service.family == 6 and (kind == "ping" or (kind == "connect" and service.get("protocol") == "udp")):
+    if service.family == 6 and (kind == "ping" or (kind == "connect" and _is_udp(service))):
         yield "type", "ldirectord pings by IPv4 alone", "use check.type external, or a check of the service itself"
 
 

@@ -104,7 +104,7 @@ def gateway_alone(cluster: Cluster) -> Iterator[Complaint]:
         return
     for gateway, variable in cluster.gateways.items():
         services = cluster.behind(gateway)
-        if services and not any(service.given("vip") for service in services):
+        if services and not any(service.written_vip is not None for service in services):
             problem = "goes with no VIP: the services behind it are selected by marks"
             remedy = "name it in heartbeat_resource_groups together with the addresses of these services"
             yield Complaint(variable, show(str(gateway)), problem, remedy)
@@ -170,10 +170,12 @@ def ftp_without_helper(cluster: Cluster) -> Iterator[Complaint]:
     """FTP names addresses inside of its connection, which ip_vs_ftp alone translates, with IPv4."""
     modules = cluster.get("lvs_director_modules") or ()
     for service, _hosts in _nat_services(cluster):
-        if service.get("port") == FTP and service.get("protocol") == "tcp" and "ip_vs_ftp" not in modules:
+        marked = any((ports.protocol, ports.first) == ("tcp", FTP) for ports in service.ports)
+        plain = service.get("port") == FTP and service.get("protocol") == "tcp"
+        if (marked or plain) and "ip_vs_ftp" not in modules:
             problem = "with NAT, clients of FTP are told the real server's own address"
             remedy = "add ip_vs_ftp to lvs_director_modules, beside ip_vs and the schedulers (not tested here)"
-            yield Complaint(f"{service.variable}.port", show(FTP), problem, remedy)
+            yield Complaint(f"{service.variable}.{'ports' if marked else 'port'}", show(FTP), problem, remedy)
 
 
 @rule("bad_default_route")

@@ -150,7 +150,7 @@ def duplicate_address(cluster: Cluster) -> Iterator[Complaint]:
 def bad_vip(cluster: Cluster) -> Iterator[Complaint]:
     """The prefix length comes from the director's network, so a VIP has none."""
     for service in cluster.services:
-        if service.get("vip") is not None and service.vip is None:
+        if service.written_vip is not None and service.vip is None:
             problem = "must be an IPv4 or IPv6 address without prefix length"
             yield _vip_complaint(service, problem, "write it like 192.0.2.30")
 
@@ -388,7 +388,7 @@ def _homes(cluster: Cluster, vip: Address) -> set[Network]:
 
 
 def _vip_complaint(service: Service, problem: str, remedy: str) -> Complaint:
-    return Complaint(f"{service.variable}.vip", show(service.get("vip")), problem, remedy)
+    return Complaint(f"{service.variable}.{service.vip_option}", show(service.written_vip), problem, remedy)
 
 
 def fault_in(ip: Address, near: list[IPv4Interface | IPv6Interface]) -> str | None:

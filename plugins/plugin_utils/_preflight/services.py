@@ -79,7 +79,8 @@ def vip_or_fwmark(cluster: Cluster) -> Iterator[Complaint]:
     for service in cluster.services:
         if service.given("vip") == service.given("fwmark"):
             problem = "has both vip and fwmark" if service.given("vip") else "has neither vip nor fwmark"
-            yield Complaint(service.variable, show(service.get("name") or ""), problem, "give exactly one of them")
+            remedy = "give exactly one of them; the addresses that a mark selects are its vips"
+            yield Complaint(service.variable, show(service.get("name") or ""), problem, remedy)
 
 
 @rule("fwmark_port")
@@ -134,11 +135,14 @@ def out_of_range(cluster: Cluster) -> Iterator[Complaint]:
 
 @rule("duplicate_service")
 def duplicate_service(cluster: Cluster) -> Iterator[Complaint]:
-    """The kernel keeps one service for each address, port and protocol, or mark; ldirectord refuses the second."""
+    """The kernel keeps one service for each address, port and protocol, or mark and family.
+
+    ldirectord refuses the second.
+    """
 
     def key(service: Service) -> object:
         if service.given("fwmark"):
-            return service.get("fwmark")
+            return service.get("fwmark") and service.family and (service.get("fwmark"), service.family)
         usable = service.vip and service.get("port") is not None and service.get("protocol")
         return (service.vip, service.get("port"), service.get("protocol")) if usable else None
 
@@ -334,7 +338,7 @@ def _duplicates(
     for service in cluster.services:
         mark = key(service)
         other = service if mark is None else first.setdefault(mark, service)
-        if other is not service:
+        if other.variable != service.variable:
             variable = f"{service.variable}.{name}" if name else service.variable
             yield Complaint(variable, show(service.get("name") or ""), f"has {what} of {_label(other)}", remedy)
 

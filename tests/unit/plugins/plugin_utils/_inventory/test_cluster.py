@@ -34,6 +34,14 @@ OWN = {
 }
 
 
+MARK: dict[str, Any] = {
+    "vip": None,
+    "fwmark": 7,
+    "vips": ["192.0.2.30", "2001:db8::30"],
+    "ports": [443, "80-90", "85-99/tcp", "53/udp"],
+}
+
+
 def cluster(known: dict[str, dict[str, Any]], groups: dict[str, list[str]]) -> dict[str, Any]:
     """Return the plan of an inventory."""
     return plan.cluster(parse(known, groups, options_of(plan.VARIABLES)))
@@ -78,6 +86,7 @@ def test_a_wrong_address_is_named() -> None:
         ({"port": 80, "real_servers": [{"host": "real1"}]}, [80], [80]),
         ({"port": 80, "real_servers": [{"host": "real1"}], "fallback": "127.0.0.1:80"}, [], []),
         ({"port": 53, "protocol": "udp", "real_servers": [{"host": "real1"}]}, [], []),
+        ({**MARK, "vips": ["192.0.2.30"], "ports": [80, "7-9", "53/udp"]}, [7, 8, 9, 80], []),
         ({"port": 0, "real_servers": [{"host": "real1"}]}, [], []),
     ],
 )
@@ -117,6 +126,50 @@ def test_the_table_without_checks_is_what_the_module_takes() -> None:
         "-a -f 7 -r 192.0.2.21:81 -m -w 0",
         "-A -t 192.0.2.30:80 -s wrr -p 60",
         "-a -t 192.0.2.30:80 -r 192.0.2.21:80 -g -w 1",
+    ]
+
+
+def with_both_families(*services: dict[str, Any]) -> dict[str, Any]:
+    """Return the plan of services whose real server has both families, as the directors have."""
+    known = hosts(*({**service, "real_servers": [{"host": "dir2"}]} for service in services))
+    known["dir1"]["ha_interfaces"] = {"eth0": ["192.0.2.11/24", "2001:db8::11/64"]}
+    return cluster(known, GROUPS)
+
+
+def test_a_mark_is_a_service_for_each_family() -> None:
+    found = with_both_families(MARK, {"vip": "192.0.2.31", "port": 22})
+    assert [line for line in ipvs_lines(found["table"]) if " -f " in line] == [
+        "-A -f 7 -s wrr",
+        "-a -f 7 -r 192.0.2.12:0 -g -w 1",
+        "-A -f 7 -6 -s wrr",
+        "-a -f 7 -6 -r [2001:db8::12]:0 -g -w 1",
+    ]
+    assert [(service["endpoint"], service["family"]) for service in found["services"][:2]] == [("7", 4), ("7", 6)]
+    assert [service["vip"] for service in found["services"]] == [None, None, "192.0.2.31"]
+
+
+def test_the_addresses_of_a_mark_are_held_and_carried() -> None:
+    found = with_both_families(MARK)
+    assert [vip["address"] for vip in found["vips"]] == MARK["vips"]
+    assert [entry["address"] for entry in found["real_server_vips"]["dir2"]] == MARK["vips"]
+
+
+def test_the_packets_of_a_mark_are_marked() -> None:
+    service = {**MARK, "vips": ["192.0.2.30", "2001:db8::30", "192.0.2.33"]}
+    tcp, udp, *six = with_both_families(service)["marks"]
+    four = {"fwmark": 7, "family": 4, "addresses": ["192.0.2.30", "192.0.2.33"]}
+    assert tcp == {**four, "protocol": "tcp", "ports": ["80-99", "443"]}
+    assert udp == {**four, "protocol": "udp", "ports": ["53"]}
+    assert [(each["family"], each["addresses"]) for each in six] == [(6, ["2001:db8::30"])] * 2
+    assert with_both_families({**service, "ports": None})["marks"] == []
+
+
+def test_clients_connect_to_single_ports_of_tcp() -> None:
+    found = with_both_families(MARK, {"vip": "192.0.2.31", "port": 22})
+    assert [(door["address"], door["port"]) for door in found["doors"]] == [
+        ("192.0.2.30", 443),
+        ("2001:db8::30", 443),
+        ("192.0.2.31", 22),
     ]
 
 
@@ -368,6 +421,9 @@ def test_defaults_are_those_of_argument_specs() -> None:
         (hosts({**WEB, "chek": {}}), "host dir1: ha_virtual_services[0].chek: there is no such option"),
         (hosts({**WEB, "vip": "192.0.2.300"}), "host dir1: ha_virtual_services[0].vip = 192.0.2.300: is no address"),
         (hosts({**WEB, "vip": None}), "host dir1: ha_virtual_services[0]: has neither vip nor fwmark"),
+        (hosts({**MARK, "fwmark": None}), "host dir1: ha_virtual_services[0]: has neither vip nor fwmark"),
+        (hosts({**MARK, "vips": ["x"]}), "host dir1: ha_virtual_services[0].vips[0] = x: is no address"),
+        (hosts({**MARK, "vips": ["192.0.2.30"], "ports": [0]}), "host dir1: ha_virtual_services[0].ports: must be "),
         (hosts({**WEB, "real_servers": [{"host": "real9"}]}), "host real9: is not in the inventory"),
         (
             hosts({**WEB, "preferred_director": "real1"}),

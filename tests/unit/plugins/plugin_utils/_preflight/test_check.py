@@ -122,6 +122,12 @@ def test_good_inventory() -> None:
     assert render([]) == "Preflight found no mistakes."
 
 
+def marked(**changes: Any) -> dict[str, Any]:
+    """Return the good service with a mark in place of its address and port, and some keys changed."""
+    check = {**WEB["check"], "port": 80}  # type: ignore[dict-item]
+    return web(**{"vip": None, "port": None, "fwmark": 1, "vips": [VIPS[0]], "ports": [80], "check": check, **changes})
+
+
 V6 = {"dir1": "2001:db8::11/64", "dir2": "2001:db8::12/64", "real1": "2001:db8::21/64", "real2": "2001:db8::22/64"}
 
 
@@ -255,6 +261,23 @@ def behind_nat(*services: Any, gateways: Any = None, **shared: Any) -> Hosts:
         pytest.param(
             inventory(web(vip=None, port=None, fwmark=1, protocol="sctp")), id="a mark, whatever the protocol"
         ),
+        pytest.param(
+            inventory(marked(), web(name="b", port=81)), id="a mark of an address and ports, and another port of it"
+        ),
+        pytest.param(inventory(marked(ports=None), web(name="b")), id="a mark that somebody else sets"),
+        pytest.param(
+            dual_stack(marked(vips=["198.18.20.30", "2001:db8::30"], ports=[80, "443", "10-20/udp", "80"])),
+            id="a mark of both families",
+        ),
+        pytest.param(
+            dual_stack(marked(fallback="127.0.0.1"), marked(name="six", vips=["2001:db8::30"], fallback="[::1]")),
+            id="one mark, a service for each family",
+        ),
+        pytest.param(
+            dual_stack(marked(vips=["2001:db8::30"], protocol="udp", check={"type": "connect", "port": 80})),
+            id="UDP by a mark, checked by TCP",
+        ),
+        pytest.param(inventory(marked(forwarding="tunnel", vips=[*VIPS])), id="a mark of one family in tunnels"),
         pytest.param(six_alone(), id="IPv6 alone"),
         pytest.param(
             inventory(
@@ -578,6 +601,30 @@ def changed_networks(vip: str) -> Hosts:
         ("bad_check_text", f"{S}[0].check.virtualhost", inventory(checked(virtualhost='a"b'))),
         ("bad_check_pattern", f"{S}[0].check.receive", inventory(checked(receive="[a"))),
         *(("bad_check_pattern", f"{S}[0].check.receive", inventory(checked(receive=p))) for p in ("[z-a]", "ok+++")),
+        ("bad_mark", f"{S}[0].vips", inventory(web(vips=[VIPS[1]]))),
+        ("bad_mark", f"{S}[0].ports", inventory(web(ports=[80]))),
+        ("bad_mark", f"{S}[0].vips", inventory(marked(vips=None))),
+        ("bad_mark", f"{S}[0].vips[1]", inventory(marked(vips=[VIPS[0]] * 2))),
+        *(
+            ("bad_ports", f"{S}[0].ports[1]", inventory(marked(ports=[80, text])))
+            for text in (0, 65536, "90-80", "80,443", "http", "53/icmp", "-80", "")
+        ),
+        ("missing_check_port", f"{S}[0].check.port", inventory(marked(check={"type": "connect"}))),
+        ("vip_or_fwmark", f"{S}[0]", inventory(marked(vip="198.18.20.33", port=80))),
+        ("bad_vip", f"{S}[0].vips[1]", inventory(marked(vips=[VIPS[0], "198.18.20.300"]))),
+        ("unusable_vip", f"{S}[0].vips[1]", inventory(marked(vips=[VIPS[0], "198.18.20.255"]))),
+        ("vip_is_host_address", f"{S}[0].vips[0]", inventory(marked(vips=["198.18.20.21"]))),
+        ("vip_in_no_network", f"{S}[0].vips[1]", inventory(marked(vips=[VIPS[0], "192.0.2.30"]))),
+        ("marked_twice", f"{S}[1].port", inventory(marked(), web(name="b"))),
+        ("marked_twice", f"{S}[1].ports", inventory(web(name="b"), marked(ports=["70-90"], vips=[VIPS[1], VIPS[0]]))),
+        ("marked_twice", f"{S}[1].ports", inventory(marked(), marked(name="b", fwmark=2, ports=["80/tcp", "81/udp"]))),
+        ("duplicate_service", f"{S}[1]", inventory(marked(), marked(name="b", vips=[VIPS[1]]))),
+        (
+            "mark_in_tunnels",
+            f"{S}[0].fwmark",
+            dual_stack(marked(vips=["2001:db8::30"], forwarding="tunnel"), marked(name="b")),
+        ),
+        ("bad_fallback", f"{S}[0].fallback", dual_stack(marked(vips=[VIPS[0], "2001:db8::30"], fallback="127.0.0.1"))),
         ("interval_without_fork", f"{S}[0].check.interval", inventory(checked(interval=2))),
         (
             "check_shared",
@@ -1329,6 +1376,11 @@ def test_a_gateway_whose_interface_has_two_names() -> None:
             "ftp_without_helper",
             f"{S}[0].port",
             behind_nat(web(forwarding="nat", port=21, check={"type": "connect"}), gateways=[GATEWAY]),
+        ),
+        (
+            "ftp_without_helper",
+            f"{S}[0].ports",
+            behind_nat(marked(forwarding="nat", ports=[21, "1024-65535"]), gateways=[GATEWAY]),
         ),
         (
             "port_mapping",
