@@ -36,6 +36,7 @@ CHECK_RANGES = {
     "negotiate_timeout": (1, 3600),
     "failures": (1, 100),
     "connects": (1, 100),
+    "pings": (1, 100),
     "port": (1, 65535),
 }
 SETTING_RANGES = {
