@@ -197,9 +197,9 @@ def bad_check_text(cluster: Cluster) -> Iterator[Complaint]:
             fault = _text_fault(name, text)
             if fault:
                 yield Complaint(variable, show(text), fault, "leave it out, or write it without")
-        for server in service.real_servers:
+        for server in filter(_has_own_texts, service.real_servers):
             receive = service.texts_for(server)[1]
-            fault = None if receive is None or not _has_own_texts(server) else _quotes_fault(receive)
+            fault = None if receive is None else _quotes_fault(receive)
             if fault:
                 place = service.variable + ".check" if server.receive is None else server.variable
                 yield Complaint(f"{place}.receive", show(receive), fault, "write it without")
@@ -366,7 +366,7 @@ def _all_asked(cluster: Cluster) -> Iterator[_Asked]:
 
 def _texts_of_servers(service: Service) -> Iterator[tuple[str, str, str]]:
     """Yield the texts that real servers have of their own: where, of which option, and what."""
-    for server in service.real_servers:
+    for server in filter(_has_own_texts, service.real_servers):
         for name, text in zip(OF_SERVERS, (server.request, server.receive), strict=True):
             if text is not None:
                 yield f"{server.variable}.{name}", name, text

@@ -40,6 +40,7 @@ CHECK_RANGES = {
     "port": (1, 65535),
 }
 SETTING_RANGES = {
+    "ha_detection_budget": (0, 86400),
     "ldirectord_check_interval": (1, 3600),
     "ldirectord_check_timeout": (1, 3600),
     "ldirectord_negotiate_timeout": (1, 3600),

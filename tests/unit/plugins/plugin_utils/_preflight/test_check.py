@@ -225,6 +225,7 @@ def behind_nat(*services: Any, gateways: Any = None, **shared: Any) -> Hosts:
             id="two checks of two families",
         ),
         pytest.param(inventory(checked(connects=3)), id="connects between two checks"),
+        pytest.param(inventory(checking(service="nntp"), ha_detection_budget=0), id="no time limit, and no bound"),
         pytest.param(inventory(checking(type="ping", pings=3)), id="pings"),
         pytest.param(inventory(checked(receive='a", "b')), id="quotes in the check of all"),
         pytest.param(inventory(web(protocol="udp", check={"type": "connect", "pings": 3})), id="pings by udp"),
@@ -671,6 +672,9 @@ def changed_networks(vip: str) -> Hosts:
             )
         ),
         ("out_of_range", f"{S}[0].check.pings", inventory(checking(type="ping", pings=0))),
+        ("out_of_range", "ha_detection_budget", inventory(ha_detection_budget=-1)),
+        ("slow_detection", "ha_detection_budget", inventory(checking(service="nntp"))),
+        ("slow_detection", "ha_detection_budget", inventory(ha_detection_budget=5)),
         (
             "check_shared",
             f"{S}[1].check",
@@ -1015,6 +1019,8 @@ def test_one_mistake_is_one_finding(rule: str, variable: str, hosts: Hosts) -> N
         "vip_off_link": {OPEN_SYNC},
         # Whoever writes a table by hand has nobody who checks the real servers.
         "bad_table": {("unwatched_table", "all hosts", "ha_checker")},
+        # What no driver is packaged for has no time limit of its own.
+        "check_needs_driver": {("slow_detection", "all hosts", "ha_detection_budget")},
     }
     assert found(hosts) == everywhere | extra.get(rule, set())
 
