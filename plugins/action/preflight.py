@@ -27,7 +27,13 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.specs import
     read_results,
     read_specs,
 )
-from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.check import check, render, stops, summary
+from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.check import (
+    check,
+    noticed,
+    render,
+    stops,
+    summary,
+)
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import Complaint
 
 # Read in Ansible's main process, which loads the actions. The processes that it forks for tasks have them, too.
@@ -60,7 +66,10 @@ class ActionModule(ActionBase):
         findings = check(hosts, groups, SPECS, _in_files(variables))
         text = render(findings)
         if not stops(findings):
-            text += f"\n{summary(hosts, groups, findings)}"
+            dead = noticed(hosts, groups, SPECS)
+            text += f"\n{summary(hosts, groups, findings, dead)}"
+            if self._display.verbosity:
+                result["detection"] = [each.shown() for each in dead]
             result["_ansible_verbose_always"] = True  # whoever runs it sees what it has looked at
         result.update(changed=False, failed=stops(findings), msg=text.replace("mistakes.\n", "mistakes. "))
         # Ansible shows the whole result, and a person should read the text alone.

@@ -35,21 +35,30 @@ SERVICE_PORTS = {  # ldirectord's own table, from the service of a check to its 
 SERVICE_OF_PORT = {port: service for service, port in SERVICE_PORTS.items()}
 
 
+NEGOTIATE, SHORTER, KERNEL = "negotiate", "shorter", "kernel"
+
+
 @dataclass(frozen=True)
 class Check:
     """What one protocol of a negotiate check reads of its options, which of them it can't do without, and of what.
 
-    needs: options, and what each has to say; packages: of Debian, which ldirectord's does not depend on.
+    needs: options, and what each has to say; packages: of Debian, which ldirectord's does not depend on; limit: what
+    ends it where nobody answers, NEGOTIATE, the SHORTER one of both time limits, or the KERNEL, as no limit reaches the
+    connect; again: seconds until it tries a second time, also where the first one was refused.
     """
 
     reads: tuple[str, ...] = ()
     needs: Mapping[str, str] = field(default_factory=dict)
     packages: tuple[str, ...] = ()
     waits: bool = False  # for ever, for a server that takes the connection and says nothing
+    limit: str = NEGOTIATE
+    again: int = 0
 
 
 _MAILBOX = Check(("login", "password"), waits=True)
-_ENTRY = Check(("request", "receive", "login", "password"))
+# Net::IMAP::Simple 1.2211 has _retry() and _retry_delay().
+_MAILBOXES = Check(("login", "password"), waits=True, again=5)
+_ENTRY = Check(("request", "receive", "login", "password"), limit=SHORTER)
 _TABLE = ("request", "login", "password", "database")
 _ROW = {"login": "a user", "request": "a query that returns a row"}
 _HTTP = ("request", "receive", "http_method")
@@ -66,19 +75,20 @@ CHECKS: Mapping[str, Check] = {
     "submission": Check(),
     "pop": _MAILBOX,
     "pops": _MAILBOX,
-    "imap": _MAILBOX,
-    "imaps": _MAILBOX,
+    "imap": _MAILBOXES,
+    "imaps": _MAILBOXES,
     "ldap": _ENTRY,
     "ldaps": _ENTRY,
     "mysql": Check(_TABLE, _ROW, ("libdbd-mysql-perl",)),
     # The driver would take what follows an empty name for the name.
     "pgsql": Check(_TABLE, {**_ROW, "database": "the database's name"}, ("libdbd-pg-perl",)),
-    "oracle": Check(_TABLE, _ROW, waits=True),
-    "nntp": Check(),
+    "oracle": Check(_TABLE, _ROW, waits=True, limit=KERNEL),
+    "nntp": Check(limit=KERNEL),  # check_nntp() calls the limit TimeOut, and IO::Socket reads Timeout
     "sip": Check(("login",)),
     "radius": Check(
         ("login", "password", "secret"),
         {"login": "a user", "password": "that user's password", "secret": "what the servers share"},
+        limit=SHORTER,
     ),
     "simpletcp": Check(("request", "receive")),
 }  # `none` checks nothing

@@ -251,7 +251,9 @@ def _real_servers(text: str, family: int, ports: Mapping[str, int]) -> list[dict
         "weight": int(flags["weight"] or 1),
     }
     if flags["request"] is not None:
-        server["request"] = "/" + flags["request"].removeprefix("/")
+        if flags["request"].startswith("/"):
+            raise _BadValueError("must have a request without its slash: with one, ldirectord forgets both texts")
+        server["request"] = "/" + flags["request"]
         server["receive"] = flags["receive"]
     if flags["lower"]:
         server["lower_threshold"] = int(flags["lower"])

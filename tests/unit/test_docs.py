@@ -16,8 +16,10 @@ import yaml
 
 from ansible_collections.codalvs.ha.plugins.module_utils import _schema as schema
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.cluster import PROFILES
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import Service
 from ansible_collections.codalvs.ha.plugins.plugin_utils._ldirectord import CHECKS
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight import check as preflight
+from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.detection import KERNELS_LIMIT, Limits, wait_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("Problem", "Decision", "Reason", "Rejected", "Consequences")
@@ -275,6 +277,41 @@ def test_every_check_is_explained() -> None:
     others = {row[0].strip("`") for row in rows(page, "Other checks")}
     assert others | {"negotiate"} == set(options["type"]["choices"])
     assert {name for check in CHECKS.values() for name in check.reads} <= set(options)
+
+
+T, N = 3, 7  # the two time limits
+WAITS = {
+    "0": 0,
+    "5": 5,
+    "N": N,
+    "T": T,
+    "127": KERNELS_LIMIT,
+    "2 * N + 5": 2 * N + 5,
+    "T or N, whichever is less": min(T, N),
+    "T * `check.pings`": T,
+    "not noticed": None,
+}
+
+
+def test_how_long_each_check_takes_is_explained() -> None:
+    told: dict[str, tuple[int | None, int | None]] = {}
+    for names, silent, refused in rows(ROOT / "docs/checks.md", "How soon a dead server is noticed"):
+        times = [
+            WAITS[re.split(r"[:;]|, as", text)[0].strip().replace("\N{MULTIPLICATION SIGN}", "*")]
+            for text in (silent, refused)
+        ]
+        for name in re.findall(r"`([\w-]+)`", names.replace("`connect` by UDP", "`connect-udp`")):
+            told[name] = (times[0], times[1])
+    others = {*specified_check()["type"]["choices"]} - {"negotiate"}
+    assert {*told} == {*CHECKS, *others, "none", "connect-udp"}
+    for name, times in told.items():
+        kind = {"type": name.removesuffix("-udp")} if name.removesuffix("-udp") in others else {"service": name}
+        udp = name == "connect-udp"
+        check = {"type": "negotiate", **kind}
+        service = Service("", {"check": check, "fwmark": None, "protocol": "udp" if udp else "tcp"}, [], {})
+        wait = wait_of(service, Limits(check=T, negotiate=N, database=N, interval=1, failures=1))
+        known = (wait.silent if wait.notices_silent else None, wait.refused if wait.notices_refused else None)
+        assert times == known, name
 
 
 def specified_check() -> dict[str, Any]:

@@ -4,7 +4,8 @@
 """ldirectord's grammar.
 
 Each case was given to ldirectord 4.12 (`ldirectord FILE status`). It agrees, but for values of which it silently uses a
-part: 1.5, 'virtual=192.0.2.10' (a firewall mark 192), text behind a quote, u: before l:, an empty fallback.
+part: 1.5, 'virtual=192.0.2.10' (a firewall mark 192), text behind a quote, u: before l:, an empty fallback, a request
+of a real server's own that begins with a slash.
 """
 
 from __future__ import annotations
@@ -218,6 +219,7 @@ def test_blocks(text: str, number: int) -> None:
         (V4 + "\treal=198.51.100.1:80\n", 2, "gate|masq|ipip"),
         (V4 + "\treal=198.51.100.1:80 tunnel\n", 2, "one of gate, masq, ipip"),
         (V4 + "\treal=198.51.100.1:80 gate -1\n", 2, "must be ADDRESS"),
+        (V4 + '\treal=198.51.100.1:80 gate 1 "/a", "b"\n', 2, "without its slash"),
         (V4 + "\treal=198.51.100.1:80 gate 1 u:9 l:1\n", 2, "must be ADDRESS"),
         (V4 + "\treal=198.51.100.1:99999 gate\n", 2, "above 65535"),
         (V4 + "\treal=198.51.100.3->198.51.100.1:80 gate\n", 2, "a range must end"),

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import yaml
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+from jinja2 import Environment
+from ldirectord_config import effective, parse
+
+from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.checks import _quotes_fault, _text_fault
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,3 +48,49 @@ def test_what_is_null_is_not_given(tmp_path: Path) -> None:
     plain = rendered(tmp_path / "plain", check={"service": "http"}, persistence={"timeout": 300})
     assert rendered(tmp_path / "nulls", check=check, persistence=persistence, **given) == plain
     assert "None" not in plain
+
+
+def test_a_real_server_may_have_texts_of_its_own(tmp_path: Path) -> None:
+    check = {"service": "http", "request": "all", "receive": "happy"}
+    servers = [{"host": "real1", "request": "/one"}, {"host": "real2"}]
+    file = rendered(tmp_path / "a", check=check, real_servers=servers)
+    assert '\n    real = 198.18.20.21:80 gate 1 "one", "happy"\n    real = 198.18.20.22:80 gate 1\n' in file
+    (service,) = effective(parse(file))["virtual"]
+    texts = [(server["request"], server["receive"]) for server in service["real_servers"]]
+    assert texts == [("/one", "happy"), ("/all", "happy")]
+    file = rendered(tmp_path / "b", real_servers=[{"host": "real1", "receive": "happy"}])
+    assert '\n    real = 198.18.20.21:80 gate 1 "", "happy"\n' in file
+
+
+def test_how_many_echoes_a_ping_waits_for(tmp_path: Path) -> None:
+    assert "\n    checkcount = 3\n" in rendered(tmp_path / "a", check={"type": "ping", "pings": 3})
+
+
+def real_server_line(server: dict[str, Any]) -> str:
+    """Return the line of a real server as the template writes it."""
+    template = (ROOT / "roles/ldirectord/templates/ldirectord.cf.j2").read_text(encoding="utf-8")
+    start = template.index("    {% for server in")
+    end = template.index("    {% endfor %}", start) + len("    {% endfor %}\n")
+    environment = Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False)
+    variables = {"service": {"real_servers": [server]}, "v6": "", "__ldirectord_forwarding": {"direct": "gate"}}
+    return environment.from_string(template[start:end]).render(variables)
+
+
+# What could end a text too early, and what surrounds it.
+TEXTS = st.text(st.sampled_from('"", ab|\\>-l:u5/')) | st.text()
+
+
+@given(TEXTS, TEXTS)
+@example('a", "b', '"')
+@example('a" ', "'")
+@example(" ", ' "')
+def test_texts_that_preflight_accepts_are_read_as_they_are_written(request: str, receive: str) -> None:
+    assume(not any(_text_fault(name, text) for name, text in (("request", request), ("receive", receive)) if text))
+    assume(not _quotes_fault(receive))
+    assume(not request.startswith("/"))  # of which the plan leaves out one, and preflight refuses two
+    server = {"endpoint": "192.0.2.1:80", "forwarding": "direct", "weight": 3, "request": request, "receive": receive}
+    line = real_server_line(server)
+    (service,) = parse(f"virtual = 192.0.2.10:80\n{line}")["virtual"]
+    (found,) = service["real_servers"]
+    assert (found["weight"], found["receive"]) == (3, receive)
+    assert found["request"] == f"/{request}"

@@ -118,8 +118,9 @@ def resolve_services(model: Cluster) -> list[dict[str, Any]]:
 
     A service has the keys of ha_virtual_services, of which `check` and `persistence` have what the inventory gives;
     `family` (4 or 6; a mark without vips counts as 4) and `endpoint` (what ldirectord calls the service: address:port,
-    or the firewall mark) are added, and `real_servers` is [{host, address, port, endpoint, weight, forwarding}]. One
-    that a mark selects is one for each family of its vips; `ports` is {protocol: [[first, last]]}, of marks alone.
+    or the firewall mark) are added, and `real_servers` is [{host, address, port, endpoint, weight, forwarding}], with
+    `request` and `receive` where one of the two is the server's own. A service that a mark selects is one for each
+    family of its vips; `ports` is {protocol: [[first, last]]}, of marks alone.
     """
     near = {own.address.network for name in model.directors for own in model.addresses[name]}
 
@@ -161,7 +162,10 @@ def _resolve(service: Service, model: Cluster, address_of: Callable[[str, int], 
         "persistence": {name: value for name, value in persistence.items() if value is not None},
         "check": _check(service),
         "preferred_director": model.holder(service),
-        "real_servers": [_real_server(server, address_of(server.host, family)) for server in service.real_servers],
+        "real_servers": [
+            _real_server(server, address_of(server.host, family)) | _texts(service, server)
+            for server in service.real_servers
+        ],
     }
 
 
@@ -225,6 +229,18 @@ def _real_server(server: RealServer, address: str) -> dict[str, Any]:
         "weight": server.weight,
         "forwarding": server.forwarding,
     }
+
+
+def _texts(service: Service, server: RealServer) -> dict[str, str]:
+    """Return what one server is asked and must answer; nothing where that is what all are.
+
+    ldirectord takes both or none. An empty text is as none: the page `/`, and every answer. It puts a slash before the
+    request by itself; at one that is there, add_real_server() forgets what it has just read, and neither text counts.
+    """
+    if server.request is None and server.receive is None:
+        return {}
+    request, receive = service.texts_for(server)
+    return {"request": (request or "").removeprefix("/"), "receive": receive or ""}
 
 
 def _in_table(service: Mapping[str, Any]) -> dict[str, Any]:

@@ -62,6 +62,8 @@ class RealServer(NamedTuple):
     port: int | None
     weight: int
     forwarding: str | None
+    request: str | None = None
+    receive: str | None = None
 
 
 class Ports(NamedTuple):
@@ -125,6 +127,11 @@ class Service:
     def check(self) -> Mapping[str, Any]:
         """The check's options; empty when the check as a whole is malformed."""
         return self.get("check") or {}
+
+    def texts_for(self, server: RealServer) -> tuple[str | None, str | None]:
+        """What the check asks this real server, and what its answer must match: the server's own, else the check's."""
+        request = known(self.check.get("request")) if server.request is None else server.request
+        return request, known(self.check.get("receive")) if server.receive is None else server.receive
 
     @property
     def given_check(self) -> dict[str, Any]:
@@ -393,6 +400,8 @@ def _real_servers(variable: str, service: Mapping[str, Any], group: Sequence[str
             port if entry["port"] is None else known(entry["port"]),
             weight if known(entry["weight"]) is None else entry["weight"],
             forwarding if entry["forwarding"] is None else known(entry["forwarding"]),
+            known(entry["request"]),
+            known(entry["receive"]),
         )
         for index, entry in usable
     ]

@@ -30,6 +30,7 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight import (
     checks,
     coda,
+    detection,
     dns,
     heartbeat,
     marks,
@@ -52,6 +53,7 @@ RULE_FILES = (
     nat,
     tunnel,
     checks,
+    detection,
     heartbeat,
     coda,
     nfs,
@@ -127,8 +129,17 @@ def check(
     return sorted(findings, key=_order)
 
 
-def summary(hosts: Hosts, groups: Groups, findings: Sequence[Finding]) -> str:
-    """Return what was checked, and what was accepted, for a run that goes on."""
+def noticed(hosts: Hosts, groups: Groups, specs: Mapping[str, schema.Options]) -> list[detection.Detection]:
+    """Return how long ldirectord takes to notice dead real servers, by service, in an inventory without mistakes."""
+    options = {name: option for role in specs.values() for name, option in role.items()}
+    director = next(iter(groups.get("directors", ())), None)
+    if director is None:
+        return []
+    return detection.detections(to_cluster(director, Values(hosts, options), groups, {}))
+
+
+def summary(hosts: Hosts, groups: Groups, findings: Sequence[Finding], dead: Sequence[detection.Detection] = ()) -> str:
+    """Return what was checked, what was accepted, and when a dead real server is noticed, for a run that goes on."""
     view = next((host for name in ("directors", "real_servers") for host in groups.get(name, ())), "")
     services = hosts.get(view, {}).get("ha_virtual_services")
     counts = {
@@ -138,7 +149,12 @@ def summary(hosts: Hosts, groups: Groups, findings: Sequence[Finding]) -> str:
     }
     words = [f"{count} {noun}{'s' if count > 1 else ''}" for noun, count in counts.items() if count]
     accepted = sorted({finding.rule for finding in findings})
-    return f"Checked: {', '.join(words)}." + (f" Accepted: {', '.join(accepted)}." if accepted else "")
+    slowest = detection.slowest(dead)
+    return (
+        f"Checked: {', '.join(words)}."
+        + (f" Accepted: {', '.join(accepted)}." if accepted else "")
+        + (f" A silent real server is noticed within {slowest[0]} s." if slowest else "")
+    )
 
 
 def stops(findings: Sequence[Finding]) -> bool:

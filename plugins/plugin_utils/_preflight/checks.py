@@ -10,10 +10,17 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.codalvs.ha.plugins.module_utils._schema import HIDDEN, show
-from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import Cluster, Service, known, to_address
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import (
+    Cluster,
+    RealServer,
+    Service,
+    known,
+    to_address,
+)
 from ansible_collections.codalvs.ha.plugins.plugin_utils._ldirectord import (
     CHECKS,
     SERVICE_OF_PORT,
@@ -25,6 +32,7 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import
 # Written between double quotes to ldirectord.cf; an empty pair of quotes is a configuration error there.
 QUOTED = ("request", "receive", "login", "password", "database", "secret")
 SECRETS = ("password", "secret")
+OF_SERVERS = ("request", "receive")  # which a real server may have of its own
 HTTP = ("http", "https", "http_proxy")
 # ldirectord(8), "IPv6".
 CHECKS_OF_IPV6 = ("dns", "http", "https", "nntp", "none", "simpletcp", "sip")
@@ -46,12 +54,12 @@ def missing_check_port(cluster: Cluster) -> Iterator[Complaint]:
 @rule("check_checks_nothing", "warning")
 def check_checks_nothing(cluster: Cluster) -> Iterator[Complaint]:
     """check_none(), check_pop(), check_imap(), check_ftp(): without these, dead and living real servers look alike."""
-    for service in cluster.services if is_watched(cluster) else ():
-        found = _proves_nothing(service)
+    for asked in _all_asked(cluster):
+        found = _proves_nothing(asked.service)
         if found:
             name, problem, remedy = found
-            given = known(service.check.get(name))
-            yield Complaint(f"{service.variable}.check.{name}", show(given) if given else "", problem, remedy)
+            given = known(asked.service.check.get(name))
+            yield Complaint(asked.place(name), show(given) if given else "", problem, remedy)
 
 
 @rule("missing_check_command")
@@ -70,18 +78,19 @@ def missing_check_command(cluster: Cluster) -> Iterator[Complaint]:
 @rule("check_never_passes")
 def check_never_passes(cluster: Cluster) -> Iterator[Complaint]:
     """A check that finds every real server down, whatever it answers, is an outage that lasts."""
-    for service in cluster.services if is_watched(cluster) else ():
-        for name, problem, remedy in (*_never_passes(service), *_asks_another_port(service)):
+    for asked in _all_asked(cluster):
+        service = asked.service
+        for name, problem, remedy in (*_never_passes(service), *_asks_another_port(service), *_asks_elsewhere(asked)):
             value = known(service.check.get(name))
             shown = "" if value is None else HIDDEN if name in SECRETS else show(value)
-            yield Complaint(f"{service.variable}.check.{name}", shown, problem, remedy)
+            yield Complaint(asked.place(name), shown, problem, remedy)
 
 
 @rule("check_without_ipv6", "warning")
 def check_without_ipv6(cluster: Cluster) -> Iterator[Complaint]:
     """ldirectord(8) names the checks that it has for IPv6."""
     for service in cluster.services if is_watched(cluster) else ():
-        asked = _asked(service)
+        asked = asked_protocol(service)
         if service.family == 6 and asked and asked not in CHECKS_OF_IPV6:
             problem = f"ldirectord's manual names no check of {asked} for IPv6: it may find every real server down"
             remedy = f"use check.type connect, or one of {', '.join(each for each in CHECKS_OF_IPV6 if each != 'none')}"
@@ -92,7 +101,7 @@ def check_without_ipv6(cluster: Cluster) -> Iterator[Complaint]:
 def check_needs_driver(cluster: Cluster) -> Iterator[Complaint]:
     """check_sql() loads a driver, and ldirectord ends where that is missing; Debian packages none for Oracle."""
     for service in cluster.services if is_watched(cluster) else ():
-        if _asked(service) == "oracle":
+        if asked_protocol(service) == "oracle":
             problem = "needs Perl's DBD::Oracle, which is in no package of Debian; without it ldirectord ends"
             remedy = "install it on both directors, or use check.type connect or external"
             yield Complaint(f"{service.variable}.check.service", "oracle", problem, remedy)
@@ -108,7 +117,7 @@ def check_waits_for_ever(cluster: Cluster) -> Iterator[Complaint]:
     if not is_watched(cluster) or cluster.get("ldirectord_fork") is not False or len(services) < 2:
         return
     for service in cluster.services:
-        asked = _asked(service)
+        asked = asked_protocol(service)
         if asked and _grammar(asked).waits and _is_asked(service):
             problem = f"a server of {asked} that takes a connection and says nothing stops all checks of all services"
             remedy = "set ldirectord_fork: true, which leaves the others alone, or use check.type connect or external"
@@ -120,13 +129,19 @@ def option_not_read(cluster: Cluster) -> Iterator[Complaint]:
     """What the check of this protocol does not look at proves nothing, whatever it says."""
     options = ("request", "receive", "virtualhost", "http_method", "login", "password", "database", "secret")
     for service in cluster.services if is_watched(cluster) else ():
-        asked = _asked(service)
+        asked = asked_protocol(service)
         for name in options if asked in CHECKS else ():
             if service.check.get(name) is not None and name not in _grammar(asked).reads:
                 value = known(service.check.get(name))
                 shown = "" if value is None else HIDDEN if name in SECRETS else show(value)
                 problem = f"the check of {asked} does not read this"
                 yield Complaint(f"{service.variable}.check.{name}", shown, problem, "remove it, or use another service")
+        yield from _not_read_of_servers(service)
+        pings, kind = known(service.check.get("pings")), known(service.check.get("type"))
+        if pings is not None and kind and not is_ping(service):
+            problem = f"a check of type {kind} does not ping" + (" by TCP" if kind == "connect" else "")
+            remedy = "use check.failures, which counts failed checks in a row"
+            yield Complaint(f"{service.variable}.check.pings", show(pings), problem, remedy)
 
 
 @rule("check_shared")
@@ -134,12 +149,12 @@ def check_shared(cluster: Cluster) -> Iterator[Complaint]:
     """get_real_id_str(): of checks that differ only in what it leaves out, ldirectord makes one, for all of them."""
     alike: dict[object, list[Service]] = {}
     for service in cluster.services if is_watched(cluster) else ():
-        if _asked(service):
-            alike.setdefault(_told_apart_by(service), []).append(service)
+        if asked_protocol(service):
+            alike.setdefault(check_told_apart_by(service), []).append(service)
     for services in alike.values():
         seen: dict[object, Service] = {}
         for service in services if any(_untold(each) != _untold(services[0]) for each in services) else ():
-            keys = [(each.host, each.port, each.weight, each.forwarding) for each in service.real_servers]
+            keys = [told_apart_by(service, each) for each in service.real_servers]
             other = next((seen[key] for key in keys if key in seen and _untold(seen[key]) != _untold(service)), None)
             for key in keys:
                 seen.setdefault(key, service)
@@ -147,7 +162,7 @@ def check_shared(cluster: Cluster) -> Iterator[Complaint]:
                 mine, its = _untold(service), _untold(other)
                 differ = " and ".join(name for name in mine if mine[name] != its[name])
                 problem = f"ldirectord takes this check for that of {other.variable}: they differ in {differ} only"
-                reads = _grammar(_asked(service)).reads
+                reads = _grammar(asked_protocol(service)).reads
                 another = " or ".join([*(name for name in ("request", "receive") if name in reads), "weight"])
                 remedy = f"give one of them another {another}, or both the same {differ}"
                 yield Complaint(f"{service.variable}.check", "", problem, remedy)
@@ -168,7 +183,9 @@ def connects_without_negotiate(cluster: Cluster) -> Iterator[Complaint]:
 def bad_check_text(cluster: Cluster) -> Iterator[Complaint]:
     """ldirectord cuts every line at '#', makes four blanks of a tab, and knows no way to escape either.
 
-    Double quotes are fine inside of quoted values: the parser takes the last one of the line as the end.
+    Double quotes are fine inside of quoted values: the parser takes the last one of the line as the end. Where a real
+    server has texts of its own, both are in one line, and the last two quotes with a blank or a comma between them,
+    and nothing else but blanks, are where the first text ends and the second one begins.
     """
     for service in cluster.services:
         for name in (*QUOTED, "virtualhost", "command"):
@@ -177,16 +194,27 @@ def bad_check_text(cluster: Cluster) -> Iterator[Complaint]:
             if fault:
                 value = HIDDEN if name in SECRETS else show(text)
                 yield Complaint(f"{service.variable}.check.{name}", value, fault, "leave it out, or write it without")
+        for variable, name, text in _texts_of_servers(service):
+            fault = _text_fault(name, text)
+            if fault:
+                yield Complaint(variable, show(text), fault, "leave it out, or write it without")
+        for server in filter(_has_own_texts, service.real_servers):
+            receive = service.texts_for(server)[1]
+            fault = None if receive is None else _quotes_fault(receive)
+            if fault:
+                place = service.variable + ".check" if server.receive is None else server.variable
+                yield Complaint(f"{place}.receive", show(receive), fault, "write it without")
 
 
 @rule("bad_check_pattern")
 def bad_check_pattern(cluster: Cluster) -> Iterator[Complaint]:
     """A pattern that Perl can't compile makes ldirectord's check die."""
     for service in cluster.services:
-        text = known(service.check.get("receive"))
-        fault = None if text is None else _pattern_fault(text)
-        if fault:
-            variable = f"{service.variable}.check.receive"
+        own = [(variable, text) for variable, name, text in _texts_of_servers(service) if name == "receive"]
+        for variable, text in [(f"{service.variable}.check.receive", known(service.check.get("receive"))), *own]:
+            fault = None if text is None else _pattern_fault(text)
+            if not fault:
+                continue
             problem = f"is no valid regular expression: {fault}"
             yield Complaint(variable, show(text), problem, "correct it; a backslash makes a character ordinary")
 
@@ -213,30 +241,39 @@ def _grammar(asked: str | None) -> Check:
     return CHECKS.get(asked or "", Check())
 
 
-def _told_apart_by(service: Service) -> tuple[object, ...]:
+def check_told_apart_by(service: Service) -> tuple[object, ...]:
     """Return what get_real_id_str() knows a check by, beside the real server, whose address the family decides."""
     check = service.check
-    request = str(check.get("request") or "")
+    kind = known(check.get("type"))
     return (
-        _asked(service),
+        kind,
+        asked_protocol(service),
+        str(check.get("command")) if str(kind).startswith("external") else "",
         check.get("connects") is not None,  # combined:PROTOCOL there, else negotiate:PROTOCOL
         "fwm" if service.given("fwmark") else service.get("protocol"),
         service.family,
-        request if request.startswith("/") else f"/{request}",  # as read_config() has it
-        *(str(check.get(name)) for name in ("port", "virtualhost", "receive")),
+        *(str(check.get(name)) for name in ("port", "virtualhost")),
     )
+
+
+def told_apart_by(service: Service, server: RealServer) -> tuple[object, ...]:
+    """Return what get_real_id_str() knows a real server by, beside the check."""
+    request, receive = service.texts_for(server)
+    asked = request or ""
+    asked = asked if asked.startswith("/") else f"/{asked}"  # as read_config() has it
+    return server.host, server.port, server.weight, server.forwarding, asked, receive or ""
 
 
 def _untold(service: Service) -> dict[str, str]:
     """Return the options that a check reads, and that ldirectord does not look at to know it from another."""
-    reads = (*_grammar(_asked(service)).reads, "connects")
+    reads = (*_grammar(asked_protocol(service)).reads, "connects")
     found = {name: service.check.get(name) for name in _NOT_TOLD_APART if name in reads}
     return {name: str("GET" if name == "http_method" and value is None else value) for name, value in found.items()}
 
 
 def _is_asked(service: Service) -> bool:
     """Tell whether a check waits for an answer: imap does if it signs on; oracle has no driver, which others say."""
-    asked = _asked(service)
+    asked = asked_protocol(service)
     return service.check.get("login") is not None if asked in ("imap", "imaps") else asked != "oracle"
 
 
@@ -308,14 +345,93 @@ def _pattern_fault(pattern: str) -> str | None:
     return None
 
 
-def _asked(service: Service) -> str | None:
+@dataclass(frozen=True)
+class _Asked:
+    """A service as some of its real servers are asked: with their texts in its check."""
+
+    service: Service
+    own: Mapping[str, str] = field(default_factory=dict)  # where the texts are that are not the check's
+
+    def place(self, name: str) -> str:
+        return self.own.get(name, f"{self.service.variable}.check.{name}")
+
+
+def _all_asked(cluster: Cluster) -> Iterator[_Asked]:
+    """Yield every service as its real servers are asked, those with texts of their own one by one."""
+    for service in cluster.services if is_watched(cluster) else ():
+        own: dict[str, dict[str, tuple[str, str]]] = {}
+        for variable, name, text in _texts_of_servers(service):
+            own.setdefault(variable.rpartition(".")[0], {})[name] = variable, text
+        if len(own) < len(service.real_servers) or not own or not service.check:
+            yield _Asked(service)
+        for texts in own.values() if service.check else ():
+            check = {**service.check, **{name: text for name, (_variable, text) in texts.items()}}
+            places = {name: variable for name, (variable, _text) in texts.items()}
+            yield _Asked(replace(service, options={**service.options, "check": check}), places)
+
+
+def _texts_of_servers(service: Service) -> Iterator[tuple[str, str, str]]:
+    """Yield the texts that real servers have of their own: where, of which option, and what."""
+    for server in filter(_has_own_texts, service.real_servers):
+        for name, text in zip(OF_SERVERS, (server.request, server.receive), strict=True):
+            if text is not None:
+                yield f"{server.variable}.{name}", name, text
+
+
+def _has_own_texts(server: RealServer) -> bool:
+    return server.request is not None or server.receive is not None
+
+
+def _not_read_of_servers(service: Service) -> Iterator[Complaint]:
+    asked, kind = asked_protocol(service), known(service.check.get("type"))
+    if kind is None or (kind == "negotiate" and asked not in (*CHECKS, "none")):
+        return  # what is wrong with that comes first
+    for variable, name, text in _texts_of_servers(service):
+        if name not in _grammar(asked).reads:
+            what = f"the check of {asked}" if asked else f"a check of type {kind}"
+            remedy = "remove it, or use check.type negotiate with a service that reads it"
+            yield Complaint(variable, show(text), f"{what} does not read this", remedy)
+
+
+def _quotes_fault(text: str) -> str | None:
+    """Tell whether ldirectord would end the first of two texts in the midst of the second one."""
+    if re.search(r'"[, ]\s*"', f'"{text}"'):
+        return "contains two double quotes with only a blank or comma between them, where ldirectord cuts the text"
+    return None
+
+
+def is_ping(service: Service) -> bool:
+    """Tell whether the check is an ICMP echo; a connect without TCP is one."""
+    kind = known(service.check.get("type"))
+    udp = service.get("protocol") == "udp" and not service.given("fwmark")
+    return kind == "ping" or (kind == "connect" and udp)
+
+
+def _asks_elsewhere(asked: _Asked) -> Iterator[tuple[str, str, str]]:
+    """ld_setup() takes a real server's own request for a whole address if it has one anywhere in it.
+
+    add_real_server() forgets both texts if the first one begins with a slash. The plan leaves one slash out.
+    """
+    protocol, request = asked_protocol(asked.service), known(asked.service.check.get("request")) or ""
+    if not asked.own:
+        return
+    if request.startswith("//"):
+        problem = "begins with two slashes, with which ldirectord forgets all texts of a real server's own"
+        yield "request", problem, "leave the first one out"
+    # At the beginning it is wrong for all.
+    elif protocol in ("http", "https") and f"{protocol}://" in request and not re.match(r"/?https?://", request):
+        problem = f"has {protocol}:// in it, so ldirectord takes all of it for an address, which is none"
+        yield "request", problem, "write :// as %3A%2F%2F, or ask for another page"
+
+
+def asked_protocol(service: Service) -> str | None:
     """Return the protocol that a negotiate check speaks, None for a check of another type."""
     return _protocol(service) if known(service.check.get("type")) == "negotiate" else None
 
 
 def _proves_nothing(service: Service) -> tuple[str, str, str] | None:
     """Return option, problem and remedy where a check finds dead real servers up, or living ones down, for ever."""
-    check, kind, asked = service.check, known(service.check.get("type")), _asked(service)
+    check, kind, asked = service.check, known(service.check.get("type")), asked_protocol(service)
     if kind == "on":
         return "type", "takes every real server as up, dead or alive", "use another type"
     if kind == "off":
@@ -339,7 +455,7 @@ def _proves_nothing(service: Service) -> tuple[str, str, str] | None:
 
 def _never_passes(service: Service) -> Iterator[tuple[str, str, str]]:
     """Yield option, problem and remedy of all that no real server can ever satisfy."""
-    check, kind, asked = service.check, known(service.check.get("type")), _asked(service)
+    check, kind, asked = service.check, known(service.check.get("type")), asked_protocol(service)
     for name, what in _grammar(asked).needs.items():
         if check.get(name) is None:
             yield name, f"the check of {asked} can't pass without it", f"add it: {what}"
@@ -348,7 +464,7 @@ def _never_passes(service: Service) -> Iterator[tuple[str, str, str]]:
     if asked == "http_proxy" and request and not absolute:
         yield "request", "a proxy is asked for a whole address", "write it like http://www.example.com/"
     if asked in ("http", "https") and absolute:
-        yield "request", "must be a path: ldirectord puts the real server before it", "name the host in virtualhost"
+        yield "request", "must be a path on the real server", "name the host in virtualhost"
     if pattern is not None and not _pattern_fault(pattern):
         if asked in HTTP and known(check.get("http_method")) == "HEAD" and not _matches_nothing(pattern):
             yield "receive", "the answer to HEAD has no text that could match", "remove it, or use http_method: GET"
@@ -378,7 +494,7 @@ def _never_passes(service: Service) -> Iterator[tuple[str, str, str]]:
 
 def _asks_another_port(service: Service) -> Iterator[tuple[str, str, str]]:
     """Net::IMAP::Simple 1.2211 forgets the port that comes with a bare IPv4 address, and takes the usual one."""
-    asked, given = _asked(service), service.check.get("port")
+    asked, given = asked_protocol(service), service.check.get("port")
     usual = SERVICE_PORTS[asked] if asked in ("imap", "imaps") else None
     ports = [server.port for server in service.real_servers] if given is None else [known(given)]
     wrong = next((port for port in ports if port and 0 < port <= 65535 and port != usual), None)

@@ -36,9 +36,11 @@ CHECK_RANGES = {
     "negotiate_timeout": (1, 3600),
     "failures": (1, 100),
     "connects": (1, 100),
+    "pings": (1, 100),
     "port": (1, 65535),
 }
 SETTING_RANGES = {
+    "ha_detection_budget": (0, 86400),
     "ldirectord_check_interval": (1, 3600),
     "ldirectord_check_timeout": (1, 3600),
     "ldirectord_negotiate_timeout": (1, 3600),

@@ -25,7 +25,10 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.network impo
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import Complaint, rule
 
 # Read from the cluster's first director; another value elsewhere would be ignored, or be fatal.
-SHARED = ("ha_virtual_services", "ha_gateway_vips", "ha_acknowledged", "ha_absent", "ha_checker", "ha_standby")
+SHARED = (
+    *("ha_virtual_services", "ha_gateway_vips", "ha_acknowledged", "ha_absent", "ha_checker", "ha_standby"),
+    "ha_detection_budget",
+)
 # What both directors must do alike, or the one that takes over serves otherwise. Their hardware and logs may differ.
 ALIKE = re.compile(
     r"heartbeat_(?!(authkeys|stonith|watchdog|watchdog_softdog|log|debug_log|log_facility|peer_returned)$).*"

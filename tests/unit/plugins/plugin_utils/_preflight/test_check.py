@@ -86,6 +86,20 @@ def pair(*checks: dict[str, Any]) -> Hosts:
     return inventory(*(web(name=n, vip=v, check=c) for n, v, c in zip("ab", VIPS, checks, strict=True)))
 
 
+def pair_of_servers(one: dict[str, Any], two: dict[str, Any]) -> Hosts:
+    """Return two services that ask the same real server, each for a page of its own."""
+    services = [
+        web(
+            name=name,
+            vip=vip,
+            check={"service": "http", **{key: value for key, value in own.items() if key == "http_method"}},
+            real_servers=[{"host": "real1", "request": own["request"]}],
+        )
+        for name, vip, own in zip("ab", VIPS, (one, two), strict=True)
+    ]
+    return inventory(*services)
+
+
 METHODS = ({"http_method": "GET"}, {"http_method": "HEAD"})
 NO_PAIRS = (
     ({"service": "http", "connects": 2}, {"service": "http", "http_method": "HEAD"}),
@@ -187,7 +201,7 @@ def behind_nat(*services: Any, gateways: Any = None, **shared: Any) -> Hosts:
                     {"service": "ftp", "request": "alive.txt", "receive": "yes"},
                     {"service": "ldap", "request": "dc=example"},
                     {"service": "sip", "login": "me@example"},
-                    *({"service": name} for name in ("smtp", "submission", "nntp", "simpletcp", "ldaps")),
+                    *({"service": name} for name in ("smtp", "submission", "simpletcp", "ldaps")),
                     *(
                         {"service": "http", "receive": r}
                         for r in ("^ok$", "a$b?", "a?^b", "(a$b|c)", "\\^a\\$b", "[$^]a")
@@ -217,6 +231,34 @@ def behind_nat(*services: Any, gateways: Any = None, **shared: Any) -> Hosts:
             id="two checks of two families",
         ),
         pytest.param(inventory(checked(connects=3)), id="connects between two checks"),
+        pytest.param(inventory(checking(service="nntp"), ha_detection_budget=0), id="no time limit, and no bound"),
+        pytest.param(inventory(checking(type="ping", pings=3)), id="pings"),
+        pytest.param(inventory(checked(receive='a", "b')), id="quotes in the check of all"),
+        pytest.param(inventory(web(protocol="udp", check={"type": "connect", "pings": 3})), id="pings by udp"),
+        *(
+            pytest.param(
+                inventory(web(real_servers=[{"host": "real1", **texts}, {"host": "real2"}])), id=f"own {texts}"
+            )
+            for texts in (
+                {"request": "a"},
+                {"receive": "b"},
+                {"request": 'say "a", "b"', "receive": '"'},
+                {"request": "a?b=http", "receive": 'a "b"c", d'},
+            )
+        ),
+        pytest.param(
+            inventory(
+                web(
+                    check={"service": "dns"},
+                    real_servers=[{**one, "request": "www.example", "receive": "192.0.2"} for one in SERVERS],
+                )
+            ),
+            id="what a check needs, from each real server",
+        ),
+        pytest.param(
+            pair_of_servers({"request": "a"}, {"request": "b", "http_method": "HEAD"}),
+            id="two checks of the same real server that differ in its own request",
+        ),
         pytest.param(inventory(checked(connects=3, type="negotiate")), id="connects, and its type"),
         pytest.param(inventory(web(port=143, check=SIGNED_ON)), id="imap at its port"),
         pytest.param(
@@ -419,6 +461,11 @@ def pinging(*groups: tuple[str, list[str]]) -> list[dict[str, Any]]:
 
 def serving(*entries: dict[str, Any], **changes: Any) -> Hosts:
     return inventory(web(real_servers=list(entries), **changes))
+
+
+def asking(*entries: dict[str, Any], **check: Any) -> Hosts:
+    """Return a good service of another check with these real servers."""
+    return inventory(web(real_servers=list(entries), check=check))
 
 
 def resources(*names: str, node: str = "dir1") -> Hosts:
@@ -626,6 +673,55 @@ def changed_networks(vip: str) -> Hosts:
         ),
         ("bad_fallback", f"{S}[0].fallback", dual_stack(marked(vips=[VIPS[0], "2001:db8::30"], fallback="127.0.0.1"))),
         ("interval_without_fork", f"{S}[0].check.interval", inventory(checked(interval=2))),
+        *(
+            (rule, f"{S}[0].real_servers[0].{name}", serving({"host": "real1", name: text}))
+            for rule, name, text in (
+                ("bad_check_text", "request", "a#b"),
+                ("bad_check_text", "request", ""),
+                ("bad_check_text", "request", "a\nb"),
+                ("bad_check_text", "receive", "a\tb"),
+                ("bad_check_text", "receive", 'a", "b'),
+                ("bad_check_text", "receive", 'a" "b'),
+                ("bad_check_text", "receive", ',"b'),
+                ("bad_check_text", "receive", ' "b'),
+                ("bad_check_pattern", "receive", "[a"),
+                ("check_never_passes", "receive", "a$b"),
+                ("check_never_passes", "request", "http://198.18.20.21/"),
+                ("check_never_passes", "request", "to?page=http://198.18.20.21/"),
+                ("check_never_passes", "request", "//two"),
+            )
+        ),
+        (
+            "bad_check_text",
+            f"{S}[0].check.receive",
+            asking({"host": "real1", "request": "a"}, service="http", receive='a", "b'),
+        ),
+        *(
+            ("not_read", f"{S}[0].real_servers[0].{name}", asking({"host": "real1", name: "x"}, **check))
+            for name, check in (
+                ("request", {"service": "smtp"}),
+                ("receive", {"type": "connect"}),
+                ("request", {"type": "external", "command": "/usr/local/bin/look"}),
+            )
+        ),
+        (
+            "check_never_passes",
+            f"{S}[0].check.receive",
+            asking({"host": "real1", "request": "www.example"}, service="dns"),
+        ),
+        ("check_shared", f"{S}[1].check", pair_of_servers({"request": "a"}, {"request": "/a", "http_method": "HEAD"})),
+        *(
+            ("not_read", f"{S}[0].check.pings", inventory(checking(pings=2, **check)))
+            for check in (
+                {"service": "http"},
+                {"type": "connect"},
+                {"type": "external", "command": "/usr/local/bin/look"},
+            )
+        ),
+        ("out_of_range", f"{S}[0].check.pings", inventory(checking(type="ping", pings=0))),
+        ("out_of_range", "ha_detection_budget", inventory(ha_detection_budget=-1)),
+        ("slow_detection", "ha_detection_budget", inventory(checking(service="nntp"))),
+        ("slow_detection", "ha_detection_budget", inventory(ha_detection_budget=5)),
         (
             "check_shared",
             f"{S}[1].check",
@@ -975,6 +1071,8 @@ def test_one_mistake_is_one_finding(rule: str, variable: str, hosts: Hosts) -> N
         "vip_off_link": {OPEN_SYNC},
         # Whoever writes a table by hand has nobody who checks the real servers.
         "bad_table": {("unwatched_table", "all hosts", "ha_checker")},
+        # What no driver is packaged for has no time limit of its own.
+        "check_needs_driver": {("slow_detection", "all hosts", "ha_detection_budget")},
     }
     assert found(hosts) == everywhere | extra.get(rule, set())
 
