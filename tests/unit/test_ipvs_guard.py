@@ -267,6 +267,22 @@ def test_a_mark_that_shows_no_family_is_of_either():
     assert guard.found(six, shown) is None
 
 
+def test_a_mark_of_both_families_is_two_services():
+    """The kernel shows neither's family, and one may have no real server left."""
+    lines = [*SHOWN, "FWM  00000009 rr", "FWM  00000009 rr", "  -> C6121415:0000      Route   3      0          0"]
+    six, four = guard.Key("FWM", 6, "", 9), guard.Key("FWM", 4, "", 9)
+    shown = guard.read_table(lines)
+    assert guard.found(six, shown).servers == {}
+    assert list(guard.found(four, shown).servers) == [("198.18.20.21", 0)]
+
+
+@pytest.mark.parametrize("texts", ['"alive.html", "yes"', '"a = b" "c, d"', '"", ""'])
+def test_a_real_server_may_have_texts_of_its_own(texts):
+    assert changed("198.18.20.21:80 gate 1", f"198.18.20.21:80 gate 1 {texts}") == WANTED
+    with pytest.raises(ValueError, match="not understood"):
+        changed("fallback = 127.0.0.1:80 gate", f"fallback = 127.0.0.1:80 gate 1 {texts}")
+
+
 # --- against the collection's own tables
 
 

@@ -98,15 +98,16 @@ def slow_detection(cluster: Cluster) -> Iterator[Complaint]:
     worst = max(late, key=lambda each: each.silent or 0)
     checks = f"{worst.checks} checks one after the other" if worst.checks > 1 else "one check"
     problem = f"ldirectord may need {worst.silent} s to notice in {_name(worst)} that {worst.host} is silent ({checks})"
-    if len(late) > 1:
-        problem += f"; so it is for {len(late)} services"
-    yield Complaint("ha_detection_budget", show(budget), problem, _remedy(cluster, budget))
+    services = {each.service.variable for each in late}
+    if len(services) > 1:
+        problem += f"; so it is for {len(services)} services"
+    yield Complaint("ha_detection_budget", show(budget), problem, _remedy(cluster, budget, worst.silent or 0))
 
 
-def _remedy(cluster: Cluster, budget: int) -> str:
+def _remedy(cluster: Cluster, budget: int, now: int) -> str:
     forked = slowest(detections(cluster, fork=True))
     shorter = "shorten the time limits of its check"
-    if cluster.get("ldirectord_fork") or not forked:
+    if cluster.get("ldirectord_fork") or not forked or forked[0] >= now:
         return f"{shorter}, use another check (docs/checks.md), or raise the bound"
     and_more = "" if forked[0] <= budget else f", and {shorter}"
     return f"set ldirectord_fork: true ({forked[0]} s){and_more}, or raise the bound"

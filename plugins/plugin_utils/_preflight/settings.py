@@ -32,7 +32,7 @@ SHARED = (
 # What both directors must do alike, or the one that takes over serves otherwise. Their hardware and logs may differ.
 ALIKE = re.compile(
     r"heartbeat_(?!(authkeys|stonith|watchdog|watchdog_softdog|log|debug_log|log_facility|peer_returned)$).*"
-    r"|lvs_director_(table|sync|sync_id|sync_group|timeouts)"
+    r"|lvs_director_(table|sync|sync_id|sync_group|timeouts|packet_marks)"
     r"|ldirectord_(?!log$|email_alert$).*"
 )
 # The groups whose hosts read the variables of a role, by the beginning of their names.
