@@ -64,7 +64,7 @@ def running():
 def test_the_settings_are_read():
     assert SETTINGS.vips == {VIP: "eth0", SIX: "eth0"}
     assert [str(row) for row in SETTINGS.rows] == [f"{WEB} {REAL1}", f"{WEB} {REAL2}"]
-    assert SETTINGS.rows[0][2:] == ("web", "real1", VIP)
+    assert SETTINGS.rows[0][2:] == ("web", "real1", (VIP,))
     assert SETTINGS.rows[0].address == "198.18.20.21"
 
 
@@ -128,7 +128,7 @@ def test_what_is_watched_is_what_ldirectord_keeps(inventory, tmp_path):
             if server.weight and not server.fallback
         }
         assert settings.rows
-        assert all(row.vip in {"", *settings.vips} for row in settings.rows)
+        assert all({*row.vips} <= {*settings.vips} for row in settings.rows)
         assert "check" not in text
 
 
@@ -209,11 +209,30 @@ def test_without_addresses_every_director_tells():
 
 def test_a_mark_is_told_by_who_holds_any_address():
     settings = hooks.Settings.read(DATA)
-    marked = replace(settings, rows=(settings.rows[0]._replace(service="FWM 7", vip=""),))
+    marked = replace(settings, rows=(settings.rows[0]._replace(service="FWM 7", vips=()),))
     watch = hooks.Watch(marked, held=[SIX])
     for now, weight in ((1.0, 1), (2.0, 0)):
         told = watch.see(hooks.Look(now, {SIX}, {"FWM 7": {REAL1: weight}}), "now")
     assert [event.name for event in told] == ["server_out"]
+
+
+def test_a_mark_with_addresses_is_told_by_who_holds_one_of_them():
+    services = [{**DATA["services"][0], "fwmark": 7, "vip": None, "vips": [VIP], "port": None}]
+    settings = hooks.Settings.read({**DATA, "services": services})
+    assert settings.rows[0].vips == (VIP,)
+    assert hooks.Watch(settings, held=[VIP]).serves(settings.rows[0])
+    assert not hooks.Watch(settings, held=[SIX]).serves(settings.rows[0])
+
+
+def test_what_is_new_in_the_inventory_may_come_to_the_table_late():
+    """The role ldirectord adds it, minutes behind this program."""
+    watch = hooks.Watch(replace(SETTINGS, rows=SETTINGS.rows[:1]), held=[VIP])
+    alone = {REAL1: 1}
+    assert see((HELD, alone), watch=watch, settings=watch.settings) == []
+    watch.expect(SETTINGS, 1.0)
+    assert see(*[(HELD, alone)] * 60, watch=watch) == []
+    assert see(*[(HELD, UP)] * 60, watch=watch) == []
+    assert see((HELD, DOWN), watch=watch) == ["server_out real2 (web): weight"]
 
 
 def test_a_removed_real_server_is_out_after_some_seconds():
@@ -436,10 +455,32 @@ def test_what_was_seen_outlives_a_restart(tmp_path, monkeypatch, capfd):
     state.write_text(json.dumps({"held": [VIP], "out": [f"{WEB} {REAL2}"]}))
     program = hooks.Hooks()
     program.turn()  # this machine has not that address
-    assert json.loads(state.read_text()) == {"held": [], "out": []}
+    assert json.loads(state.read_text()) == {"held": [], "out": [], "waiting": []}
     assert f"loss {VIP}: running /bin/true" in capfd.readouterr().out
     config.write_text("{")
     program.turn()
     assert program.watch.settings == SETTINGS
     while program.command.runs():
         program.command.wait(0.1)
+
+
+def test_what_waits_outlives_a_restart(tmp_path, monkeypatch):
+    """An upgrade restarts the program while a command runs."""
+    monkeypatch.setattr(hooks, "CONFIGURATION", tmp_path / "hooks.json")
+    monkeypatch.setattr(hooks, "STATE", tmp_path / "state.json")
+    (tmp_path / "hooks.json").write_text(json.dumps(DATA))
+    event = hooks.Event("server_out", "now", (VIP,), "198.18.20.22", "real2", ("web",), "weight")
+    program = hooks.Hooks()
+    program.queue.add(event)
+    program.save()
+    assert list(hooks.Hooks().queue.waiting) == [event]
+
+
+def test_an_event_whose_command_could_not_be_started_is_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(hooks, "CONFIGURATION", tmp_path / "hooks.json")
+    monkeypatch.setattr(hooks, "STATE", tmp_path / "state.json")
+    (tmp_path / "hooks.json").write_text(json.dumps({**DATA, "command": ["/nonexistent"]}))
+    program = hooks.Hooks()
+    program.queue.add(hooks.Event("takeover", "now", (VIP,)))
+    program.turn()
+    assert program.queue.dropped == 1
