@@ -24,12 +24,12 @@ def dns_records(names: Any, services: Any, zone: str, clusters: Any = None, ttl:
             vips |= _of_cluster(cluster, theirs)
         wanted: Any = plain(names)
         found = records(wanted, vips, str(zone), int(ttl))
-    except (ClusterError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, ClusterError, KeyError, TypeError, ValueError) as error:
         raise AnsibleFilterError(f"There are no usable DNS records: {error}") from error
     return [{"name": each.name, "ttl": each.ttl, "type": each.kind, "address": str(each.address)} for each in found]
 
 
-def _of_cluster(cluster: str, services: Any) -> Mapping[str, str | None]:
+def _of_cluster(cluster: str, services: Any) -> Mapping[str, tuple[str, ...]]:
     try:
         return vips_of(services, cluster)
     except FaultError as fault:

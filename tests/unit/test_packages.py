@@ -100,7 +100,9 @@ def packages_for(groups: set[str], checker: str = "ldirectord") -> set[str]:
     environment = NativeEnvironment()
     environment.filters["intersect"] = lambda left, right: [each for each in left if each in right]
     return set(
-        environment.from_string(DEFAULT).render(group_names=sorted(groups), __ha_packages_plan={"checker": checker})
+        environment.from_string(DEFAULT).render(
+            group_names=sorted(groups), __ha_packages_plan={"checker": checker}, dns_zone_origin="example.org"
+        )
     )
 
 

@@ -115,31 +115,35 @@ def checked_ttl(seconds: int) -> int:
     return seconds
 
 
-def vips_of(services: object, cluster: str = "") -> dict[str, str | None]:
-    """Return the VIPs of a list of services by name, None for one that a mark selects.
+def vips_of(services: object, cluster: str = "") -> dict[str, tuple[str, ...]]:
+    """Return the VIPs of a list of services by name, none for one whose packets somebody else marks.
 
     cluster: the name of another cluster, whose services are called CLUSTER/NAME. What else they have, such as ports, is
     not looked at. Raises FaultError if it is no list of services.
     """
-    found: dict[str, str | None] = {}
+    found: dict[str, tuple[str, ...]] = {}
     for each in services if isinstance(services, list | tuple) else [None]:
-        name, vip = (each.get("name"), each.get("vip")) if isinstance(each, Mapping) else (None, None)
-        if not isinstance(name, str) or not isinstance(vip, str | None):
+        service = each if isinstance(each, Mapping) else {}
+        name, vips = service.get("name"), service.get("vips") or ()
+        own = () if service.get("vip") is None else (service["vip"],)
+        texts = (*own, *(vips if isinstance(vips, list | tuple) else [None]))
+        if not isinstance(name, str) or not all(isinstance(text, str) for text in texts):
             raise FaultError(
                 "must be a list of services, each with name and vip", "write [{name: web, vip: 192.0.2.30}]"
             )
-        found[f"{cluster}/{name}" if cluster else name] = vip
+        known_as = f"{cluster}/{name}" if cluster else name
+        # A mark with VIPs of both families is two services of one name in a plan.
+        found[known_as] = (*found.get(known_as, ()), *own, *vips)
     return found
 
 
-def service_address(name: str, vips: Mapping[str, str | None]) -> Address:
-    """Return the VIP of a service; raise FaultError if there is none."""
+def service_addresses(name: str, vips: Mapping[str, Sequence[str]]) -> set[Address]:
+    """Return the VIPs of a service; raise FaultError if there is none."""
     if name not in vips:
         raise FaultError("is no service", did_you_mean(name, vips, "name a service, or CLUSTER/SERVICE"))
-    vip = vips[name]
-    if vip is None:
+    if not vips[name]:
         raise FaultError("has no VIP, because a mark selects its packets", "write its address in `addresses`")
-    return usable_address(vip)
+    return {usable_address(vip) for vip in vips[name]}
 
 
 def usable_address(text: str) -> Address:
@@ -153,7 +157,9 @@ def usable_address(text: str) -> Address:
     return address
 
 
-def records(names: Sequence[Mapping[str, Any]], vips: Mapping[str, str | None], origin: str, ttl: int) -> list[Record]:
+def records(
+    names: Sequence[Mapping[str, Any]], vips: Mapping[str, Sequence[str]], origin: str, ttl: int
+) -> list[Record]:
     """Return the zone's records, each address of a name once, sorted; raise ClusterError, naming the place, at a fault.
 
     names: dns_zone_names as argument_specs has it; vips: of all clusters, as vips_of returns them.
@@ -166,7 +172,7 @@ def records(names: Sequence[Mapping[str, Any]], vips: Mapping[str, str | None], 
         try:
             name = owner(entry["name"], origin)
             seconds = checked_ttl(ttl if entry.get("ttl") is None else entry["ttl"])
-            addresses = {service_address(each, vips) for each in entry.get("services") or ()}
+            addresses = {vip for each in entry.get("services") or () for vip in service_addresses(each, vips)}
             addresses |= {usable_address(each) for each in entry.get("addresses") or ()}
         except FaultError as fault:
             raise ClusterError(f"{place} ({show(entry.get('name'))}): {fault}") from fault

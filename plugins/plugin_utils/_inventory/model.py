@@ -195,6 +195,12 @@ class Cluster:
         return self.groups.get("directors", ())
 
     @property
+    def dns_servers(self) -> list[str]:
+        """Return the hosts that serve a zone of ours. Others may have a group of this name, without our variables."""
+        hosts = self.groups.get("dns_servers", ())
+        return [host for host in hosts if any(name.startswith("dns_zone_") for name in self.hosts[host])]
+
+    @property
     def is_without_balancing(self) -> bool:
         """Tell whether the inventory is shared storage, DNS, or both, and has no cluster of its own."""
         balanced = self.directors or self.groups.get("real_servers")

@@ -227,10 +227,11 @@ def _unknown(name: str, specs: Mapping[str, schema.Options], options: schema.Opt
     """Return the remedy for a variable that looks like one of ours; None when it is somebody else's, or was ours."""
     if name in RENAMED:
         return None
-    roles = tuple(f"{role}_" for role in specs if role != "preflight")
+    common = "ha_", "dns_zone_"  # prefixes that others use as well
+    roles = tuple(f"{role}_" for role in specs if role != "preflight" and f"{role}_" not in common)
     if name.startswith((*roles, "coda_")):
         return did_you_mean(name, options, "remove it, or use another prefix")
-    if name.startswith("ha_"):
+    if name.startswith(common):
         match = closest(name, options, 0.8)
         return f"did you mean {match!r}?" if match else None
     return None

@@ -55,7 +55,7 @@ def origin_of(cluster: Cluster, host: str) -> str | None:
 @rule("dns_hosts")
 def dns_hosts(cluster: Cluster) -> Iterator[Complaint]:
     """Each would count serial numbers of its own, and secondaries would take what one of them says."""
-    hosts = cluster.groups.get(GROUP, ())
+    hosts = cluster.dns_servers
     if len(hosts) > 1:
         problem = f"a zone has one primary server, not {len(hosts)}"
         remedy = "list one host, and let the others be its secondaries (dns_zone_secondaries)"
@@ -65,7 +65,7 @@ def dns_hosts(cluster: Cluster) -> Iterator[Complaint]:
 @rule("dns_missing")
 def dns_missing(cluster: Cluster) -> Iterator[Complaint]:
     """The role would stop, but only once packages are installed."""
-    for host in cluster.groups.get(GROUP, ()):
+    for host in cluster.dns_servers:
         for name, remedy in NEEDED.items():
             if not cluster.value(host, name) and cluster.values(host, name)[0] is not UNUSABLE:
                 yield Complaint(name, "", "is required on a DNS server, and not given", remedy, host)
@@ -74,7 +74,7 @@ def dns_missing(cluster: Cluster) -> Iterator[Complaint]:
 @rule("bad_dns_name")
 def bad_dns_name(cluster: Cluster) -> Iterator[Complaint]:
     """What named-checkzone would refuse, and a relative name that means another one than it seems to."""
-    for host in cluster.groups.get(GROUP, ()):
+    for host in cluster.dns_servers:
         for name, ask in (("dns_zone_origin", dns.full_name), ("dns_zone_contact", dns.mailbox)):
             given = cluster.value(host, name)
             fault = None if given is None else fault_of(ask, given)
@@ -113,7 +113,7 @@ def _bad_nameservers(cluster: Cluster, host: str, origin: str, names: Mapping[st
 @rule("bad_dns_address")
 def bad_dns_address(cluster: Cluster) -> Iterator[Complaint]:
     """A name has at least one address, of services that are there, and clients can reach each."""
-    for host in cluster.groups.get(GROUP, ()):
+    for host in cluster.dns_servers:
         vips, unclear = _own_vips(cluster)
         for other, services in (cluster.value(host, "dns_zone_clusters") or {}).items():
             fault = None if isinstance(services, Unevaluated) else fault_of(dns.vips_of, services, other)
@@ -127,11 +127,18 @@ def bad_dns_address(cluster: Cluster) -> Iterator[Complaint]:
             yield from _bad_addresses(host, place, entry, vips, unclear)
 
 
-def _own_vips(cluster: Cluster) -> tuple[dict[str, str | None], set[str]]:
+def _own_vips(cluster: Cluster) -> tuple[dict[str, tuple[str, ...]], set[str]]:
     """Return the VIPs of this inventory's services, and the names of services whose VIP other rules complain of."""
-    named = [(known(each.get("name")), each) for each in cluster.services]
-    vips = {name: str(each.vip) if each.vip else None for name, each in named if name is not None}
-    return vips, {name for name, each in named if name is not None and each.given("vip") and not each.vip}
+    vips: dict[str, tuple[str, ...]] = {}
+    unclear: set[str] = set()
+    for service in cluster.services:
+        name = known(service.get("name"))
+        if name is None:
+            continue
+        vips[name] = (*vips.get(name, ()), *([str(service.vip)] if service.vip else ()))
+        if not service.vip and (service.given("vip") or service.at is not None):
+            unclear.add(name)
+    return vips, unclear
 
 
 def _asked(cluster: Cluster, host: str) -> Iterator[str]:
@@ -140,12 +147,12 @@ def _asked(cluster: Cluster, host: str) -> Iterator[str]:
 
 
 def _bad_addresses(
-    host: str, place: str, entry: Mapping[str, Any], vips: Mapping[str, str | None], unclear: set[str]
+    host: str, place: str, entry: Mapping[str, Any], vips: Mapping[str, tuple[str, ...]], unclear: set[str]
 ) -> Iterator[Complaint]:
     if not entry["services"] and not entry["addresses"]:
         yield Complaint(place, "", "has no address", "name services, or addresses of other clusters", host)
     for index, given in enumerate(known(entry["services"]) or ()):
-        fault = None if given is UNUSABLE or given in unclear else fault_of(dns.service_address, given, vips)
+        fault = None if given is UNUSABLE or given in unclear else fault_of(dns.service_addresses, given, vips)
         if fault:
             yield complaint(host, f"{place}.services[{index}]", given, fault)
     for index, given in enumerate(known(entry["addresses"]) or ()):
@@ -157,7 +164,7 @@ def _bad_addresses(
 @rule("bad_dns_ttl")
 def bad_dns_ttl(cluster: Cluster) -> Iterator[Complaint]:
     """0 means that every request is asked for anew, which some resolvers do not obey either."""
-    for host in cluster.groups.get(GROUP, ()):
+    for host in cluster.dns_servers:
         given = {"dns_zone_ttl": cluster.value(host, "dns_zone_ttl")}
         given |= {f"{place}.ttl": known(entry["ttl"]) for place, entry in entries(cluster, host)}
         for variable, seconds in given.items():
@@ -169,7 +176,7 @@ def bad_dns_ttl(cluster: Cluster) -> Iterator[Complaint]:
 @rule("bad_dns_address")
 def bad_secondary(cluster: Cluster) -> Iterator[Complaint]:
     """BIND's configuration takes addresses here, and would refuse the whole file."""
-    for host in cluster.groups.get(GROUP, ()):
+    for host in cluster.dns_servers:
         for index, given in enumerate(cluster.value(host, "dns_zone_secondaries") or ()):
             fault = None if given is UNUSABLE else fault_of(dns.usable_address, given)
             if fault:

@@ -57,6 +57,8 @@ def unknown_group(cluster: Cluster) -> Iterator[Complaint]:
 def _meant(cluster: Cluster, name: str) -> str | None:
     """Return the group that a misspelt name stands for, None for a group of ours or of the operator's own."""
     meant = None if name in GROUPS else closest(name, GROUPS, 0.8)
+    if meant == "dns_servers" and not cluster.dns_servers:
+        return None  # many have DNS servers, and this inventory has none of ours
     there = cluster.groups.get(meant, ()) if meant else ()
     # Names such as real_servers_web or old_directors are close as well, but meant to be different; so is a group that
     # has no other hosts than the known one.

@@ -27,11 +27,11 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import
 
 ORIGIN = "lb.example.org"
 VIPS = {
-    "web": "198.51.100.30",
-    "web6": "2001:db8::30",
-    "https": "198.51.100.30",
-    "berlin/web": "203.0.113.30",
-    "ftp": None,
+    "web": ("198.51.100.30",),
+    "web6": ("2001:db8::30",),
+    "https": ("198.51.100.30",),
+    "berlin/web": ("203.0.113.30",),
+    "ftp": (),
 }
 ZONE = Zone(ORIGIN, ["ns1.example.net", "ns2.example.net"], "host.master@example.org")
 TODAY = "20261129"
@@ -163,7 +163,10 @@ def test_what_is_no_list_of_services_is_refused(services: object) -> None:
 
 def test_services_of_another_cluster_have_its_name_before_theirs() -> None:
     services = [{"name": "web", "vip": "203.0.113.30", "port": 80, "check": {}}, {"name": "ftp", "fwmark": 1}]
-    assert vips_of(services, "berlin") == {"berlin/web": "203.0.113.30", "berlin/ftp": None}
+    assert vips_of([{"name": "shop", "vip": None, "vips": [each]} for each in ("192.0.2.30", "2001:db8::30")]) == {
+        "shop": ("192.0.2.30", "2001:db8::30")
+    }
+    assert vips_of(services, "berlin") == {"berlin/web": ("203.0.113.30",), "berlin/ftp": ()}
 
 
 def test_a_serial_number_begins_with_the_day_and_grows() -> None:
@@ -240,7 +243,7 @@ def test_what_is_written_reads_back_and_order_does_not_matter(
     wanted = {
         Record(each["name"], each["ttl"] or 60, ip_address(text))
         for each in names
-        for text in (*each["addresses"], *(VIPS[service] for service in each["services"]))
+        for text in (*each["addresses"], *(vip for service in each["services"] for vip in VIPS[service]))
     }
     assert set(found) == wanted
     shuffled = [

@@ -44,6 +44,28 @@ def test_a_malformed_value_is_one_finding() -> None:
     assert found(dns_zone_clusters={"berlin": broken}) == {("cannot_evaluate", "dns_zone_clusters.berlin")}
 
 
+def test_a_group_of_this_name_may_be_somebody_elses() -> None:
+    assert check({"ns1": {}, "ns2": {}}, {"dns_servers": ["ns1", "ns2"]}, SPECS) == []
+    others = {"dns_server": ["ns1"], "dns_servers": ["ns1"]}  # no hosts but ours
+    assert check({"ns1": {"dns_zone_of_others": 1}}, {"dns_server": ["ns1"]}, SPECS) == check(
+        {"ns1": {}}, {"x": ["ns1"]}, SPECS
+    )
+    assert [each.rule for each in check({"ns1": GOOD}, others, SPECS)] == []
+
+
+def test_a_mark_has_the_vips_that_it_says() -> None:
+    hosts: dict[str, dict[str, Any]] = {
+        name: {"ha_interfaces": {"eth0": [f"198.18.20.1{number}/24", f"fd00::{number}/64"]}}
+        for number, name in enumerate(("dir1", "dir2", "real1"))
+    }
+    marked = {"name": "shop", "fwmark": 1, "vips": ["198.18.20.30", "fd00::30"], "ports": [80], "check": {"port": 80}}
+    everywhere = {**GOOD, "dns_zone_names": [{"name": "shop", "services": ["shop"]}], "ha_virtual_services": [marked]}
+    hosts |= {"ns1": {"ha_interfaces": {}}}
+    groups = {"directors": ["dir1", "dir2"], "real_servers": ["real1"], "dns_servers": ["ns1"]}
+    findings = check({host: {**everywhere, **given_} for host, given_ in hosts.items()}, groups, SPECS)
+    assert [each for each in findings if "dns" in each.rule] == []
+
+
 def test_a_second_server_would_count_for_itself() -> None:
     hosts = {"ns1": GOOD, "ns2": GOOD}
     (finding,) = check(hosts, {"dns_servers": ["ns1", "ns2"]}, SPECS)
