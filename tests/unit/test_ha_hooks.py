@@ -434,11 +434,18 @@ def test_a_command_that_hangs_is_ended_with_what_it_has_started(tmp_path, capfd)
     assert 0.5 <= run([str(script)], {}, 0.5) < 5
     assert "ended by its time limit" in capfd.readouterr().out
     child = Path("/proc") / (tmp_path / "child").read_text().strip() / "stat"
-    try:
-        state = child.read_text().rsplit(") ", 1)[1][0]
-    except (FileNotFoundError, ProcessLookupError):
-        state = "X"
+    end = time.monotonic() + 10  # the kernel ends it when it is its turn
+    while (state := state_of(child)) not in "XZ" and time.monotonic() < end:
+        time.sleep(0.05)
     assert state in "XZ"
+
+
+def state_of(stat: Path) -> str:
+    """Return the state of a process, X where there is none."""
+    try:
+        return stat.read_text().rsplit(") ", 1)[1][0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"
 
 
 def test_a_command_that_is_not_there_is_said(capfd):
