@@ -278,8 +278,8 @@ def lose_packets(host: str, seconds: float, percent: int, links: Iterable[str]) 
 
 
 def recap(output: str) -> dict[str, dict[str, int]]:
-    """Return the counts of a playbook's recap: {host: {"ok": 12, "changed": 0, …}}."""
-    lines = re.findall(r"^(\S+) +: (ok=.*)$", output, re.MULTILINE)
+    """Return the counts of a playbook's recap: {host: {"ok": 12, "changed": 0, …}}. Molecule has Ansible colour it."""
+    lines = re.findall(r"^(\S+) +: (ok=.*)$", re.sub(r"\x1b\[[0-9;]*m", "", output), re.MULTILINE)
     return {host: {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", counts)} for host, counts in lines}
 
 

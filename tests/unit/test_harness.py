@@ -39,6 +39,9 @@ def test_a_recap_is_read() -> None:
         "dir1": {"ok": 25, "changed": 2, "unreachable": 0, "failed": 0},
         "real1": {"ok": 9, "changed": 0},
     }
+    assert recap("\x1b[0;33mdir1\x1b[0m  : \x1b[0;32mok=25  \x1b[0m \x1b[0;33mchanged=2\x1b[0m\n") == {
+        "dir1": {"ok": 25, "changed": 2}
+    }
 
 
 @pytest.mark.parametrize(
