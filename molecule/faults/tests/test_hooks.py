@@ -72,6 +72,6 @@ def test_a_hook_is_told_and_holds_up_nothing(hooked):
         assert shell(hooked, HANGS, check=False)
     assert len(seen.lost) <= 2 * UNDER_WAY, seen
     assert told(hooked)[-1].startswith("loss "), "what follows waits"
-    shell(hooked, "pkill --full '[s]leep 611'")
+    shell(hooked, "pkill --signal KILL --full '[s]leep 611'")
     wait_told(hooked, f"takeover {vip}  held={vip} out=")
     assert wait_whole() == hooked
