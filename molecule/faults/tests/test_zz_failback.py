@@ -15,9 +15,9 @@ def test_a_preferred_director_takes_its_addresses_back_and_no_connection_notices
     preferred = DIRECTORS[0]
     CLUSTER.cut_power(preferred)
     wait_one_holder(other(preferred))
-    with CLUSTER.connections(each=10, seconds=90) as kept, watched(85) as seen:
+    with CLUSTER.connections(each=10, seconds=120) as kept, watched(115) as seen:
         CLUSTER.power_on(preferred)
-        wait_one_holder(preferred, 80)
+        wait_one_holder(preferred, 110)
     assert len(seen.lost) <= UNDER_WAY, seen
     assert all(count["survived"] == 10 for count in kept.counts.values()), kept
     assert wait_whole() == preferred
