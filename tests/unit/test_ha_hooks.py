@@ -29,8 +29,7 @@ REAL1, REAL2 = "198.18.20.21:80", "198.18.20.22:80"
 WEB = f"TCP {VIP}:80"
 SERVERS = [{"host": f"real{n}", "address": f"198.18.20.2{n}", "port": 80, "weight": n} for n in (1, 2)]
 DATA = {
-    "command": ["/bin/true", "-x"],
-    "timeout": 5,
+    "commands": [{"argv": ["/bin/true", "-x"], "timeout": 5}],
     "vips": [{"address": VIP, "interface": "eth0"}, {"address": "2001:DB8::0030", "interface": "eth0"}],
     "services": [{"name": "web", "vip": VIP, "port": 80, "protocol": "tcp", "fwmark": None, "real_servers": SERVERS}],
 }
@@ -410,9 +409,9 @@ def run(command, facts, seconds=0.5):
     """Run a command to its end; return how many seconds that took."""
     began = time.monotonic()
     one = hooks.Command()
-    one.start(replace(SETTINGS, command=tuple(command), timeout=seconds), hooks.Event("loss", "now", (VIP,)), facts)
+    one.start(hooks.Order(tuple(command), seconds), hooks.Event("loss", "now", (VIP,)), facts)
     while one.runs():
-        one.wait(0.1)
+        time.sleep(0.05)
     return time.monotonic() - began
 
 
@@ -453,41 +452,116 @@ def test_a_command_that_is_not_there_is_said(capfd):
     assert "/nosuch/hook can't be run: No such file" in capfd.readouterr().out
 
 
-def test_what_was_seen_outlives_a_restart(tmp_path, monkeypatch, capfd):
-    """A file that is not understood changes nothing."""
-    config, state = tmp_path / "hooks.json", tmp_path / "state.json"
+@pytest.fixture
+def program(tmp_path, monkeypatch):
+    """Return a function that starts the program, with these commands, on this machine, which holds no address."""
+    config = tmp_path / "hooks.json"
     monkeypatch.setattr(hooks, "CONFIGURATION", config)
-    monkeypatch.setattr(hooks, "STATE", state)
-    config.write_text(json.dumps(DATA))
-    state.write_text(json.dumps({"held": [VIP], "out": [f"{WEB} {REAL2}"]}))
-    program = hooks.Hooks()
-    program.turn()  # this machine has not that address
-    assert json.loads(state.read_text()) == {"held": [], "out": [], "waiting": []}
+    monkeypatch.setattr(hooks, "STATE", tmp_path / "state.json")
+
+    def start(*argvs, **order):
+        commands = [{"argv": list(argv), "timeout": 5, **order} for argv in argvs]
+        config.write_text(json.dumps({**DATA, "commands": commands}))
+        started = hooks.Hooks()
+        started.read()
+        return started
+
+    return start
+
+
+def test_what_was_seen_outlives_a_restart(program, capfd):
+    """A file that is not understood changes nothing."""
+    hooks.STATE.write_text(json.dumps({"held": [VIP], "out": [f"{WEB} {REAL2}"]}))
+    one = program(["/bin/true", "-x"])
+    one.turn()
+    assert json.loads(hooks.STATE.read_text()) == {"held": [], "out": [], "waiting": {"/bin/true": []}}
     assert f"loss {VIP}: running /bin/true" in capfd.readouterr().out
-    config.write_text("{")
-    program.turn()
-    assert program.watch.settings == SETTINGS
-    while program.command.runs():
-        program.command.wait(0.1)
+    hooks.CONFIGURATION.write_text("{")
+    one.turn()
+    assert one.watch.settings == SETTINGS
+    finish(one)
 
 
-def test_what_waits_outlives_a_restart(tmp_path, monkeypatch):
+def finish(one):
+    """Let all commands end."""
+    end = time.monotonic() + 20
+    while one.processes() and time.monotonic() < end:
+        one.wait(1)
+        one.turn()
+    assert not one.processes()
+
+
+@pytest.mark.parametrize(
+    "before", [{}, {"waiting": []}, {"waiting": [{"name": "loss"}]}, {"waiting": {"/bin/true": [{}]}}]
+)
+def test_what_another_version_has_kept_is_no_harm(program, before):
+    hooks.STATE.write_text(json.dumps(before))
+    assert not program(["/bin/true"]).listeners["/bin/true"].queue.waiting
+
+
+EVENT = hooks.Event("server_out", "now", (VIP,), "198.18.20.22", "real2", ("web",), "weight")
+
+
+def test_what_waits_outlives_a_restart(program):
     """An upgrade restarts the program while a command runs."""
-    monkeypatch.setattr(hooks, "CONFIGURATION", tmp_path / "hooks.json")
-    monkeypatch.setattr(hooks, "STATE", tmp_path / "state.json")
-    (tmp_path / "hooks.json").write_text(json.dumps(DATA))
-    event = hooks.Event("server_out", "now", (VIP,), "198.18.20.22", "real2", ("web",), "weight")
-    program = hooks.Hooks()
-    program.queue.add(event)
-    program.save()
-    assert list(hooks.Hooks().queue.waiting) == [event]
+    one = program(["/bin/true"], ["/bin/false"])
+    one.listeners["/bin/true"].queue.add(EVENT)
+    one.save()
+    again = program(["/bin/true"], ["/bin/false"])
+    assert [list(each.queue.waiting) for each in again.listeners.values()] == [[EVENT], []]
 
 
-def test_an_event_whose_command_could_not_be_started_is_counted(tmp_path, monkeypatch):
-    monkeypatch.setattr(hooks, "CONFIGURATION", tmp_path / "hooks.json")
-    monkeypatch.setattr(hooks, "STATE", tmp_path / "state.json")
-    (tmp_path / "hooks.json").write_text(json.dumps({**DATA, "command": ["/nonexistent"]}))
-    program = hooks.Hooks()
-    program.queue.add(hooks.Event("takeover", "now", (VIP,)))
-    program.turn()
-    assert program.queue.dropped == 1
+def test_an_event_whose_command_could_not_be_started_is_counted(program):
+    one = program(["/nonexistent"])
+    one.listeners["/nonexistent"].queue.add(hooks.Event("takeover", "now", (VIP,)))
+    one.turn()
+    assert one.listeners["/nonexistent"].queue.dropped == 1
+
+
+def test_a_command_that_hangs_holds_up_no_other(program, tmp_path):
+    """Nor does one that has left the settings stay unobserved."""
+    hook, mail = tmp_path / "hook", tmp_path / "mail"
+    for script, line in ((hook, "exec sleep 600"), (mail, f"echo $HA_EVENT >>{tmp_path}/mailed")):
+        script.write_text(f"#!/bin/sh\n{line}\n")
+        script.chmod(0o755)
+    one = program([str(hook)], [str(mail)], timeout=2)
+    for name in ("takeover", "loss"):
+        for listener in one.listeners.values():
+            listener.hear(hooks.Event(name, "now", (VIP,)), 1.0)
+    for _ in range(3):
+        one.turn()
+        one.wait(0.3)
+    assert (tmp_path / "mailed").read_text() == "takeover\nloss\n"
+    assert len(one.processes()) == 1
+    assert len(one.listeners[str(hook)].queue.waiting) == 1
+    hooks.CONFIGURATION.write_text(json.dumps({**DATA, "commands": []}))
+    one.turn()
+    assert not one.listeners
+    assert len(one.processes()) == 1
+    finish(one)
+
+
+def test_a_reminder_says_what_is_still_out_and_only_then():
+    watch = running()
+    assert watch.reminder("now") is None
+    see((HELD, DOWN), watch=watch)
+    assert watch.reminder("now") == hooks.Event("reminder", "now", (VIP,))
+    assert watch.facts(watch.reminder("now"), 0)["HA_OUT"] == "real2:web"
+    see((HELD, DOWN), watch=watch, drained=["198.18.20.22"])
+    assert watch.reminder("now") is None, "somebody's intention"
+    see(((), DOWN), watch=watch)
+    assert watch.reminder("now") is None, "the other director reminds"
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=20), st.integers(1, 50))
+def test_reminders_keep_their_distance_from_all_events(steps, repeat):
+    listener, now, told = hooks.Listener(hooks.Order(("/bin/true",), 5, repeat)), 0.0, 0.0
+    for step in steps:
+        now += step
+        if listener.is_due(now):
+            assert now - told >= repeat
+            listener.hear(hooks.Event("reminder", "now", ()), now)
+            told = now
+        else:
+            assert now - told < repeat
+    assert not hooks.Listener(hooks.Order(("/bin/true",))).is_due(1e9), "never, where nobody asks for it"

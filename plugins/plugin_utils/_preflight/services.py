@@ -46,6 +46,7 @@ SETTING_RANGES = {
     "ldirectord_negotiate_timeout": (1, 3600),
     "ldirectord_failure_count": (1, 100),
     "heartbeat_udp_port": (1, 65535),
+    "ha_hook_mail_port": (1, 65535),
     "ha_hook_timeout": (1, 3600),
 }
 

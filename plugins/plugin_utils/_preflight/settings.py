@@ -20,7 +20,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils._schema import (
     holds_secret,
     show,
 )
-from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import OWN, Cluster, known
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import OWN, Cluster, known, to_address
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.network import GROUPS
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import Complaint, rule
 
@@ -47,6 +47,8 @@ READERS = {
 }
 FACILITIES = ("auth", "authpriv", "cron", "daemon", "ftp", "kern", "lpr", "mail", "news", "syslog", "user", "uucp")
 FACILITY = re.compile(rf"{'|'.join(FACILITIES)}|local[0-7]")
+RELAY = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+MINUTE, WEEK = 60, 604800  # s
 ADDRESSEE = re.compile(r"[A-Za-z0-9._%+-]+(@[A-Za-z0-9.-]+)?")
 # Variables and what each of their words has to look like: they reach command lines and names of files.
 WORDS = {
@@ -251,6 +253,29 @@ def bad_email(cluster: Cluster) -> Iterator[Complaint]:
     if given and not all(ADDRESSEE.fullmatch(part.strip(" ")) for part in given.split(",")):
         problem = "must be one address, or several with commas between them"
         yield Complaint("ldirectord_email_alert", show(given), problem, "write it like root@example.com")
+    mails = {f"ha_hook_mail_to[{index}]": one for index, one in enumerate(known(cluster.get("ha_hook_mail_to")) or ())}
+    if sender := known(cluster.get("ha_hook_mail_from")):
+        mails["ha_hook_mail_from"] = sender
+    for variable, address in mails.items():
+        if address is not UNUSABLE and not ADDRESSEE.fullmatch(address):
+            yield Complaint(variable, show(address), "must be one mail address", "write it like root@example.com")
+
+
+@rule("bad_mail_relay")
+def bad_mail_relay(cluster: Cluster) -> Iterator[Complaint]:
+    """Without a relay no mail leaves the director: Debian installs no mail server by itself."""
+    relay = known(cluster.get("ha_hook_mail_relay"))
+    example = "write a name or an address without a port, such as mail.example.com"
+    if known(cluster.get("ha_hook_mail_to")) and relay == "":
+        yield Complaint(
+            "ha_hook_mail_relay", "", "must say which mail server takes the mails of ha_hook_mail_to", example
+        )
+    elif relay and not (RELAY.fullmatch(relay) or to_address(relay)):
+        yield Complaint("ha_hook_mail_relay", show(relay), "must be the name or the address of a mail server", example)
+    repeat = known(cluster.get("ha_hook_mail_repeat"))
+    if isinstance(repeat, int) and repeat and not MINUTE <= repeat <= WEEK:
+        problem = f"must be 0, or {MINUTE} to {WEEK} seconds"
+        yield Complaint("ha_hook_mail_repeat", show(repeat), problem, "write 3600 for a mail each hour")
 
 
 def _is_line(value: object) -> bool:

@@ -827,6 +827,21 @@ def changed_networks(vip: str) -> Hosts:
             for text in ("tell", "/usr/local/sbin/", "", "/")
         ),
         *(("out_of_range", "ha_hook_timeout", inventory(ha_hook_timeout=seconds)) for seconds in (0, 3601)),
+        *(
+            ("bad_email", "ha_hook_mail_to[0]", inventory(ha_hook_mail_to=[text], ha_hook_mail_relay="mail"))
+            for text in ("", "a b@example.com", "a@b, c@d", "a@b\nBcc: c@d")
+        ),
+        ("bad_email", "ha_hook_mail_from", inventory(ha_hook_mail_from="Ops <ops@example.com>")),
+        ("bad_mail_relay", "ha_hook_mail_relay", inventory(ha_hook_mail_to=["ops@example.com"])),
+        *(
+            ("bad_mail_relay", "ha_hook_mail_relay", inventory(ha_hook_mail_relay=text))
+            for text in ("mail:25", "[198.18.20.9]", "198.18.20.999", "-x", "mail.", " mail")
+        ),
+        *(
+            ("bad_mail_relay", "ha_hook_mail_repeat", inventory(ha_hook_mail_repeat=seconds))
+            for seconds in (-1, 59, 604801)
+        ),
+        *(("out_of_range", "ha_hook_mail_port", inventory(ha_hook_mail_port=port)) for port in (0, 65536)),
         ("control_character", "coda_client_cell", inventory(coda_client_cell="a\nb"))
         if "coda_client_cell" in OPTIONS
         else ("control_character", "heartbeat_peer_returned[1]", inventory(heartbeat_peer_returned=["/bin/x", "a\tb"])),
