@@ -1,7 +1,10 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A command of the user's is told what happens, once, by who holds the VIP; one that hangs holds up nothing."""
+"""A command of the user's is told what happens, once, by who holds the VIP; one that hangs holds up nothing.
+
+The client has a mail server, Postfix, which is told the same.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,21 @@ if [ "$HA_EVENT" = loss ]; then
 fi
 """
 LIMIT = 600  # s; that it ends a command is shown by tests/unit/test_ha_hooks.py
-FILES = "/usr/local/sbin/ha-hooks /etc/ha-hooks.json /etc/systemd/system/ha-hooks.service"
+FILES = (
+    "/usr/local/sbin/ha-hooks /usr/local/sbin/ha-mail"
+    " /etc/ha-hooks.json /etc/ha-mail.json /etc/systemd/system/ha-hooks.service"
+)
 HANGS = "pgrep --full '[s]leep 611'"
 RUNS = "pgrep --full '[p]ython3 /usr/local/sbin/ha-hooks'"
 SWITCH = "heartbeat-vips take && /usr/share/heartbeat/hb_takeover all"  # as the module heartbeat_switchover
-HOOKED = quickstart(ha_hook=[HOOK], ha_hook_timeout=LIMIT)
+RELAY, RELAY_ADDRESS, MAILBOX = "client1", "198.18.20.100", "/var/mail/daemon"
+MAIN_CF = "compatibility_level = 3.6\nmyhostname = client1.example.test\nmydestination = $myhostname\n"
+HOOKED = quickstart(
+    ha_hook=[HOOK],
+    ha_hook_timeout=LIMIT,
+    ha_hook_mail_to=["daemon@client1.example.test"],
+    ha_hook_mail_relay=RELAY_ADDRESS,
+)
 
 
 def told(director: str) -> list[str]:
@@ -38,8 +51,21 @@ def wait_told(director: str, line: str) -> None:
     wait_for(f"{director} is told {line}", lambda: told(director)[-1:] == [line])
 
 
+def mails() -> list[str]:
+    """Return the subjects of all mails that have come."""
+    return shell(RELAY, f"sed -n 's/^Subject: //p' {MAILBOX}", check=False).splitlines()
+
+
 @pytest.fixture
-def hooked(active: str) -> Iterator[str]:
+def relay() -> Iterator[None]:
+    """Let the client take mails."""
+    shell(RELAY, f"rm -f {MAILBOX}; cat >/etc/postfix/main.cf <<'EOF'\n{MAIN_CF}EOF\nsystemctl start postfix")
+    yield
+    shell(RELAY, "systemctl stop postfix")
+
+
+@pytest.fixture
+def hooked(active: str, relay: None) -> Iterator[str]:
     """Return the active director, with a hook on both."""
     for name in DIRECTORS:
         shell(name, f"cat >{HOOK} <<'EOF'\n{SCRIPT}EOF\nchmod 755 {HOOK}; rm -f {SEEN}")
@@ -72,6 +98,16 @@ def test_a_hook_is_told_and_holds_up_nothing(hooked):
         assert shell(hooked, HANGS, check=False)
     assert len(seen.lost) <= 2 * UNDER_WAY, seen
     assert told(hooked)[-1].startswith("loss "), "what follows waits"
+    moves = [
+        f"{hooked} holds",
+        f"{hooked} no longer holds",
+        f"{standby} holds",
+        f"{standby} no longer holds",
+        f"{hooked} holds",
+    ]
+    server = [f"{hooked} {REAL_SERVERS[0]} is {words} web" for words in ("out of", "back in")]
+    expected = sorted([f"{words} {vip}" for words in moves] + server)
+    wait_for("all mails, which wait for no hook", lambda: sorted(mails()) == expected)
     shell(hooked, "pkill --signal KILL --full '[s]leep 611'")
     wait_told(hooked, f"takeover {vip}  held={vip} out=")
     assert wait_whole() == hooked
