@@ -32,6 +32,12 @@ options:
       - Text of the C(authkeys) that both directors have now.
       - What would part them while only one of them has the new O(authkeys) is an error.
     type: str
+  loaded_ha_cf:
+    description:
+      - File with the text of C(ha.cf) that the running Heartbeat has read. Where it does not exist, that is
+        C(/etc/ha.d/ha.cf).
+      - Compared with O(ha_cf) for RV(parting), if Heartbeat runs.
+    type: path
 extends_documentation_fragment:
   - codalvs.ha.attributes
 attributes:
@@ -94,6 +100,15 @@ problems:
       value: 2000ms
       problem: must be longer than twice keepalive (1000ms)
       level: error
+parting:
+  description:
+    - Why two directors would part, if they loaded the new O(ha_cf) one after the other. Each would take the other one
+      for dead, and all addresses.
+    - Empty if they may, and where O(loaded_ha_cf) is not given.
+  type: list
+  elements: str
+  returned: always
+  sample: [no link is in both files with the same port and addresses]
 """
 
 import os
@@ -107,8 +122,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.authkeys import check_authkeys
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.ha_cf import check_ha_cf, parse_ha_cf
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.haresources import check_haresources
+from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.parting import parting
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.values import MISSING, WARNING, Problem
 
+HA_CF, PID = "/etc/ha.d/ha.cf", "/run/heartbeat.pid"
 RESOURCE_DIRECTORIES = ("/etc/ha.d/resource.d", "/etc/init.d")  # in Heartbeat's order
 
 
@@ -154,6 +171,20 @@ def _user_exists(name: str) -> bool:
 
 def _is_executable(path: str) -> bool:
     return os.path.isfile(path) and os.access(path, os.X_OK)
+
+
+def running_ha_cf(loaded: str) -> str | None:
+    """Return the text that the running Heartbeat has read, None where none runs. loaded: the file that may have it."""
+    try:
+        with open(PID, encoding="ascii") as number:
+            os.stat(f"/proc/{int(number.read())}")
+    except (OSError, ValueError):
+        return None
+    for path in (loaded, HA_CF):
+        if os.path.exists(path):
+            with open(path, encoding="utf-8", errors="replace") as lines:
+                return lines.read()
+    return None
 
 
 def find_problems(texts: Mapping[str, str | None], host: Host) -> list[tuple[str, Problem]]:
@@ -203,11 +234,17 @@ def main() -> None:
             "haresources": {"type": "str"},
             "authkeys": {"type": "str", "no_log": True},
             "installed_authkeys": {"type": "str", "no_log": True},
+            "loaded_ha_cf": {"type": "path"},
         },
         required_one_of=[("ha_cf", "haresources", "authkeys")],
         supports_check_mode=True,
     )
     outcome, failures, warnings = result(find_problems(module.params, this_host()), module.check_mode)
+    new, loaded = module.params["ha_cf"], module.params["loaded_ha_cf"]
+    try:
+        outcome["parting"] = parting(new, running_ha_cf(loaded)) if new is not None and loaded else []
+    except OSError as error:
+        module.fail_json(msg=f"the ha.cf of the running Heartbeat can't be read: {error}")
     for warning in warnings:
         module.warn(warning)
     if failures:

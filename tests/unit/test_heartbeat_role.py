@@ -14,9 +14,9 @@ from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.ha_cf import
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run(playbook: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+def run(playbook: str, limit: str = "all", **variables: Any) -> subprocess.CompletedProcess[str]:
     """Run a playbook beside this file on the quickstart inventory, with variables that win over all others."""
-    command = ["ansible-playbook", "-i", "inventories/quickstart", f"tests/unit/{playbook}"]
+    command = ["ansible-playbook", "-i", "inventories/quickstart", "--limit", limit, f"tests/unit/{playbook}"]
     command += ["-e", json.dumps(variables)]
     return subprocess.run(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
 
@@ -96,3 +96,15 @@ def test_a_watchdog_is_this_machines_own(device: str, container: dict[str, Any],
     result = run("role.yml", part="watchdog.yml", heartbeat_watchdog=device, __heartbeat_container=container)
     assert (result.returncode == 0) == (refused is None), result.stdout
     assert refused is None or refused in " ".join(result.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("limit", "absent", "refused"), [("all", [], False), ("dir1", [], True), ("dir1", ["dir2"], False)]
+)
+def test_a_change_that_parts_the_directors_reaches_both(limit: str, absent: list[str], refused: bool) -> None:
+    """What the files are about is tested with plugins/module_utils/_heartbeat/parting.py."""
+    check = {"parting": ["the nodes were dir1 and dir3"]}
+    result = run("role.yml", limit, part="parting.yml", ha_absent=absent, __heartbeat_check=check)
+    assert (result.returncode != 0) == refused, result.stdout
+    said = " ".join(result.stdout.split())
+    assert ("(the nodes were dir1 and dir3), and dir2 is not in it. Run without --limit" in said) == refused
