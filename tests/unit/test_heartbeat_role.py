@@ -108,3 +108,22 @@ def test_a_change_that_parts_the_directors_reaches_both(limit: str, absent: list
     assert (result.returncode != 0) == refused, result.stdout
     said = " ".join(result.stdout.split())
     assert ("(the nodes were dir1 and dir3), and dir2 is not in it. Run without --limit" in said) == refused
+
+
+@pytest.mark.parametrize(
+    ("resources", "held", "refused"),
+    [
+        ("none", [], None),
+        ("transition", [], None),  # it gave its VIPs back
+        ("transition", ["198.18.20.30"], "says 'transition', and the director has 198.18.20.30. Look into"),
+        ("", [], "says '', and the director has no VIP."),
+    ],
+)
+def test_a_director_in_transition_without_vips_acquires_nothing(
+    resources: str, held: list[str], refused: str | None
+) -> None:
+    """Such a word may stay for ever, and failed every later change of VIPs."""
+    holds = {"resources": resources, "held": held}
+    result = run("role.yml", part="acquire.yml", __heartbeat_looks=1, __heartbeat_holds=holds)
+    assert (result.returncode == 0) == (refused is None), result.stdout
+    assert refused is None or refused in " ".join(result.stdout.split())
