@@ -15,8 +15,8 @@ from ansible_collections.codalvs.ha.plugins.modules.heartbeat_check import (
     Host,
     Lookup,
     find_problems,
+    read_by_heartbeat,
     result,
-    running_ha_cf,
     this_host,
 )
 
@@ -110,15 +110,17 @@ def test_the_host_is_read_without_help() -> None:
 
 
 def test_what_the_running_heartbeat_has_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pid, installed, loaded = (tmp_path / name for name in ("pid", "ha.cf", "loaded"))
+    pid, installed, loaded = (tmp_path / name for name in ("pid", "installed", "loaded"))
     monkeypatch.setattr(heartbeat_check, "PID", str(pid))
-    monkeypatch.setattr(heartbeat_check, "HA_CF", str(installed))
-    assert running_ha_cf(str(loaded)) is None
-    installed.write_text("deadtime 3\n")
-    assert running_ha_cf(str(loaded)) is None
+    monkeypatch.setattr(heartbeat_check, "FILES", str(installed))
+    installed.mkdir()
+    loaded.mkdir()
+    (installed / "ha.cf").write_text("deadtime 3\n")
+    assert read_by_heartbeat(str(loaded), "ha.cf") is None
     pid.write_text(f"{2**22 + 1:>10}\n")  # of a Heartbeat that was killed: no process can have that number
-    assert running_ha_cf(str(loaded)) is None
+    assert read_by_heartbeat(str(loaded), "ha.cf") is None
     pid.write_text(f"{os.getpid():>10}\n")
-    assert running_ha_cf(str(loaded)) == "deadtime 3\n"
-    loaded.write_text("deadtime 20\n")
-    assert running_ha_cf(str(loaded)) == "deadtime 20\n"
+    assert read_by_heartbeat(str(loaded), "ha.cf") == "deadtime 3\n"
+    (loaded / "ha.cf").write_text("deadtime 20\n")
+    assert read_by_heartbeat(str(loaded), "ha.cf") == "deadtime 20\n"
+    assert read_by_heartbeat(str(loaded), "authkeys") is None

@@ -401,10 +401,34 @@ BOTH = "1 sha1 sesame\n2 sha1 friend\n"
     ],
 )
 def test_keys_are_changed_without_parting_the_directors(old: str, new: str, problem: str | None) -> None:
-    found = check_authkeys(new, old)
+    found = check_authkeys(new, [old])
     assert len(found) == (problem is not None)
     assert all(problem in one.problem and one.level == ERROR for one in found)
     assert not {"sesame", "friend"} & set(str(found).split("'"))
+
+
+ONE, BEGUN = "auth 1\n1 sha1 sesame\n", f"auth 1\n{BOTH}"
+SIGNS, ENDED = f"auth 2\n{BOTH}", "auth 2\n2 sha1 friend\n"
+
+
+@pytest.mark.parametrize(
+    ("installed", "new", "problem"),
+    [
+        ([ONE, BEGUN], BEGUN, None),
+        ([ONE, BEGUN], SIGNS, "make it active in the next"),
+        ([BEGUN, SIGNS], SIGNS, None),
+        ([BEGUN, SIGNS], BEGUN, None),
+        ([SIGNS, BEGUN], ENDED, "keep it under this number"),
+        ([SIGNS, SIGNS, BEGUN], ENDED, "keep it under this number"),  # installed on both, and not loaded
+        ([ONE, ENDED], ONE, None),  # parted already
+        ([ONE, ENDED], SIGNS, None),
+    ],
+)
+def test_a_rotation_that_was_killed_goes_on_with_the_same_step(
+    installed: list[str], new: str, problem: str | None
+) -> None:
+    found = check_authkeys(new, installed)
+    assert [one.problem.find(problem or "") >= 0 for one in found] == [True] * (problem is not None)
 
 
 def test_keys_do_not_print_their_secrets() -> None:
