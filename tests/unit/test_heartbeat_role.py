@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.ha_cf import check_ha_cf, parse_ha_cf
 
@@ -127,3 +128,28 @@ def test_a_director_in_transition_without_vips_acquires_nothing(
     result = run("role.yml", part="acquire.yml", __heartbeat_looks=1, __heartbeat_holds=holds)
     assert (result.returncode == 0) == (refused is None), result.stdout
     assert refused is None or refused in " ".join(result.stdout.split())
+
+
+def test_a_start_forgets_no_resource_that_may_be_left(tmp_path: Path) -> None:
+    """A run was killed before it released a resource. Heartbeat stops by the new file, and starts again."""
+    lines = yaml.safe_load((ROOT / "roles/heartbeat/vars/main.yml").read_text(encoding="utf-8"))
+    note = lines["__heartbeat_note_started"].replace("{{ __heartbeat_note_loaded }}", lines["__heartbeat_note_loaded"])
+    etc, run_ = tmp_path / "etc", tmp_path / "run"
+    etc.mkdir()
+    run_.mkdir()
+    for name in ("ha.cf", "authkeys", "haresources"):
+        (etc / name).write_text("dir1 IPaddr2::192.0.2.30/24/eth0 IPaddr2::192.0.2.31/24/eth0\n")
+
+    def starts() -> tuple[str, int]:
+        command = note.replace("/etc/ha.d", str(etc)).replace("/run/", f"{run_}/")
+        subprocess.run(["/bin/sh", "-c", command], check=True)
+        check = ["sha256sum", "--status", "--check", str(run_ / "heartbeat.loaded")]
+        loaded = subprocess.run(check, cwd=etc, check=False).returncode
+        return (run_ / "heartbeat.haresources").read_text(), loaded
+
+    both = (etc / "haresources").read_text()
+    assert starts() == (both, 0)
+    (etc / "ha.cf").write_text("another\n")
+    assert starts() == (both, 0)
+    (etc / "haresources").write_text("dir1 IPaddr2::192.0.2.30/24/eth0\n")
+    assert starts() == (both, 1)
