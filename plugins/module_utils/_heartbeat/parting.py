@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Tell which changes of ha.cf part two directors that load it one after the other.
 
-Where ha.cf has changed, a reload makes Heartbeat start itself anew, and it is silent meanwhile. Each director goes by the
-deadtime of its own file, old or new, and hears the keepalive of the other one's.
+Where ha.cf has changed, a reload makes Heartbeat start itself anew, and it is silent meanwhile. Each director goes by
+the deadtime of its own file, old or new, and hears the keepalive of the other one's.
 """
 
 from __future__ import annotations
