@@ -29,9 +29,19 @@ options:
     type: str
   installed_authkeys:
     description:
-      - Text of the C(authkeys) that both directors have now.
-      - What would part them while only one of them has the new O(authkeys) is an error.
-    type: str
+      - Texts of the C(authkeys) that the directors have now.
+      - What would part them while only one of them has the new O(authkeys) is an error, unless these files part them
+        already.
+    type: list
+    elements: str
+    default: []
+  loaded:
+    description:
+      - Folder with the C(ha.cf) and C(authkeys) that the running Heartbeat has read. A file that is not there is taken
+        from C(/etc/ha.d).
+      - If Heartbeat runs, O(ha_cf) is compared with the first for RV(parting), and O(authkeys) with the second as with
+        O(installed_authkeys).
+    type: path
 extends_documentation_fragment:
   - codalvs.ha.attributes
 attributes:
@@ -94,11 +104,20 @@ problems:
       value: 2000ms
       problem: must be longer than twice keepalive (1000ms)
       level: error
+parting:
+  description:
+    - Why two directors would part, if they loaded the new O(ha_cf) one after the other. Each would take the other one
+      for dead, and all addresses.
+    - Empty if they may, and where O(loaded) is not given.
+  type: list
+  elements: str
+  returned: always
+  sample: [no link is in both files with the same port and addresses]
 """
 
 import os
 import pwd
-from collections.abc import Callable, Collection, Container, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -107,8 +126,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.authkeys import check_authkeys
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.ha_cf import check_ha_cf, parse_ha_cf
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.haresources import check_haresources
+from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.parting import parting
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.values import MISSING, WARNING, Problem
 
+FILES, PID = "/etc/ha.d", "/run/heartbeat.pid"
 RESOURCE_DIRECTORIES = ("/etc/ha.d/resource.d", "/etc/init.d")  # in Heartbeat's order
 
 
@@ -156,12 +177,26 @@ def _is_executable(path: str) -> bool:
     return os.path.isfile(path) and os.access(path, os.X_OK)
 
 
-def find_problems(texts: Mapping[str, str | None], host: Host) -> list[tuple[str, Problem]]:
+def read_by_heartbeat(loaded: str, name: str) -> str | None:
+    """Return the text of a file that the running Heartbeat has read, None where none runs. loaded: see the option."""
+    try:
+        with open(PID, encoding="ascii") as number:
+            os.stat(f"/proc/{int(number.read())}")
+    except (OSError, ValueError):
+        return None
+    for folder in (loaded, FILES):
+        if os.path.exists(f"{folder}/{name}"):
+            with open(f"{folder}/{name}", encoding="utf-8", errors="replace") as lines:
+                return lines.read()
+    return None
+
+
+def find_problems(
+    texts: Mapping[str, str | None], host: Host, old_authkeys: Iterable[str] = ()
+) -> list[tuple[str, Problem]]:
     """Return what is wrong with the files given, each with the name of its file."""
     found: list[tuple[str, Problem]] = []
-    ha_cf, haresources, authkeys, installed = (
-        texts.get(name) for name in ("ha_cf", "haresources", "authkeys", "installed_authkeys")
-    )
+    ha_cf, haresources, authkeys = (texts.get(name) for name in ("ha_cf", "haresources", "authkeys"))
     if ha_cf is not None:
         problems = check_ha_cf(
             ha_cf, host.node, interfaces=host.interfaces, users=host.users, executables=host.executables
@@ -172,7 +207,7 @@ def find_problems(texts: Mapping[str, str | None], host: Host) -> list[tuple[str
         problems = check_haresources(haresources, nodes, scripts=host.scripts, interfaces=host.interfaces)
         found += [("haresources", problem) for problem in problems]
     if authkeys is not None:
-        found += [("authkeys", problem) for problem in check_authkeys(authkeys, installed)]
+        found += [("authkeys", problem) for problem in check_authkeys(authkeys, old_authkeys)]
     return found
 
 
@@ -202,12 +237,21 @@ def main() -> None:
             "ha_cf": {"type": "str", "no_log": True},
             "haresources": {"type": "str"},
             "authkeys": {"type": "str", "no_log": True},
-            "installed_authkeys": {"type": "str", "no_log": True},
+            "installed_authkeys": {"type": "list", "elements": "str", "default": [], "no_log": True},
+            "loaded": {"type": "path"},
         },
         required_one_of=[("ha_cf", "haresources", "authkeys")],
         supports_check_mode=True,
     )
-    outcome, failures, warnings = result(find_problems(module.params, this_host()), module.check_mode)
+    given, read = module.params, dict.fromkeys(("ha.cf", "authkeys"))
+    try:
+        if given["loaded"]:
+            read = {name: read_by_heartbeat(given["loaded"], name) for name in read}
+    except OSError as error:
+        module.fail_json(msg=f"what the running Heartbeat has read can't be read: {error}")
+    old_authkeys = [*given["installed_authkeys"], *filter(None, [read["authkeys"]])]
+    outcome, failures, warnings = result(find_problems(given, this_host(), old_authkeys), module.check_mode)
+    outcome["parting"] = [] if given["ha_cf"] is None else parting(given["ha_cf"], read["ha.cf"])
     for warning in warnings:
         module.warn(warning)
     if failures:

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.ha_cf import check_ha_cf, parse_ha_cf
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run(playbook: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+def run(playbook: str, limit: str = "all", **variables: Any) -> subprocess.CompletedProcess[str]:
     """Run a playbook beside this file on the quickstart inventory, with variables that win over all others."""
-    command = ["ansible-playbook", "-i", "inventories/quickstart", f"tests/unit/{playbook}"]
+    command = ["ansible-playbook", "-i", "inventories/quickstart", "--limit", limit, f"tests/unit/{playbook}"]
     command += ["-e", json.dumps(variables)]
     return subprocess.run(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
 
@@ -96,3 +97,59 @@ def test_a_watchdog_is_this_machines_own(device: str, container: dict[str, Any],
     result = run("role.yml", part="watchdog.yml", heartbeat_watchdog=device, __heartbeat_container=container)
     assert (result.returncode == 0) == (refused is None), result.stdout
     assert refused is None or refused in " ".join(result.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("limit", "absent", "refused"), [("all", [], False), ("dir1", [], True), ("dir1", ["dir2"], False)]
+)
+def test_a_change_that_parts_the_directors_reaches_both(limit: str, absent: list[str], refused: bool) -> None:
+    """What the files are about is tested with plugins/module_utils/_heartbeat/parting.py."""
+    check = {"parting": ["the nodes were dir1 and dir3"]}
+    result = run("role.yml", limit, part="parting.yml", ha_absent=absent, __heartbeat_check=check)
+    assert (result.returncode != 0) == refused, result.stdout
+    said = " ".join(result.stdout.split())
+    assert ("(the nodes were dir1 and dir3), and dir2 is not in it. Run without --limit" in said) == refused
+
+
+@pytest.mark.parametrize(
+    ("resources", "held", "refused"),
+    [
+        ("none", [], None),
+        ("transition", [], None),  # it gave its VIPs back
+        ("transition", ["198.18.20.30"], "says 'transition', and the director has 198.18.20.30. Look into"),
+        ("", [], "says '', and the director has no VIP."),
+    ],
+)
+def test_a_director_in_transition_without_vips_acquires_nothing(
+    resources: str, held: list[str], refused: str | None
+) -> None:
+    """Such a word may stay for ever, and failed every later change of VIPs."""
+    holds = {"resources": resources, "held": held}
+    result = run("role.yml", part="acquire.yml", __heartbeat_looks=1, __heartbeat_holds=holds)
+    assert (result.returncode == 0) == (refused is None), result.stdout
+    assert refused is None or refused in " ".join(result.stdout.split())
+
+
+def test_a_start_forgets_no_resource_that_may_be_left(tmp_path: Path) -> None:
+    """A run was killed before it released a resource. Heartbeat stops by the new file, and starts again."""
+    lines = yaml.safe_load((ROOT / "roles/heartbeat/vars/main.yml").read_text(encoding="utf-8"))
+    note = lines["__heartbeat_note_started"].replace("{{ __heartbeat_note_loaded }}", lines["__heartbeat_note_loaded"])
+    etc, run_ = tmp_path / "etc", tmp_path / "run"
+    etc.mkdir()
+    run_.mkdir()
+    for name in ("ha.cf", "authkeys", "haresources"):
+        (etc / name).write_text("dir1 IPaddr2::192.0.2.30/24/eth0 IPaddr2::192.0.2.31/24/eth0\n")
+
+    def starts() -> tuple[str, int]:
+        command = note.replace("/etc/ha.d", str(etc)).replace("/run/", f"{run_}/")
+        subprocess.run(["/bin/sh", "-c", command], check=True)
+        check = ["sha256sum", "--status", "--check", str(run_ / "heartbeat.loaded")]
+        loaded = subprocess.run(check, cwd=etc, check=False).returncode
+        return (run_ / "heartbeat.haresources").read_text(), loaded
+
+    both = (etc / "haresources").read_text()
+    assert starts() == (both, 0)
+    (etc / "ha.cf").write_text("another\n")
+    assert starts() == (both, 0)
+    (etc / "haresources").write_text("dir1 IPaddr2::192.0.2.30/24/eth0\n")
+    assert starts() == (both, 1)

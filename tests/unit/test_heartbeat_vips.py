@@ -1046,6 +1046,40 @@ def test_nothing_is_taken_at_a_start(node, start, state):
     assert Start(node, **start).run(30, **state).changes == []
 
 
+def of_group(*addresses):
+    """Return resources that prefer dir1, in this order."""
+    return [{"script": "IPaddr2", "arguments": [f"{address}/24/eth0"], "node": "dir1"} for address in addresses]
+
+
+@pytest.mark.parametrize("node", ["dir1", "dir2"])
+@pytest.mark.parametrize("held", ["192.0.2.31", "192.0.2.32"])
+def test_nothing_is_taken_at_a_start_while_the_other_director_has_some_of_what_moves_together(node, held):
+    """A director comes back with an old file, whose first address is nobody's any more. It took what the other had."""
+    bench = Start(node, resources=of_group(VIP, "192.0.2.31", "192.0.2.32"))
+    assert bench.run(30, there={held}).changes == []
+
+
+def test_what_moves_together_is_taken_together_at_a_start_with_few_questions():
+    """The preferred director asks for each address as often as for one alone, and the other one not more often."""
+    group = ["192.0.2.30", "192.0.2.31", "192.0.2.32"]
+    for node, seconds in (("dir1", 1.5), ("dir2", 7)):
+        bench = Start(node, resources=of_group(*group))
+        bench.asked["eth0"].clear()
+        assert bench.run(seconds).changes == [("take", group)]
+        peace = (5 + len(group)) * seconds  # the questions to the other director, and those of each look
+        assert len(bench.asked["eth0"]) <= peace + 20 + 5 * len(group) + 5
+
+
+def test_nothing_is_taken_at_a_start_where_the_other_director_reports_some_of_what_moves_together():
+    """Its answers get lost on that network."""
+    bench = Start(resources=of_group(VIP, "192.0.2.31"))
+    report = vips.Report(held=("192.0.2.31",), claims="transition")
+    bench.judge.joined("active", 1, bench.now)
+    bench.run(0.01, report=report, beating="active")
+    bench.judge.reported(report, bench.now)
+    assert bench.run(30).changes == []
+
+
 @pytest.mark.parametrize("report", [vips.Report(held=(VIP,)), vips.Report(claims="all")])
 def test_nothing_is_taken_at_a_start_that_the_other_director_has_by_its_word(report):
     """This director's questions get lost on that network, so the other one answers for no address."""

@@ -10,7 +10,7 @@ secret. All checks take any text and never raise.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.values import WARNING, Problem, whole_number
@@ -91,11 +91,16 @@ def _key_line(words: list[str], keys: Mapping[int, AuthKey]) -> list[str]:
     return []
 
 
-def check_authkeys(text: str, installed: str | None = None) -> list[Problem]:
-    """Return everything wrong with an authkeys file that replaces the installed one. No problem holds a secret."""
+def check_authkeys(text: str, installed: Iterable[str] = ()) -> list[Problem]:
+    """Return everything wrong with an authkeys file that replaces those of the directors. No problem holds a secret.
+
+    installed: what they have, and what their Heartbeats have read. These differ after a run that was killed. If they
+    don't accept each other, the directors are parted already, and any file may end that.
+    """
     found, problems = parse_authkeys(text)
-    if installed is not None:
-        problems += _check_rotation(found, parse_authkeys(installed)[0])
+    old = [parse_authkeys(each)[0] for each in dict.fromkeys(installed)]
+    if not any(problem for one in old for two in old for problem in _check_rotation(one, two)):
+        problems += dict.fromkeys(problem for each in old for problem in _check_rotation(found, each))
     given = [problem.directive for problem in problems]
     if found.active is None and "auth" not in given:
         problems.append(Problem(0, "auth", "", "is missing: 'auth NUMBER' says which key signs"))

@@ -103,7 +103,7 @@ _LINES: dict[str, tuple[str, int]] = {
 }
 _EXACT = frozenset(("ucast", "ucast6", "mcast", "mcast6", "stonith"))
 _KNOWN = frozenset((*_SINGLE, *_LISTS, *_LINES))
-_MEDIA = ("bcast", "udp", "ucast", "ucast6", "mcast", "mcast6", "serial")
+MEDIA = ("bcast", "udp", "ucast", "ucast6", "mcast", "mcast6", "serial")
 _PINGS = ("ping", "ping6", "ping_group")
 _INTERFACE_MEDIA = ("bcast", "udp", "ucast", "ucast6", "mcast", "mcast6")
 
@@ -307,11 +307,11 @@ def _check_nodes(config: HaCf, node: str) -> Iterator[Problem]:
 
 
 def _check_media(config: HaCf, interfaces: Collection[str] | None) -> Iterator[Problem]:
-    if not config.named(*_MEDIA):
+    if not config.named(*MEDIA):
         yield Problem(0, "", "", "needs at least one link: ucast, bcast, mcast or serial; a ping is none")
     links, pings = (
         sum(len(line.values) if line.name in _LISTS else 1 for line in config.named(*names))
-        for names in (_MEDIA, _PINGS)
+        for names in (MEDIA, _PINGS)
     )
     if links > _MOST_LINKS:
         yield Problem(0, "", str(links), f"links; Heartbeat may crash with more than {_MOST_LINKS}")
@@ -323,7 +323,7 @@ def _check_media(config: HaCf, interfaces: Collection[str] | None) -> Iterator[P
         line = config.named("baud")[0]
         yield Problem(line.line, "baud", line.shown, "means nothing without a serial link", WARNING)
     seen: set[tuple[str, ...]] = set()
-    for directive in config.named(*_MEDIA):
+    for directive in config.named(*MEDIA):
         for words in [(value,) for value in directive.values] if directive.name in _LISTS else [directive.values]:
             link = (directive.name, *words)
             if link in seen:
@@ -456,7 +456,16 @@ def _check_rest(config: HaCf, node: str) -> Iterator[Problem]:
 
 def deadtime_of(config: HaCf) -> int:
     """Return the deadtime in milliseconds, or Heartbeat's default if none is given; 0 if it is no time."""
+    return _time_of(config, "deadtime")
+
+
+def keepalive_of(config: HaCf) -> int:
+    """Return the same of keepalive."""
+    return _time_of(config, "keepalive")
+
+
+def _time_of(config: HaCf, name: str) -> int:
     try:
-        return milliseconds(config.value("deadtime") or f"{_TIMES['deadtime']}ms")
+        return milliseconds(config.value(name) or f"{_TIMES[name]}ms")
     except ValueError:
         return 0

@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Container, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any
 
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.values import (
     ERROR,
@@ -105,6 +106,16 @@ def moved_address(resource: Resource) -> IPv4Address | IPv6Address | None:
         return ip_address(resource.arguments[0].split("/")[0])
     except ValueError:
         return None
+
+
+def released(known: list[dict[str, Any]], wanted: list[dict[str, Any]], holds: str) -> list[dict[str, Any]]:
+    """Return the resources, {node, script, arguments} each, that a director stops because haresources has changed.
+
+    known, wanted: those of the file that Heartbeat has read, and of the new one. holds: whose groups this director has
+    by `cl_status rscstatus`. Who holds all groups keeps a resource that only has another preferred director now.
+    """
+    kept = [(each["script"], each["arguments"]) for each in wanted if holds == "all"]
+    return [each for each in known if each not in wanted and (each["script"], each["arguments"]) not in kept]
 
 
 def check_haresources(

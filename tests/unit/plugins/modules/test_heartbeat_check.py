@@ -5,10 +5,17 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.codalvs.ha.plugins.modules import heartbeat_check
 from ansible_collections.codalvs.ha.plugins.modules.heartbeat_check import (
     Host,
     Lookup,
     find_problems,
+    read_by_heartbeat,
     result,
     this_host,
 )
@@ -100,3 +107,20 @@ def test_the_host_is_read_without_help() -> None:
     assert "/bin" not in host.executables
     assert "../../bin/sh" not in Lookup(lambda _name: False)
     assert "no such script" not in host.scripts
+
+
+def test_what_the_running_heartbeat_has_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pid, installed, loaded = (tmp_path / name for name in ("pid", "installed", "loaded"))
+    monkeypatch.setattr(heartbeat_check, "PID", str(pid))
+    monkeypatch.setattr(heartbeat_check, "FILES", str(installed))
+    installed.mkdir()
+    loaded.mkdir()
+    (installed / "ha.cf").write_text("deadtime 3\n")
+    assert read_by_heartbeat(str(loaded), "ha.cf") is None
+    pid.write_text(f"{2**22 + 1:>10}\n")  # of a Heartbeat that was killed: no process can have that number
+    assert read_by_heartbeat(str(loaded), "ha.cf") is None
+    pid.write_text(f"{os.getpid():>10}\n")
+    assert read_by_heartbeat(str(loaded), "ha.cf") == "deadtime 3\n"
+    (loaded / "ha.cf").write_text("deadtime 20\n")
+    assert read_by_heartbeat(str(loaded), "ha.cf") == "deadtime 20\n"
+    assert read_by_heartbeat(str(loaded), "authkeys") is None

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import calendar
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,6 +22,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.ha_cf import
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.haresources import (
     check_haresources,
     parse_haresources,
+    released,
 )
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.log import late_heartbeats, worst_late
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.values import (
@@ -401,10 +403,34 @@ BOTH = "1 sha1 sesame\n2 sha1 friend\n"
     ],
 )
 def test_keys_are_changed_without_parting_the_directors(old: str, new: str, problem: str | None) -> None:
-    found = check_authkeys(new, old)
+    found = check_authkeys(new, [old])
     assert len(found) == (problem is not None)
     assert all(problem in one.problem and one.level == ERROR for one in found)
     assert not {"sesame", "friend"} & set(str(found).split("'"))
+
+
+ONE, BEGUN = "auth 1\n1 sha1 sesame\n", f"auth 1\n{BOTH}"
+SIGNS, ENDED = f"auth 2\n{BOTH}", "auth 2\n2 sha1 friend\n"
+
+
+@pytest.mark.parametrize(
+    ("installed", "new", "problem"),
+    [
+        ([ONE, BEGUN], BEGUN, None),
+        ([ONE, BEGUN], SIGNS, "make it active in the next"),
+        ([BEGUN, SIGNS], SIGNS, None),
+        ([BEGUN, SIGNS], BEGUN, None),
+        ([SIGNS, BEGUN], ENDED, "keep it under this number"),
+        ([SIGNS, SIGNS, BEGUN], ENDED, "keep it under this number"),  # installed on both, and not loaded
+        ([ONE, ENDED], ONE, None),  # parted already
+        ([ONE, ENDED], SIGNS, None),
+    ],
+)
+def test_a_rotation_that_was_killed_goes_on_with_the_same_step(
+    installed: list[str], new: str, problem: str | None
+) -> None:
+    found = check_authkeys(new, installed)
+    assert [one.problem.find(problem or "") >= 0 for one in found] == [True] * (problem is not None)
 
 
 def test_keys_do_not_print_their_secrets() -> None:
@@ -605,3 +631,21 @@ def test_a_log_has_no_years(now: datetime, ago: timedelta) -> None:
 @given(st.lists(st.sampled_from(LOG.splitlines()) | st.text()), st.datetimes(datetime(2000, 1, 1)))
 def test_any_log_can_be_read(lines: list[str], now: datetime) -> None:
     assert len(list(late_heartbeats(lines, now))) <= len(lines)
+
+
+@pytest.mark.parametrize(
+    ("holds", "stopped"),
+    [
+        ("all", ["gone"]),
+        *((word, ["moved", "gone"]) for word in ("local", "foreign", "none", "transition", "")),
+    ],
+)
+def test_who_holds_all_keeps_what_only_has_another_preferred_director(holds: str, stopped: list[str]) -> None:
+    """It was stopped before two reloads, and started again after them on the same director."""
+
+    def resource(node: str, name: str, prefix: int = 24) -> dict[str, Any]:
+        return {"node": node, "script": "IPaddr2", "arguments": [f"{name}/{prefix}/eth0"]}
+
+    known = [resource("dir1", "stays"), resource("dir1", "moved"), resource("dir1", "gone")]
+    wanted = [resource("dir1", "stays"), resource("dir2", "moved"), resource("dir2", "gone", 32)]
+    assert [each["arguments"][0].split("/")[0] for each in released(known, wanted, holds)] == stopped
