@@ -41,3 +41,15 @@ def test_the_guard_never_follows_an_old_table() -> None:
         "Run or stop ipvs-guard",
         "Set the kernel's IPVS table",
     )
+
+
+def test_marks_go_after_the_services_that_they_select() -> None:
+    going = ("Take the rules that mark packets out of the kernel", "Load the rules that mark packets, without old ones")
+    assert_order(tasks("lvs_director"), "Load the rules that mark packets now", "Set the kernel's IPVS table", *going)
+    assert_order(
+        tasks("ldirectord"),
+        "Install ldirectord's configuration, once ldirectord has accepted it",
+        "Run ldirectord on this director all the time",
+        "Wait until the IPVS table has nothing old",
+        *going,
+    )
