@@ -97,7 +97,7 @@ def unsynced(looks: Looks) -> Iterator[str]:
         if running != ["backup", "master"]:
             yield (
                 f"{host} must run both sync daemons, master and backup, and runs {', '.join(running) or 'neither'}: "
-                "start ipvs-sync.service there"
+                "run site, or restart ipvs-sync.service there"
             )
     if len(looks) < 2:
         yield from (f"{host} has no other director in this run to compare with" for host in looks)
