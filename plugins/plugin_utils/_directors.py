@@ -15,7 +15,9 @@ from typing import Any
 
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.switchover import live
 from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.connections import compare
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.drains import parse
 from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.options import read
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.table import endpoint
 
 Looks = Mapping[str, Mapping[str, Any]]
 
@@ -95,7 +97,7 @@ def unsynced(looks: Looks) -> Iterator[str]:
         if running != ["backup", "master"]:
             yield (
                 f"{host} must run both sync daemons, master and backup, and runs {', '.join(running) or 'neither'}: "
-                "start ipvs-sync.service there"
+                "run site, or restart ipvs-sync.service there"
             )
     if len(looks) < 2:
         yield from (f"{host} has no other director in this run to compare with" for host in looks)
@@ -147,3 +149,49 @@ def intruders(listening: Iterable[str], ports: Collection[int]) -> list[str]:
     """
     places = {f"{address}:{port}" for address in ("0.0.0.0", "*", "[::]") for port in ports}
     return [" ".join(words) for line in listening if (words := line.split())[3:4] and words[3] in places]
+
+
+def unwanted(shown: Iterable[Mapping[str, Any]], services: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return what an IPVS table has and ldirectord's services don't: ldirectord has not yet taken out what is old.
+
+    shown: as ipvs_info returns the services; services: as cluster() does. Ports of real servers don't count, since the
+    kernel has its own for some. One on the director itself is `local` there, whatever was asked for.
+    """
+    wanted: dict[object, dict[str, set[str]]] = {}
+    for service in services:
+        servers = wanted.setdefault(_identity(service), {})
+        for server in service["real_servers"]:
+            servers.setdefault(_address(server["endpoint"]), set()).add(server["forwarding"])
+        if service.get("fallback"):
+            servers.setdefault(_address(service["fallback"].split()[0]), set()).update(("direct", "nat", "tunnel"))
+    found = []
+    for service in shown:
+        there, name = wanted.get(_identity(service)), _name(service)
+        if there is None:
+            found.append(name)
+            continue
+        found += [
+            f"{server['address']} ({server['forwarding']}) of {name}"
+            for server in service["real_servers"]
+            if server["forwarding"] not in there.get(server["address"], set())
+            and not (server["forwarding"] == "local" and server["address"] in there)
+        ]
+    return found
+
+
+def _name(service: Mapping[str, Any]) -> str:
+    if service.get("fwmark"):
+        return f"fwmark {service['fwmark']}"
+    return f"{service['protocol']} {endpoint(service['vip'], service['port'])}"
+
+
+def _identity(service: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what tells two services apart, of those that ipvs_info or cluster() return."""
+    if service.get("fwmark"):
+        return int(service["fwmark"]), service.get("family", 4)
+    place = parse(service["endpoint"]) if "endpoint" in service else (service["vip"], service["port"])
+    return service["protocol"], place
+
+
+def _address(place: str) -> str:
+    return (parse(place) or (place,))[0]

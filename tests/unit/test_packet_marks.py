@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import jinja2
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "roles/lvs_director/templates/lvs-packet-marks.nft.j2"
@@ -63,11 +65,11 @@ PACKETS = [
 ]
 
 
-def rules(*marks: dict[str, object]) -> str:
+def rules(*marks: dict[str, object], kept: tuple[str, ...] = ()) -> str:
     """Return the file as the role writes it; Ansible drops the line end behind a block, too."""
     environment = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(ansible_managed="by a test", __lvs_director_packet_marks=marks)
+    return template.render(ansible_managed="by a test", __lvs_director_packet_marks=marks, __lvs_director_kept=kept)
 
 
 def nft(text: str) -> str:
@@ -132,6 +134,41 @@ def test_the_rules_say_what_they_are_about() -> None:
         "ip6 daddr { fd00:18:20::30 } tcp dport { 80, 443 } meta mark set 1",
         "ip daddr { 198.18.20.31 } udp dport { 53, 100-200 } meta mark set 4294967295",
     ]
+
+
+def kept(folder: Path, marks: list[dict[str, object]], **old: str) -> dict[str, tuple[list[str], str]]:
+    """Return which rules of an old file the role keeps, and the file that it writes then, for each old file."""
+    variables = yaml.safe_load((ROOT / "roles/lvs_director/vars/main.yml").read_text(encoding="utf-8"))
+    own = {
+        "__lvs_director_old_rules": variables["__lvs_director_old_rules"].replace("'lvs-packet-marks.nft.j2'", "path"),
+        "__lvs_director_packet_marks": marks,
+        "__lvs_director_kept": "{{ __lvs_director_old_rules }}",
+        "path": str(TEMPLATE),
+        "ansible_managed": "by a test",
+        "result": ["{{ __lvs_director_old_rules }}", "{{ lookup('ansible.builtin.template', path) }}"],
+    }
+    coded = {name: base64.b64encode(text.encode()).decode() for name, text in old.items()}
+    hosts = {name: {"__lvs_director_marking_old": {"content": text}} for name, text in coded.items()}
+    (folder / "hosts.yml").write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
+    copy = {"content": "{{ result | to_json }}", "dest": f"{folder}/{{{{ inventory_hostname }}}}", "mode": "0600"}
+    play = {"hosts": "all", "connection": "local", "gather_facts": False}
+    play["vars"] = {**own, "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    play["tasks"] = [{"name": "Write the result", "ansible.builtin.copy": copy}]
+    (folder / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
+    subprocess.run(["ansible-playbook", "-i", folder / "hosts.yml", folder / "play.yml"], check=True, cwd=ROOT)
+    return {name: tuple(json.loads((folder / name).read_text(encoding="utf-8"))) for name in old}
+
+
+def test_old_marks_stay_until_the_table_has_changed(tmp_path: Path) -> None:
+    """They come last, so that they count; a second run before the end keeps them as well, and none is kept twice."""
+    new = [{**MARKS[0], "fwmark": 2}, MARKS[1]]
+    old = ["ip daddr { 198.18.20.30, 198.18.20.31 } tcp dport { 80, 443 } meta mark set 1"]
+    both = rules(*new, kept=tuple(old))
+    found = kept(tmp_path, new, first=rules(*MARKS[:2]), killed=both, same=rules(*new), none="")
+    assert found["first"] == found["killed"] == (old, both)
+    assert found["same"][0] == found["none"][0] == []
+    marking = [line.strip() for line in both.splitlines() if " mark set " in line]
+    assert marking == [line.replace("set 1", "set 2") for line in old] + [marking[1]] + old
 
 
 @pytest.mark.skipif(not has_nft(), reason="no nft here, or a kernel without nf_tables")

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = ROOT / "roles/real_server"
 VIP, DIRECTOR = "198.18.20.31", "198.18.20.11"
 DEVICE = "lvs-f2959428"  # of the director
+ALONE = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
 
 
 def task(file: str, name: str) -> dict[str, Any]:
@@ -68,6 +72,8 @@ def test_devices_have_the_vip_before_they_are_up(tmp_path: Path) -> None:
     assert "ExecStop" not in adding  # a restart would take the VIPs away
     start = found["lvs-vip@.service"].partition("ExecStart=")[2].partition("ExecStop=")[0]
     assert start.index("ip address replace") < start.index("ip link set")
+    assert start.count("ExecReload=") == 1  # by which an address gets another device
+    assert "ip address delete" not in start
     assert f'\nDEVICES="{DEVICE}"\n' in found["vip"]
     assert '\nKIND=\nGROUP="group 157"\n' in found["vip"]
 
@@ -82,17 +88,17 @@ def test_a_device_that_is_down_or_unmarked_is_mended(tmp_path: Path) -> None:
         "both": [link("tunl0", VIP), link(DEVICE, VIP, group="157")],
     }
     cases = {
-        name: {"__real_server_state": {"results": [{"stdout": json.dumps(found)}]}, **tunnelled(DIRECTOR)}
+        name: {"__real_server_state": {"stdout": json.dumps(found)}, **tunnelled(DIRECTOR)}
         for name, found in links.items()
     }
     found = templated(tmp_path, state["ansible.builtin.systemd_service"]["state"], cases, **state["vars"])
-    assert found.pop("right") == "started"
-    assert {*found.values()} == {"restarted"}
+    assert [found.pop("right"), found.pop("both")] == ["started", "started"]
+    assert {*found.values()} == {"reloaded"}
 
 
 def test_devices_that_are_no_longer_wanted_go(tmp_path: Path) -> None:
     names = ["Delete the tunnel devices", "Set down the kernel's own tunnel devices"]
-    loops = {name: task("unwanted", f"{name} that are no longer wanted")["loop"] for name in names}
+    loops = {name: task("remove", f"{name} that are no longer wanted")["loop"] for name in names}
     own = link(DEVICE, VIP, group="157")
     nothing: dict[str, Any] = {"real_server_vips": []}
     marked = [link("tunl0", group="157"), link("ip6tnl0", "fe80::1", group="157"), own]
@@ -114,6 +120,70 @@ def test_devices_that_are_no_longer_wanted_go(tmp_path: Path) -> None:
     assert {name: [*result.values()] for name, result in found.items()} == {
         name: [deleted, down] for name, (_links, _wanted, deleted, down) in rows.items()
     }
+
+
+def test_a_vip_leaves_the_devices_on_which_it_is_no_longer_wanted(tmp_path: Path) -> None:
+    """They keep it until the directors have changed their tables."""
+    loop = task("remove", "Take the VIPs from the devices that they no longer live on")["loop"]
+    six = "fd00:18:20::31"
+    direct = {"real_server_vips": [{"address": VIP}, {"address": six}]}
+    rows: dict[str, tuple[list[dict[str, Any]], dict[str, Any], list[str]]] = {
+        "right": ([link("lo", VIP, six)], direct, []),
+        "tunnelled_before": ([link("lo", VIP), link(DEVICE, VIP, group="157")], direct, [f"{DEVICE}: {VIP}/32"]),
+        "tunnelled_now": ([link("lo", VIP), link(DEVICE, VIP)], tunnelled(DIRECTOR), [f"lo: {VIP}/32"]),
+        "device": ([link("lo", VIP), link("lvs0", VIP)], {**direct, "real_server_device": "lvs0"}, [f"lo: {VIP}/32"]),
+        "six": ([link("lo", six), link("lvs0", six)], direct, [f"lvs0: {six}/128"]),
+        "other": ([link("lo", VIP), link("lvs0", "198.18.20.99")], direct, []),
+    }
+    cases = {
+        name: {"__real_server_shown": {"stdout": json.dumps(links)}, **wanted}
+        for name, (links, wanted, _gone) in rows.items()
+    }
+    assert templated(tmp_path, loop, cases) == {name: gone for name, (_links, _wanted, gone) in rows.items()}
+
+
+def has_networks() -> bool:
+    """Tell whether a network of our own can be made here."""
+    command = [*ALONE, "ip", "link", "add", "lvs0", "type", "bridge"]
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not has_networks(), reason="no network namespaces here, or no ip")
+def test_a_vip_is_on_both_devices_from_the_reload_to_the_removal(tmp_path: Path) -> None:
+    """The unit's own commands, in a network namespace; a bridge stands for a device that is there already."""
+    given = {"real": {**tunnelled(), "ansible_managed": ""}}
+    unit = templated(tmp_path, file("lvs-vip@.service"), given)["real"].replace("\\\n", " ")
+    commands = dict(line.split("=", 1) for line in unit.splitlines() if line.startswith("Exec"))
+    env = (
+        f"export ADDRESS={VIP}/32 LIFETIME= KIND=dummy GROUP=; show() {{ ip -oneline address show to {VIP}; echo --; }}"
+    )
+    steps = [env, "ip link add lvs0 type bridge; ip link set lo up"]
+    for devices, name in (("lo", "ExecStart"), ("lvs0", "ExecReload"), ("lvs0", "ExecStart"), ("", "ExecStop")):
+        steps.append(f"export DEVICES={devices}; {commands[name]}; show")
+    done = subprocess.run([*ALONE, "sh", "-ec", "\n".join(steps)], capture_output=True, text=True, check=True)
+    seen = [[line.split()[1] for line in shown.splitlines()] for shown in done.stdout.split("--\n")]
+    assert seen[:4] == [["lo"], ["lo", "lvs0"], ["lo", "lvs0"], []]
+
+
+def names(file: str) -> list[str]:
+    """Return the names of the tasks that a file has or imports."""
+    found: list[str] = []
+    for each in yaml.safe_load((ROLE / f"tasks/{file}.yml").read_text(encoding="utf-8")):
+        part = each.get("ansible.builtin.import_tasks")
+        found += names(part.removesuffix(".yml")) if part else [each["name"]]
+    return found
+
+
+def test_nothing_is_taken_away_before_the_directors_have_changed() -> None:
+    taking = re.compile("Remove|Delete|Take|Set down|no more")
+    assert [name for name in names("add") if taking.search(name)] == []
+    assert len([name for name in names("remove") if taking.search(name)]) == 6
+    text = (ROOT / "playbooks/site.yml").read_text(encoding="utf-8")
+    order = ["real_servers.yml", "real_servers_remove: false", "directors.yml", "remove.yml"]
+    assert sorted(order, key=text.index) == order
 
 
 def test_a_route_of_somebody_else_needs_no_segments(tmp_path: Path) -> None:

@@ -137,6 +137,20 @@ def united(noted: Iterable[str]) -> frozenset[str]:
     return frozenset(name for name in drained if not any(covers(each, name) for each in active))
 
 
+def gone(noted: Iterable[str], services: Collection[Mapping[str, Any]]) -> list[str]:
+    """Return the drained names that stand for no real server of the services, in the kernel's spelling.
+
+    Whoever gets such an address later would be drained from birth. A name that a wider one includes is left to that;
+    what is no name, somebody else's; and where there are no services at all, nobody can tell.
+    """
+    drained = {spelt(name) for name in united(noted) if parse(name)}
+    used = {
+        name for service in services for server in service.get("real_servers") or () for name in _names(server, service)
+    }
+    unused = drained - used if services else set()
+    return sorted(name for name in unused if not any(covers(other, name) for other in drained - {name}))
+
+
 def problems(noted: Collection[str], drained: Sequence[str], active: Sequence[str], whole: bool) -> list[str]:
     """Return why a change can't be made; the arguments are those of plan()."""
     found = [f"{name}: must be ADDRESS or ADDRESS:PORT" for name in (*drained, *active) if parse(name) is None]

@@ -15,6 +15,7 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._directors import (
     intruders,
     lacking,
     unheard,
+    unwanted,
 )
 
 VIP = "192.0.2.30"
@@ -218,3 +219,40 @@ def test_who_listens_on_all_addresses_is_in_the_way(ports: list[int], expected: 
 
 def test_an_intruder_is_shown_in_one_line() -> None:
     assert intruders(SS.splitlines(), [80])[0] == 'LISTEN 0 511 0.0.0.0:80 0.0.0.0:* users:(("nginx",pid=7,fd=6))'
+
+
+def resolved(forwarding: str, *addresses: str, **service: Any) -> dict[str, Any]:
+    """Return a service as cluster() does."""
+    servers = [{"endpoint": f"{address}:80", "forwarding": forwarding, "weight": 1} for address in addresses]
+    plain = {"endpoint": f"{VIP}:80", "fwmark": None, "family": 4, "protocol": "tcp", "fallback": None}
+    return {**plain, "real_servers": servers, **service}
+
+
+@pytest.mark.parametrize(
+    ("services", "expected"),
+    [
+        ([resolved("direct", "192.0.2.21", "192.0.2.22")], []),
+        ([resolved("tunnel", "192.0.2.21")], [f"192.0.2.21 (direct) of tcp {VIP}:80"]),
+        ([resolved("direct", "192.0.2.22")], [f"192.0.2.21 (direct) of tcp {VIP}:80"]),
+        ([resolved("direct", "192.0.2.21", protocol="udp")], [f"tcp {VIP}:80"]),
+        ([resolved("direct", "192.0.2.21", endpoint="1", fwmark=1)], [f"tcp {VIP}:80"]),
+        ([resolved("direct", "192.0.2.22", fallback="192.0.2.21:8080")], []),
+        ([resolved("direct", "192.0.2.22", fallback="192.0.2.21 gate")], []),
+        ([], [f"tcp {VIP}:80"]),
+    ],
+)
+def test_what_ldirectord_has_not_yet_taken_out_is_named(services: list[Any], expected: list[str]) -> None:
+    assert unwanted([SERVICE], services) == expected
+    assert unwanted([], services) == []
+
+
+def test_a_mark_is_one_service_for_each_family() -> None:
+    six = {"endpoint": "[2001:db8::21]:80", "forwarding": "nat", "weight": 1}
+    services = [
+        resolved("nat", "192.0.2.21", endpoint="1", fwmark=1),
+        {**resolved("nat", endpoint="1", fwmark=1, family=6), "real_servers": [six]},
+    ]
+    four = {"fwmark": 1, "family": 4, "real_servers": [{**SERVER, "forwarding": "nat", "port": 0}]}
+    other = {"fwmark": 1, "family": 6, "real_servers": [{**SERVER, "address": "2001:db8::21", "forwarding": "local"}]}
+    assert unwanted([four, other], services) == []
+    assert unwanted([{**four, "fwmark": 2}, other], services[:1]) == ["fwmark 2", "fwmark 1"]

@@ -16,6 +16,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.drains import (
     checker,
     covers,
     files,
+    gone,
     plan,
     problems,
     spelt,
@@ -295,3 +296,37 @@ def test_an_ipv6_server_is_drained_by_address_or_endpoint() -> None:
     services = [{"port": 443, "real_servers": [{"address": "2001:DB8:0::1", "weight": 1}]}]
     for name in ("2001:db8::1", "[2001:db8::1]:443", "2001:db8:0:0::1"):
         assert without_weight(services, [name])[0]["real_servers"][0]["weight"] == 0
+
+
+@pytest.mark.parametrize(
+    ("noted", "expected"),
+    [
+        (["192.0.2.21", "192.0.2.22:80"], []),
+        (["192.0.2.99", "192.0.2.21"], ["192.0.2.99"]),
+        (["192.0.2.99", "192.0.2.99:80"], ["192.0.2.99"]),
+        (["192.0.2.21:81"], ["192.0.2.21:81"]),
+        (["192.0.2.21", "192.0.2.21:81"], []),
+        (["2001:DB8::99"], ["2001:db8::99"]),
+        (["192.0.2.99", ".active.192.0.2.99"], []),
+        (["README", ".hidden"], []),
+    ],
+)
+def test_marks_that_no_service_has_any_longer_are_named(noted: list[str], expected: list[str]) -> None:
+    servers = [{"address": f"192.0.2.{number}", "port": 80} for number in (21, 22)]
+    services = [{"vip": "192.0.2.30", "port": 80, "real_servers": servers}]
+    assert gone(noted, services) == expected
+    assert gone(noted, [{"real_servers": [{"endpoint": f"{each['address']}:80"} for each in servers]}]) == expected
+    assert gone(noted, []) == []
+    assert problems(noted, [], gone(noted, services), False) == []
+
+
+def test_what_no_service_has_is_forgotten_by_all_directors() -> None:
+    """In the steps of the role: first a note each, then, when all have heard of it, none."""
+    folders = [{"192.0.2.99"}, {"192.0.2.99", "192.0.2.21"}]
+    services = [{"real_servers": [{"endpoint": "192.0.2.21:80"}]}]
+    noted = [name for folder in folders for name in folder]
+    for whole in (False, True):
+        active = [] if whole else gone(noted, services)
+        folders = [files(plan(own, set(noted) - own, [], active, whole)) for own in folders]
+        assert not any("192.0.2.99" in folder for folder in folders)
+    assert folders == [{"192.0.2.21"}] * 2

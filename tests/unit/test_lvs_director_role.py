@@ -1,0 +1,71 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The order in which the roles of directors do what depends on order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+
+ROLES = Path(__file__).resolve().parents[2] / "roles"
+
+
+def tasks(role: str, file: str = "main") -> list[str]:
+    """Return the names of a role's tasks, those of other files in their place."""
+    found: list[str] = []
+    tree: list[dict[str, Any]] = yaml.safe_load((ROLES / role / f"tasks/{file}.yml").read_text(encoding="utf-8"))
+    for task in tree:
+        imported = task.get("ansible.builtin.import_tasks")
+        included = task.get("ansible.builtin.include_role", {})
+        if imported:
+            found += tasks(role, imported.removesuffix(".yml"))
+        elif "tasks_from" in included:
+            found += tasks(included["name"].rpartition(".")[2], included["tasks_from"].removesuffix(".yml"))
+        else:
+            found.append(task["name"])
+    return found
+
+
+def assert_order(found: list[str], *names: str) -> None:
+    assert [name for name in found if name in names] == [*names]
+
+
+def test_the_guard_never_follows_an_old_table() -> None:
+    assert_order(
+        tasks("lvs_director"),
+        "Write the table that is loaded at boot",
+        "Load a table at boot only where ldirectord does not keep it",
+        "Run or stop ipvs-guard",
+        "Set the kernel's IPVS table",
+    )
+
+
+def test_marks_go_after_the_services_that_they_select() -> None:
+    going = ("Take the rules that mark packets out of the kernel", "Load the rules that mark packets, without old ones")
+    assert_order(tasks("lvs_director"), "Load the rules that mark packets now", "Set the kernel's IPVS table", *going)
+    assert_order(
+        tasks("ldirectord"),
+        "Install ldirectord's configuration, once ldirectord has accepted it",
+        "Run ldirectord on this director all the time",
+        "Wait until the IPVS table has nothing old",
+        *going,
+    )
+
+
+def test_the_unit_of_the_sync_daemons_starts_what_is_lacking() -> None:
+    """The kernel refuses a second start of a daemon, so one that runs must not be started again."""
+    text = (ROLES / "lvs_director/templates/ipvs-sync.service.j2").read_text(encoding="utf-8")
+    given = {"interface": "eth1", "id": 7, "group": "ff02::81"}
+    own = {f"lvs_director_sync_{name}": value for name, value in given.items()}
+    unit = jinja2.Template(text, undefined=jinja2.StrictUndefined).render(ansible_managed="by a test", **own)
+    lines = unit.replace("\\\n   ", "").splitlines()
+    starts = [line for line in lines if line.startswith("ExecStart=")]
+    assert len(starts) == 2
+    for role, line in zip(("backup", "master"), starts, strict=True):
+        assert f'--list --daemon | grep -q "^{role} sync daemon" || exec' in line
+        assert line.endswith(f"--start-daemon {role}  --mcast-interface eth1 --syncid 7 --mcast-group ff02::81'")
+    assert "until ip -6 -oneline address show dev eth1  -tentative | grep" in unit.replace("\\\n   ", "")
