@@ -1,4 +1,4 @@
-"""Parts of the roles about shared files that only look, run here on folders of the test; and what their playbooks choose."""
+"""Parts of the roles about shared files that only look, run here on folders of the test; and their playbooks."""
 
 from __future__ import annotations
 
