@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the Coda modules share: the cell's files on the SCM, files that outlive a power cut, the programs volutil and cfs."""
+"""What the Coda modules share: the cell's files on the SCM, whole files, the programs volutil and cfs."""
 
 from __future__ import annotations
 

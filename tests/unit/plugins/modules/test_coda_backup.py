@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose lock a backup releases. What upstream's volutil allows is described here; a real one is asked by coda_clients."""
+"""Whose lock a backup releases. What upstream's volutil allows is described here; coda_clients asks a real one."""
 
 from __future__ import annotations
 
