@@ -62,3 +62,29 @@ def test_clocks_are_compared_host_by_host() -> None:
     (read, _refuse) = tasks[-2:]
     assert "now()" in str(read["ansible.builtin.command"])
     assert not any("now()" in str(task) for task in tasks if task is not read)
+
+
+@pytest.mark.parametrize(
+    ("held", "refused"),
+    [
+        (None, False),
+        ([], False),
+        (["cache", "spool", "lost+found"], False),  # a new file system, and a run that was killed
+        (["DATA", "LOG", "cache", "pid"], False),
+        (["initialised", "cache"], False),
+        (["cache", "lib", "spool"], True),  # /var
+        (["anna"], True),
+        ([".ssh"], True),
+    ],
+)
+def test_a_folder_that_holds_something_else_is_no_place_for_a_cache(
+    tmp_path: Path, held: list[str] | None, refused: bool
+) -> None:
+    folder = tmp_path / "place"
+    if held is not None:
+        folder.mkdir()
+    for name in held or ():
+        (folder / name).touch()
+    run = run_part(tmp_path, "coda_client", "check", coda_client_folder=str(folder), coda_client_link="")
+    assert ("is no cache of Coda's" in " ".join(run.stdout.split())) is refused, run.stdout
+    assert bool(run.returncode) is refused, run.stdout
