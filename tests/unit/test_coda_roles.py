@@ -88,3 +88,17 @@ def test_a_folder_that_holds_something_else_is_no_place_for_a_cache(
     run = run_part(tmp_path, "coda_client", "check", coda_client_folder=str(folder), coda_client_link="")
     assert ("is no cache of Coda's" in " ".join(run.stdout.split())) is refused, run.stdout
     assert bool(run.returncode) is refused, run.stdout
+
+
+def test_a_cache_that_is_made_anew_is_told_again_what_to_hoard(tmp_path: Path) -> None:
+    """What the last one was told is noted beside it, and its list is gone."""
+    for name in ("initialised", "hoard"):
+        (tmp_path / name).touch()
+    (tmp_path / "cache").mkdir()
+    for there, changes in ((False, 2), (True, 0)):
+        found = {"results": [{}, {"stat": {"exists": there}}]}
+        run = run_part(
+            tmp_path, "coda_client", "initialise", "--check", coda_client_folder=str(tmp_path), __coda_client_data=found
+        )
+        assert run.returncode == 0, run.stdout
+        assert sum(f"changed: [one] => (item={name})" in run.stdout for name in ("initialised", "hoard")) == changes
