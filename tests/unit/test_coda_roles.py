@@ -102,3 +102,17 @@ def test_a_cache_that_is_made_anew_is_told_again_what_to_hoard(tmp_path: Path) -
         )
         assert run.returncode == 0, run.stdout
         assert sum(f"changed: [one] => (item={name})" in run.stdout for name in ("initialised", "hoard")) == changes
+
+
+@pytest.mark.parametrize("held", ["nothing", "mine", "proc"])
+def test_a_mount_hides_nothing(tmp_path: Path, held: str) -> None:
+    """Whether something else is mounted there is read from the kernel's list."""
+    place = Path("/proc") if held == "proc" else tmp_path / "place"
+    place.mkdir(exist_ok=True)
+    if held == "mine":
+        (place / held).touch()
+    server = "192.0.2.1"
+    run = run_part(tmp_path, "nfs_client", "check", nfs_client_folder=str(place), nfs_client_server=server)
+    said = {"nothing": "", "mine": f"holds {place}/mine already", "proc": "holds proc proc already"}[held]
+    assert said in " ".join(run.stdout.split()), run.stdout
+    assert bool(run.returncode) is bool(said), run.stdout
