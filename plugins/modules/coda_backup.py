@@ -13,9 +13,9 @@ author: The codalvs.ha engineers (@codalvs)
 description:
   - Freezes one replica of each volume for a moment, dumps the frozen state while the volume stays in use, and turns
     that into a tar file with all files and, in C(..CodaACLs.yaml), all access lists. Run it on the SCM.
-  - An archive gets its name once it has been read back. Only then are older ones of the same volume removed.
-    Problems with one volume, or with names that are too long for an archive, are reported at the end and don't stop
-    the other volumes.
+  - An archive gets its name once it has been read back and is on the disk. Only then are older ones of the same volume
+    removed. Problems with one volume, or with names that are too long for an archive, are reported at the end and don't
+    stop the other volumes.
   - An archive lacks changes that a client has not sent yet, and what only a server has that does not answer.
   - To restore one, unpack it on a client; upstream's C(volutil restore) makes the file server crash. An incremental one
     has to be merged with the dump of its full one before, by C(codamergedump) and C(codadump2tar); the playbook
@@ -116,7 +116,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils._coda.backups import (
     outdated,
     since,
 )
-from ansible_collections.codalvs.ha.plugins.module_utils._coda.programs import look, need_scm
+from ansible_collections.codalvs.ha.plugins.module_utils._coda.programs import look, need_scm, rename, write_whole
 from ansible_collections.codalvs.ha.plugins.module_utils._coda.volumes import Cell
 
 LOCKED = 400.0  # s that a client may hold a volume's lock: LQTIMEOUT (300 s) of codasrv, and some
@@ -158,22 +158,47 @@ def lock(module: AnsibleModule, server: str, number: int) -> str:
         time.sleep(PAUSE)
 
 
+def noted() -> list[tuple[str, str]]:
+    """Return the replicas, server and number, that a killed run may have left locked."""
+    lines = [line.split() for line in NOTE.read_text(encoding="utf-8").splitlines()] if NOTE.exists() else []
+    return [(words[0], words[1]) for words in lines if len(words) == 2]
+
+
+def note(replicas: list[tuple[str, str]]) -> None:
+    """Note what may be locked."""
+    write_whole(NOTE, "".join(f"{server} {number}\n" for server, number in replicas))
+
+
+def release(module: AnsibleModule, cell: Cell) -> None:
+    """Release what a killed run has left locked, and no client's lock.
+
+    Nobody can tell whether that run had its lock already, and `volutil unlock` releases anybody's. But `volutil backup`
+    refuses a replica that volutil has not locked (S_VolMakeBackups in vol-backup.cc), and else unlocks it at its end.
+    """
+    away = []
+    for server, number in noted():
+        if cell.listings.get(server):
+            module.run_command(["volutil", "-h", server, "backup", number])
+        elif server in cell.listings:
+            away.append((server, number))
+    if noted():
+        note(away)
+
+
 def freeze(module: AnsibleModule, server: str, number: int) -> tuple[str, str]:
     """Make the backup volume of a replica; return its number, or '' and why not.
 
-    It notes what it locks. So the next run can tell a lock that a killed run has left from a client's lock.
+    It notes what it locks, for the next run if this one is killed.
     """
-    if NOTE.exists():
-        left = NOTE.read_text().split()
-        module.run_command(["volutil", "-h", left[0], "unlock", left[1]])
-    NOTE.write_text(f"{server} {number:x}\n")
+    others = [each for each in noted() if each != (server, f"{number:x}")]
+    note([*others, (server, f"{number:x}")])
     if fault := lock(module, server, number):
-        NOTE.unlink()
+        note(others)
         return "", fault
     code, out, err = module.run_command(["volutil", "-h", server, "backup", f"{number:x}"])
     if code:  # after a success, volutil has unlocked it
         module.run_command(["volutil", "-h", server, "unlock", f"{number:x}"])
-    NOTE.unlink()
+    note(others)
     match = re.search(r"Backup \(id = ([0-9a-f]+)\)", out)
     return (match[1], "") if match and not code else ("", f"{server} made no backup volume: {(out + err).strip()}")
 
@@ -212,11 +237,11 @@ def archive(module: AnsibleModule, volume: str, place: tuple[str, int], stamp: s
         with tarfile.open(made) as opened:
             members = opened.getmembers()
         if taken.incremental and begin:
-            target = dump.replace(folder / file_name(volume, stamp, since(begin)))
+            target = rename(dump, folder / file_name(volume, stamp, since(begin)))
         else:
-            target = made.replace(folder / file_name(volume, stamp))
+            target = rename(made, folder / file_name(volume, stamp))
             if increments:
-                dump.replace(folder / file_name(volume, stamp, BASE))
+                rename(dump, folder / file_name(volume, stamp, BASE))
                 problems += mark(module, server, frozen)
     except (OSError, BackupError, tarfile.TarError) as error:
         return {}, [str(error)]
@@ -308,6 +333,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if not module.check_mode:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         remove_rest(folder)  # of a run that was killed
+        release(module, cell)
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     for volume, place in found.items():
         if not module.check_mode:

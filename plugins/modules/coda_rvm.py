@@ -86,13 +86,13 @@ layout:
 """
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.codalvs.ha.plugins.module_utils._coda.programs import write_whole
 from ansible_collections.codalvs.ha.plugins.module_utils._coda.rvm import MIB, TREE, Found, Layout, plan
 
 # As in upstream's vice-setup-rvm.
@@ -125,31 +125,17 @@ class Disk:
 
     def begin(self, layout: Layout) -> None:
         """Note that whatever is in these paths from now on may be thrown away."""
-        write(self.begun, json.dumps(layout.as_data()) + "\n")
+        write_whole(self.begun, json.dumps(layout.as_data()) + "\n")
 
     def finish(self, layout: Layout) -> None:
         """Note that it may never be thrown away again."""
-        write(self.done, json.dumps(layout.as_data()) + "\n")
+        write_whole(self.done, json.dumps(layout.as_data()) + "\n")
         self.begun.unlink(missing_ok=True)
 
 
 def device(path: Path) -> int:
     """Return the file system that a folder is on, or would be."""
     return next(place.stat().st_dev for place in (path, *path.parents) if place.exists())
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file as a whole or not at all, even in a power cut."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    candidate = path.with_name(path.name + ".new")
-    with candidate.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    candidate.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
 
 
 def initialise(module: AnsibleModule, wanted: Layout) -> None:

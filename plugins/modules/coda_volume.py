@@ -98,7 +98,15 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.codalvs.ha.plugins.module_utils._coda.programs import DB, LIST, look, need_scm, volutil
+from ansible_collections.codalvs.ha.plugins.module_utils._coda.programs import (
+    DB,
+    LIST,
+    look,
+    need_scm,
+    rename,
+    volutil,
+    write_whole,
+)
 from ansible_collections.codalvs.ha.plugins.module_utils._coda.volumes import (
     Cell,
     Group,
@@ -106,6 +114,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils._coda.volumes import (
     Step,
     Wanted,
     check,
+    next_group,
     plan,
     vrlist,
 )
@@ -142,7 +151,7 @@ class Change:
         candidate = Path(f"{LIST}.new")
         candidate.write_text(groups)
         volutil(self.module, self.scm, "makevrdb", str(candidate))
-        candidate.replace(LIST)
+        rename(candidate, LIST)
         volutil(self.module, self.scm, "updatedb")
 
     def create(self, step: Step) -> Group:
@@ -163,9 +172,9 @@ class Change:
     def new_group(self) -> int:
         """Take the next number, and note that it is taken before it is used."""
         counter = DB / "maxgroupid"
-        used = [group.id + 1 for group in self.cell.groups.values()]
-        number = max([int(counter.read_text()), *used, *(parent + 1 for parent in self.cell.parents.values())])
-        counter.write_text(f"{number + 1}\n")
+        taken = [*(group.id for group in self.cell.groups.values()), *self.cell.parents.values()]
+        number = next_group(counter.read_text() if counter.exists() else "", taken)
+        write_whole(counter, f"{number + 1}\n")
         return number
 
 

@@ -56,3 +56,21 @@ def test_a_file_server_gets_its_line_in_vicetab_back() -> None:
     assert volumes(TWO, by=TWO) == {}
     run_roles(TWO, "coda_common", "coda_server")
     assert volumes(TWO, by=TWO) == {"www.1": "/srv/vicepb"}
+
+
+def test_a_former_scm_with_a_new_package_runs_the_new_programs_and_only_its_own() -> None:
+    units = ("coda-auth2", "coda-update-slave", "coda-server")
+    asked = "; ".join(f"systemctl show --property=MainPID --value {unit}" for unit in units)
+    # As dpkg puts new files in place.
+    for program in ("auth2", "codasrv"):
+        shell(TWO, f"cd /usr/sbin && cp --preserve {program} {program}.new && mv {program}.new {program}")
+    shell(TWO, f"systemctl start coda-update-master; echo {TWO} >/run/coda-update-slave.loaded")
+    before = shell(TWO, asked).split()
+    run_roles(TWO, "coda_server")
+    after = shell(TWO, asked).split()
+    assert not set(before) & set(after)
+    assert shell(TWO, "systemctl is-active coda-update-master", check=False) == "inactive\n"
+    assert shell(TWO, "cmp /vice/db/scm /run/coda-update-slave.loaded") == ""
+    told = run_roles(TWO, "coda_server")
+    assert "changed=0" in told, told
+    assert volumes(TWO, by=TWO) == {"www.1": "/srv/vicepb"}

@@ -303,13 +303,16 @@ def test_a_check_tells_what_would_change_and_changes_nothing() -> None:
     users, volumes = (json.loads(told.stdout)[name] for name in names)
     news = {"name": "news", "replicas": [{"server": "coda1.coda.test"}], "mount": "news", "rights": {"ben": "read"}}
     ben = {"name": "ben", "uid": 1002, "password": "secret"}
-    more = dict(zip(names, ([*users, ben], [*volumes, news]), strict=True))
+    # What one client does for all is done by another one where the first is away.
+    more = {"ha_absent": ["client1"], **dict(zip(names, ([*users, ben], [*volumes, news]), strict=True))}
     check = playbook("coda", "--check", "--diff", "--extra-vars", json.dumps(more))
     assert check.returncode == 0, check.stdout
     for line in ("nui ben 1002", "news on coda1.coda.test", f"{REALM}/news news", "ben rl"):
         assert f"+{line}" in check.stdout, check.stdout
-    for name in ("coda2.coda.test", "client2"):  # which have nothing to do with it
+    for name in ("coda2.coda.test", "client1"):  # which have nothing to do with it
         assert changed(name, check.stdout) == []
+    for_all = [line.partition(" : ")[2].partition(": ")[0] for line in changed("client2", check.stdout)]
+    assert for_all == ["Mount the volumes", "Set the access lists"]
     assert ONE.check_output(f"ls {REALM}") == "www"
     assert "ben" not in ONE.check_output(f"cfs listacl {WWW}")
     listed = ["docker", "exec", "coda1.coda.test", "cat", "/vice/db/VRList"]

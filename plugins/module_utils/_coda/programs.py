@@ -1,10 +1,11 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the Coda modules share on their way to the cell: its files on the SCM, and the programs volutil and cfs."""
+"""What the Coda modules share: the cell's files on the SCM, whole files, the programs volutil and cfs."""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,33 @@ from ansible_collections.codalvs.ha.plugins.module_utils._coda.volumes import (
 
 DB = Path("/vice/db")
 LIST = DB / "VRList"
+
+
+def flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def rename(path: Path, target: Path) -> Path:
+    """Give a file its name when its contents are on the disk, and return that: it is there as a whole or not at all."""
+    flush(path)
+    path.replace(target)
+    flush(target.parent)
+    return target
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file as a whole or not at all, even in a power cut. One that is there keeps its mode."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    candidate = path.with_name(path.name + ".new")
+    candidate.write_text(text, encoding="utf-8")
+    if path.exists():
+        candidate.chmod(path.stat().st_mode & 0o7777)
+    rename(candidate, path)
 
 
 def need_scm(module: Any) -> str:

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 MOST_REPLICAS = 8  # VSG_MEMBERS
+FIRST_GROUP = 0x7F000000  # number of the first replicated volume
+LEAP = 0x10000  # numbers that are left out when nobody knows any more which ones had been used
 # A replica is called NAME.N, and all of it has to fit into 31 characters.
 NAME = re.compile(r"[A-Za-z0-9/][A-Za-z0-9/._-]{0,28}")
 _PARTITION = re.compile(r"^P(\S+) H\S+ T([0-9a-f]+) F([0-9a-f]+)$", re.MULTILINE)
@@ -154,6 +156,15 @@ def plan(cell: Cell, wanted: Iterable[Wanted]) -> tuple[list[Step], list[str]]:
         else:
             steps.extend(_create(cell, volume, problems))
     return steps, problems
+
+
+def next_group(counter: str, taken: Iterable[int]) -> int:
+    """Return the number of a new replicated volume. A power cut may have emptied the counter.
+
+    Numbers of destroyed volumes are known to the counter alone, and clients may still have changes for those.
+    """
+    least = max([FIRST_GROUP, *(number + 1 for number in taken)])
+    return max(int(counter), least) if re.fullmatch(r"\s*[0-9]+\s*", counter) else least + LEAP
 
 
 def vrlist(groups: Mapping[str, Group], made: Iterable[Group], destroyed: Iterable[str]) -> str:

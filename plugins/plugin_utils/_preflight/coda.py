@@ -350,6 +350,15 @@ def coda_rights(cluster: Cluster) -> Iterator[Complaint]:
                     yield Complaint(place, show(rights), problem, "write, for example, rl", scm)
 
 
+def folder_fault(folder: str) -> str:
+    """Return what is wrong with the folder of a client's cache, '' if nothing is."""
+    if not re.fullmatch(r"(/[A-Za-z0-9._-]+)+", folder) or {".", ".."} & set(folder.split("/")):
+        return "must be an absolute path of letters, digits, '.', '_' and '-', without '.' and '..' as names"
+    if folder.count("/") < 2:
+        return "is right below '/', and nobody but root could enter it any more"
+    return ""
+
+
 @rule("coda_client")
 def coda_client_settings(cluster: Cluster) -> Iterator[Complaint]:
     """What venus would not start with, or not heed."""
@@ -359,8 +368,7 @@ def coda_client_settings(cluster: Cluster) -> Iterator[Complaint]:
             problem = f"must be at least {LEAST_CACHE} MiB"
             yield Complaint("coda_client_cache_size", show(size), problem, "400 is a good choice", host)
         folder = own(cluster, host, "coda_client_folder")
-        if folder is not None and not re.fullmatch(r"(/[A-Za-z0-9._-]+)+", folder):
-            problem = "must be an absolute path of letters, digits, '.', '_' and '-'"
+        if folder is not None and (problem := folder_fault(folder)):
             yield Complaint("coda_client_folder", show(folder), problem, "write it like /var/lib/coda", host)
         seconds = own(cluster, host, "coda_client_reintegration_time")
         if seconds is not None and seconds < 0:

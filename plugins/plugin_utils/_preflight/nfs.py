@@ -9,12 +9,14 @@ import re
 from collections.abc import Iterator
 
 from ansible_collections.codalvs.ha.plugins.module_utils._schema import UNUSABLE, show
-from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import STORAGE, Cluster, to_address
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import STORAGE, Cluster, known, to_address
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.nfs import members
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.network import INVENTORY
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import Complaint, rule
 
 PATH = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")  # a word in exports(5) and fstab(5)
+BELOW = re.compile(r"(?![/.]+(/|$))[^/]+(/(?!\.{1,2}(/|$))[^/]+)*")  # a path without '.' and '..'
+MODE = re.compile(r"[0-7]{3,4}")
 OPTION = re.compile(r"[a-z0-9_][a-z0-9_.-]*(=[A-Za-z0-9_.:/@-]+)?")
 
 
@@ -91,3 +93,21 @@ def nfs_settings(cluster: Cluster) -> Iterator[Complaint]:
                 if option is not UNUSABLE and not OPTION.fullmatch(option):
                     problem = "must be one option, such as sync or rsize=65536"
                     yield Complaint(f"{name}[{index}]", show(option), problem, "list each option by itself", host)
+
+
+@rule("nfs_folders")
+def nfs_folders(cluster: Cluster) -> Iterator[Complaint]:
+    """YAML reads 0770 as the number 504, and some versions of Ansible take those digits for the permissions."""
+    for host in cluster.groups.get("nfs_server", ()):
+        written = cluster.hosts[host].get("nfs_server_folders")
+        for index, entry in enumerate(cluster.value(host, "nfs_server_folders") or ()):
+            if entry is UNUSABLE:
+                continue
+            place, path, mode = f"nfs_server_folders[{index}]", known(entry["path"]), known(entry["mode"])
+            if path is not None and not BELOW.fullmatch(path):
+                problem = "must be a path below the shared folder, without '.' and '..' as names"
+                yield Complaint(f"{place}.path", show(path), problem, "write it like www or www/static", host)
+            number = isinstance(written, list) and isinstance(written[index].get("mode"), int | float)
+            if mode is not None and (number or not MODE.fullmatch(mode)):
+                problem = "must be three or four digits from 0 to 7, as a text: else YAML makes a number of it"
+                yield Complaint(f"{place}.mode", show(mode), problem, "write it in quotes, such as '0770'", host)

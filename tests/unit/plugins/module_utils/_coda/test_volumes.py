@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.codalvs.ha.plugins.module_utils._coda.volumes import (
+    FIRST_GROUP,
+    LEAP,
     Cell,
     Group,
     Listed,
@@ -18,6 +20,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils._coda.volumes import (
     check,
     describe,
     lost,
+    next_group,
     parse_listing,
     parse_servers,
     parse_vrlist,
@@ -201,3 +204,17 @@ def test_replicas_of_the_inventory_that_no_server_holds(
     ]
     assert lost(wanted, describe(CELL._replace(listings=listings))) == expected
     assert lost([{"name": "new", "replicas": [{"server": TWO}]}], describe(CELL)) == [f"new on {TWO}"]
+
+
+@pytest.mark.parametrize(
+    ("counter", "taken", "number"),
+    [
+        ("2130706432\n", [], FIRST_GROUP),
+        ("2130706440\n", [FIRST_GROUP], FIRST_GROUP + 8),
+        ("2130706432\n", [FIRST_GROUP + 4], FIRST_GROUP + 5),
+        ("", [FIRST_GROUP + 4], FIRST_GROUP + 5 + LEAP),
+        ("half a li", [], FIRST_GROUP + LEAP),
+    ],
+)
+def test_a_new_volume_gets_a_number_that_no_volume_has_had(counter: str, taken: list[int], number: int) -> None:
+    assert next_group(counter, taken) == number

@@ -97,3 +97,28 @@ def test_settings(host: str, name: str, value: object, wrong: bool) -> None:
 def test_folders_are_words(folder: str) -> None:
     hosts = {**HOSTS, "files": {**HOSTS["files"], "nfs_server_folder": folder}}
     assert found(hosts, GROUPS) == {("nfs_settings", "files", "nfs_server_folder")}
+
+
+@pytest.mark.parametrize(
+    ("folder", "wrong"),
+    [
+        ({"path": "www"}, None),
+        ({"path": "www/.well-known/a b", "mode": "2770"}, None),
+        ({"path": "..www", "mode": "750"}, None),
+        ({"path": "www", "mode": 0o770}, "mode"),
+        ({"path": "www", "mode": 755}, "mode"),
+        ({"path": "www", "mode": "u=rwx"}, "mode"),
+        ({"path": "www", "mode": "0o770"}, "mode"),
+        ({"path": ""}, "path"),
+        ({"path": "/www"}, "path"),
+        ({"path": "../../etc"}, "path"),
+        ({"path": "www/.."}, "path"),
+        ({"path": "www/./a"}, "path"),
+        ({"path": "."}, "path"),
+        ({"path": "www/"}, "path"),
+    ],
+)
+def test_folders_in_the_folder(folder: dict[str, Any], wrong: str | None) -> None:
+    hosts = {**HOSTS, "files": {**HOSTS["files"], "nfs_server_folders": [{"path": "first"}, folder]}}
+    expected = {("nfs_folders", "files", f"nfs_server_folders[1].{wrong}")} if wrong else set()
+    assert found(hosts, GROUPS) == expected

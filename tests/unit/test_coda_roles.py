@@ -1,0 +1,118 @@
+"""Parts of the roles about shared files that only look, run here on folders of the test; and their playbooks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run_part(folder: Path, role: str, part: str, *words: str, **own: Any) -> subprocess.CompletedProcess[str]:
+    """Run one task file of a role here, as the only host; use files that read and refuse, or --check."""
+    play = {"hosts": "all", "connection": "local", "gather_facts": False, "any_errors_fatal": True}
+    include = {"name": f"codalvs.ha.{role}", "tasks_from": part}
+    play["tasks"] = [{"name": "Run one file of tasks", "ansible.builtin.include_role": include}]
+    hosts = {name: {"ansible_python_interpreter": "{{ ansible_playbook_python }}", **own} for name in ("one", "two")}
+    (folder / "hosts.yml").write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
+    (folder / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
+    command = ["ansible-playbook", "-i", str(folder / "hosts.yml"), str(folder / "play.yml"), *words]
+    env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    return subprocess.run(
+        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+
+
+def test_a_check_of_a_bare_client_says_that_it_would_make_a_cache(tmp_path: Path) -> None:
+    folder = tmp_path / "coda"
+    run = run_part(tmp_path, "coda_client", "cache", "--check", coda_client_folder=str(folder), coda_client_sync=True)
+    assert run.returncode == 0, run.stdout
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("playbooks/*.yml")), ids=lambda path: path.stem)
+def test_no_play_is_for_a_host_by_its_place_in_a_group(path: Path) -> None:
+    """That one may be down, and then nobody does what the play does."""
+    for play in yaml.safe_load(path.read_text(encoding="utf-8")):
+        assert "[" not in play.get("hosts", ""), play["name"]
+
+
+@pytest.mark.parametrize("name", ["coda", "coda_restore"])
+def test_one_of_the_clients_that_are_there_acts_for_all(name: str) -> None:
+    plays = yaml.safe_load((ROOT / f"playbooks/{name}.yml").read_text(encoding="utf-8"))
+    chosen = "inventory_hostname == ansible_play_hosts | first"
+    tasks = [
+        [(task["name"], str(task.get("when", ""))) for task in play["tasks"]]
+        for play in plays
+        if any(chosen in str(task.get("when", "")) for task in play.get("tasks", ()))
+    ]
+    assert len(tasks) == 1
+    assert tasks[0][0][0] == "Leave out the hosts that are known to be down"
+
+
+def test_clocks_are_compared_host_by_host() -> None:
+    """A host that is slow to answer, or one that waits for it, has no other clock."""
+    tasks = yaml.safe_load((ROOT / "roles/coda_common/tasks/compare_host.yml").read_text(encoding="utf-8"))
+    (read, _refuse) = tasks[-2:]
+    assert "now()" in str(read["ansible.builtin.command"])
+    assert not any("now()" in str(task) for task in tasks if task is not read)
+
+
+@pytest.mark.parametrize(
+    ("held", "refused"),
+    [
+        (None, False),
+        ([], False),
+        (["cache", "spool", "lost+found"], False),  # a new file system, and a run that was killed
+        (["DATA", "LOG", "cache", "pid"], False),
+        (["initialised", "cache"], False),
+        (["cache", "lib", "spool"], True),  # /var
+        (["anna"], True),
+        ([".ssh"], True),
+    ],
+)
+def test_a_folder_that_holds_something_else_is_no_place_for_a_cache(
+    tmp_path: Path, held: list[str] | None, refused: bool
+) -> None:
+    folder = tmp_path / "place"
+    if held is not None:
+        folder.mkdir()
+    for name in held or ():
+        (folder / name).touch()
+    run = run_part(tmp_path, "coda_client", "check", coda_client_folder=str(folder), coda_client_link="")
+    assert ("is no cache of Coda's" in " ".join(run.stdout.split())) is refused, run.stdout
+    assert bool(run.returncode) is refused, run.stdout
+
+
+def test_a_cache_that_is_made_anew_is_told_again_what_to_hoard(tmp_path: Path) -> None:
+    """What the last one was told is noted beside it, and its list is gone."""
+    for name in ("initialised", "hoard"):
+        (tmp_path / name).touch()
+    (tmp_path / "cache").mkdir()
+    for there, changes in ((False, 2), (True, 0)):
+        found = {"results": [{}, {"stat": {"exists": there}}]}
+        run = run_part(
+            tmp_path, "coda_client", "initialise", "--check", coda_client_folder=str(tmp_path), __coda_client_data=found
+        )
+        assert run.returncode == 0, run.stdout
+        assert sum(f"changed: [one] => (item={name})" in run.stdout for name in ("initialised", "hoard")) == changes
+
+
+@pytest.mark.parametrize("held", ["nothing", "mine", "proc"])
+def test_a_mount_hides_nothing(tmp_path: Path, held: str) -> None:
+    """Whether something else is mounted there is read from the kernel's list."""
+    place = Path("/proc") if held == "proc" else tmp_path / "place"
+    place.mkdir(exist_ok=True)
+    if held == "mine":
+        (place / held).touch()
+    server = "192.0.2.1"
+    run = run_part(tmp_path, "nfs_client", "check", nfs_client_folder=str(place), nfs_client_server=server)
+    said = {"nothing": "", "mine": f"holds {place}/mine already", "proc": "holds proc proc already"}[held]
+    assert said in " ".join(run.stdout.split()), run.stdout
+    assert bool(run.returncode) is bool(said), run.stdout
