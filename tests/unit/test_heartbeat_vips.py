@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import struct
+import sys
 from ipaddress import ip_address
 from itertools import pairwise
 
@@ -841,6 +843,31 @@ def test_a_preferred_director_takes_its_addresses_back_before_the_other_gives_th
     bench.run(3)
     assert bench.changes == ([TAKEN, ("move", "local")] if expected else [])
     assert any(report.ask == "give" and report.held == (VIP,) for report in bench.told) == expected
+
+
+@pytest.mark.parametrize(("arguments", "expected"), [([], [VIP, "192.0.2.31"]), (["local"], ["192.0.2.31"])])
+def test_the_command_take_takes_all_or_what_prefers_its_director(arguments, expected, monkeypatch, tmp_path):
+    """As the module heartbeat_switchover has it."""
+    second = {"script": "IPaddr2", "arguments": ["192.0.2.31/24/eth0"], "node": "dir2"}
+    settings = FILE | {"node": "dir2", "peer": "dir1", "resources": [*ADDRESSES, second]}
+    (tmp_path / "vips.json").write_text(json.dumps(settings))
+    taken, announced = [], []
+    monkeypatch.setattr(vips, "CONFIGURATION", tmp_path / "vips.json")
+    monkeypatch.setattr(vips, "TAKEN", tmp_path / "taken")
+    monkeypatch.setattr(vips, "own_addresses", set)
+    monkeypatch.setattr(vips, "take", lambda wanted: (taken.extend(wanted), []))
+    monkeypatch.setattr(vips, "announce", announced.extend)
+    monkeypatch.setattr(sys, "argv", ["heartbeat-vips", "take", *arguments])
+    vips.main()
+    assert [vip.address for vip in taken] == [vip.address for vip in announced] == expected
+    assert (tmp_path / "taken").exists()
+
+
+@pytest.mark.parametrize("words", [["take", "foreign"], ["announce", "local"], ["take", "local", "local"], []])
+def test_other_words_change_nothing(words, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["heartbeat-vips", *words])
+    with pytest.raises(SystemExit, match="usage: heartbeat-vips"):
+        vips.main()
 
 
 def test_failback_waits_for_a_director_that_serves():

@@ -14,6 +14,7 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._directors import (
     FEW,
     intruders,
     lacking,
+    move,
     unheard,
 )
 
@@ -218,3 +219,51 @@ def test_who_listens_on_all_addresses_is_in_the_way(ports: list[int], expected: 
 
 def test_an_intruder_is_shown_in_one_line() -> None:
     assert intruders(SS.splitlines(), [80])[0] == 'LISTEN 0 511 0.0.0.0:80 0.0.0.0:* users:(("nginx",pid=7,fd=6))'
+
+
+A, B, C = "192.0.2.30", "192.0.2.31", "2001:db8::31"
+TWO = {
+    "nodes": ["one", "two"],  # Heartbeat's names need not be those of the inventory
+    "vips": [{"address": C, "node": "two"}, {"address": A, "node": "one"}, {"address": B, "node": "two"}],
+    "doors": [{"name": "web", "address": A, "port": 80}, {"name": "shop", "address": B, "port": 443}],
+}
+APART = {"dir1": [A], "dir2": [B, C]}
+
+
+@pytest.mark.parametrize(
+    ("held", "to", "target", "wanted", "door"),
+    [
+        pytest.param({"dir1": [A, B, C], "dir2": []}, "", "dir2", {"dir1": [], "dir2": [A, B, C]}, A, id="idle"),
+        pytest.param(APART, "dir1", "dir1", {"dir1": [A, B, C], "dir2": []}, B, id="a client sees what moves"),
+        pytest.param(APART, "dir2", "dir2", {"dir1": [], "dir2": [A, B, C]}, A, id="the other way"),
+        pytest.param({"dir1": [A, B, C], "dir2": []}, "preferred", "dir2", APART, B, id="dir2 lacks its own"),
+        pytest.param({"dir1": [], "dir2": [A, C, B]}, "preferred", "dir1", APART, A, id="dir1 lacks its own"),
+        pytest.param({"dir1": [A, B], "dir2": [C]}, "preferred", "dir2", APART, B, id="one of two is away"),
+        pytest.param(APART, "preferred", "dir1", APART, A, id="all is in place"),
+    ],
+)
+def test_where_a_switchover_goes(
+    held: dict[str, list[str]], to: str, target: str, wanted: dict[str, list[str]], door: str
+) -> None:
+    found = move(held, TWO, to)
+    assert (found["refused"], found["target"], found["wanted"]) == ("", target, wanted)
+    assert found["source"] == ("dir1" if target == "dir2" else "dir2")
+    assert found["door"]["address"] == door
+    assert found["only_own"] == (to == "preferred")
+
+
+@pytest.mark.parametrize(
+    ("held", "to", "reason"),
+    [
+        (APART, "", "switchover_to = (not given): must be one of dir1, dir2 or preferred; dir1 has 192.0.2.30; "),
+        ({"dir1": [], "dir2": []}, "", "must be one of dir1, dir2 or preferred; dir1 has none; dir2 has none"),
+        (APART, "dir3", "switchover_to = dir3: must be one of dir1, dir2"),
+        ({"dir1": [B, C], "dir2": [A]}, "preferred", "one director at a time takes its VIPs back; dir1 has 192.0.2."),
+    ],
+)
+def test_a_switchover_that_goes_nowhere_says_why(held: dict[str, list[str]], to: str, reason: str) -> None:
+    assert reason in move(held, TWO, to)["refused"]
+
+
+def test_a_director_may_be_called_preferred() -> None:
+    assert not move({"dir1": [A], "preferred": [B]}, {**TWO, "doors": []}, "preferred")["only_own"]
