@@ -355,7 +355,7 @@ def test_a_director_dies_and_takes_back_what_is_its_own(victim: str, asked: tupl
     with unbroken(AWAY, *asked):  # begun while it is away
         CLUSTER.power_on(victim)
         set_marks(victim)
-        wait_for("it will soon take back its VIPs", lambda: heartbeat_age(victim) > FAILBACK - 12, 120)
+        wait_for("it will soon take back its VIPs", lambda: heartbeat_age(victim) > FAILBACK - 15, 120)
         with watched(*asked) as seen:
             assert held() == all_on(heir)
             wait_for("each director has its own VIPs again", lambda: held() == OWN, 60)
