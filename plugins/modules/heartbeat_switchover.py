@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: heartbeat_switchover
-short_description: Give a director all virtual addresses without an outage
+short_description: Give a director all virtual addresses, or its own, without an outage
 version_added: 0.1.0
 author: The codalvs.ha engineers (@codalvs)
 description:
@@ -50,6 +50,10 @@ options:
     type: list
     elements: dict
     default: []
+  only_own:
+    description: Take only the addresses that prefer this director (O(vips[].node)), and leave all others.
+    type: bool
+    default: false
   sync:
     description: Whether the sync daemons, master and backup, must run here.
     type: bool
@@ -86,11 +90,20 @@ EXAMPLES = r"""
     vips: "{{ (hostvars | codalvs.ha.cluster(groups)).vips }}"
     services: "{{ hostvars.dir1.info.services }}"
   when: inventory_hostname == 'dir2'
+
+- name: Move those that prefer dir1 back to it
+  codalvs.ha.heartbeat_switchover:
+    vips: "{{ (hostvars | codalvs.ha.cluster(groups)).vips }}"
+    services: "{{ hostvars.dir2.info.services }}"
+    only_own: true
+  when: inventory_hostname == 'dir1'
 """
 
 RETURN = r"""
 holders:
-  description: The directors that have each address, when the module was through. In check mode, before.
+  description:
+    - The directors that have each address, when the module was through. In check mode, before.
+    - With O(only_own), only the addresses that prefer this director.
   type: dict
   returned: success, and when the time was over
   sample: {192.0.2.30: [dir2]}
@@ -119,18 +132,22 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.state import VIP, State, Vips, look
-from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.switchover import Holders, holders, plan, unfit
+from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.switchover import Holders, holders, own, plan, unfit
 from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.kernel import failing, open_kernel
 from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.options import read
 from ansible_collections.codalvs.ha.plugins.module_utils._network.neighbours import answered
 
 PAUSE = 1.0  # s between two looks
-COMMANDS = {
-    "take": ["/usr/local/sbin/heartbeat-vips", "take"],
-    # This makes Heartbeat on the other director run hb_standby.
-    "release": ["/usr/share/heartbeat/hb_takeover", "all"],
-    "announce": ["/usr/local/sbin/heartbeat-vips", "announce"],
-}
+
+
+def commands(only_own: bool) -> dict[str, list[str]]:
+    """Return what does each step. `local` are the addresses that prefer this director."""
+    return {
+        "take": ["/usr/local/sbin/heartbeat-vips", "take", *(["local"] if only_own else [])],
+        # This makes Heartbeat on the other director run hb_standby.
+        "release": ["/usr/share/heartbeat/hb_takeover", "local" if only_own else "all"],
+        "announce": ["/usr/local/sbin/heartbeat-vips", "announce"],
+    }
 
 
 def network_answers(vips: Vips) -> set[str]:
@@ -156,9 +173,8 @@ def refuse_unfit(module: AnsibleModule, state: State) -> None:
         module.fail_json(msg=f"Nothing was changed: {state.node} is not fit: {'; '.join(reasons)}.", unfit=reasons)
 
 
-def wait(module: AnsibleModule, end: float) -> Holders:
+def wait(module: AnsibleModule, vips: Vips, end: float) -> Holders:
     """Wait until this director is the only holder, and return the holders; fail when the time is over."""
-    vips = module.params["vips"]
     while True:
         state = look(module, vips)
         found = holders(vips, state, ())
@@ -186,23 +202,25 @@ def main() -> None:
         argument_spec={
             "vips": {"type": "list", "elements": "dict", "required": True, "options": VIP},
             "services": {"type": "list", "elements": "dict", "default": []},
+            "only_own": {"type": "bool", "default": False},
             "sync": {"type": "bool", "default": True},
             "timeout": {"type": "int", "default": 120},
         },
         supports_check_mode=True,
     )
-    vips, end = module.params["vips"], time.monotonic() + module.params["timeout"]
-    state = look(module, vips)
+    end, only_own = time.monotonic() + module.params["timeout"], module.params["only_own"]
+    state = look(module, module.params["vips"])
     refuse_unfit(module, state)
+    vips = own(module.params["vips"], state.node) if only_own else module.params["vips"]
     before: Holders = holders(vips, state, ())
     found, steps = before, plan(before, state.node)
     seconds: dict[str, float] = {}
     for step in [] if module.check_mode else steps:
         began = time.monotonic()
         if step == "wait":
-            found = wait(module, end)
+            found = wait(module, vips, end)
         else:
-            module.run_command(COMMANDS[step], check_rc=True)
+            module.run_command(commands(only_own)[step], check_rc=True)
         seconds[step] = round(time.monotonic() - began, 2)
     result: dict[str, Any] = {"changed": bool(steps), "holders": found, "steps": steps, "seconds": seconds}
     if module._diff:

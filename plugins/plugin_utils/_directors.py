@@ -127,6 +127,40 @@ def told(host: str, each: Mapping[str, Any]) -> str:
     )
 
 
+def move(held: Mapping[str, Collection[str]], cluster: Mapping[str, Any], to: str = "") -> dict[str, Any]:
+    """Return which director a switchover is to, and what each has afterwards.
+
+    held: the addresses that each has, in the order of the group. to: a director, `preferred` for each address on its
+    preferred one, or nothing for the director that has none. One command moves addresses in one direction only.
+    """
+    apart = to == "preferred" and to not in held
+    nodes = dict(zip(held, cluster["nodes"], strict=False))
+    addresses = {host: sorted(v["address"] for v in cluster["vips"] if v["node"] == nodes.get(host)) for host in held}
+    able = [host for host in held if not apart or set(addresses[host]) - {*held[host]}]
+    if apart and not able:
+        able = list(held)[:1]  # all is in place
+    elif not apart:
+        able = [host for host in able if host == to or (not to and not held[host])]
+    if len(able) != 1:
+        has = "; ".join(f"{host} has {', '.join(held[host]) or 'none'}" for host in held)
+        names = ", ".join(held)
+        must = "one director at a time takes its VIPs back" if apart else f"must be one of {names} or preferred"
+        return {"refused": f"switchover_to = {to or '(not given)'}: {must}; {has}"}
+    target = able[0]
+    whole = sorted(vip["address"] for vip in cluster["vips"])
+    wanted = addresses if apart else {host: whole if host == target else [] for host in held}
+    moving = {*wanted[target]} - {*held[target]}
+    doors = [door for door in cluster["doors"] if door["address"] in moving] or cluster["doors"]
+    return {
+        "refused": "",
+        "target": target,
+        "source": next((host for host in held if host != target), target),
+        "only_own": apart,
+        "wanted": wanted,
+        "door": doors[0] if doors else {},
+    }
+
+
 def unheard(links: Iterable[Mapping[str, Any]], status: str) -> list[str]:
     """Return the interfaces of the links on which heartbeat-vips does not hear the other director.
 

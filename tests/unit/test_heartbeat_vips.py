@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import struct
+import sys
 from ipaddress import ip_address
 from itertools import pairwise
 
@@ -843,6 +845,31 @@ def test_a_preferred_director_takes_its_addresses_back_before_the_other_gives_th
     assert any(report.ask == "give" and report.held == (VIP,) for report in bench.told) == expected
 
 
+@pytest.mark.parametrize(("arguments", "expected"), [([], [VIP, "192.0.2.31"]), (["local"], ["192.0.2.31"])])
+def test_the_command_take_takes_all_or_what_prefers_its_director(arguments, expected, monkeypatch, tmp_path):
+    """As the module heartbeat_switchover has it."""
+    second = {"script": "IPaddr2", "arguments": ["192.0.2.31/24/eth0"], "node": "dir2"}
+    settings = FILE | {"node": "dir2", "peer": "dir1", "resources": [*ADDRESSES, second]}
+    (tmp_path / "vips.json").write_text(json.dumps(settings))
+    taken, announced = [], []
+    monkeypatch.setattr(vips, "CONFIGURATION", tmp_path / "vips.json")
+    monkeypatch.setattr(vips, "TAKEN", tmp_path / "taken")
+    monkeypatch.setattr(vips, "own_addresses", set)
+    monkeypatch.setattr(vips, "take", lambda wanted: (taken.extend(wanted), []))
+    monkeypatch.setattr(vips, "announce", announced.extend)
+    monkeypatch.setattr(sys, "argv", ["heartbeat-vips", "take", *arguments])
+    vips.main()
+    assert [vip.address for vip in taken] == [vip.address for vip in announced] == expected
+    assert (tmp_path / "taken").exists()
+
+
+@pytest.mark.parametrize("words", [["take", "foreign"], ["announce", "local"], ["take", "local", "local"], []])
+def test_other_words_change_nothing(words, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["heartbeat-vips", *words])
+    with pytest.raises(SystemExit, match="usage: heartbeat-vips"):
+        vips.main()
+
+
 def test_failback_waits_for_a_director_that_serves():
     """Its ldirectord has no real server yet."""
     report = vips.Report(held=(VIP,), claims="all", services=2)
@@ -851,6 +878,32 @@ def test_failback_waits_for_a_director_that_serves():
     assert bench.run(20).changes == []
     bench.judge.services = 2
     assert bench.run(11).changes == [TAKEN, ("move", "local")]
+
+
+def test_failback_waits_for_the_connections_that_were_missed():
+    """On a busy machine, the other director's ipvs-resync had not sent a datagram after 45 s."""
+    tells = vips.Report(held=(VIP,), claims="all", telling=True)
+    bench = Bench("dir1", failback=True).run(1, report=tells)
+    bench.judge.joined("active", 10, bench.now)
+    assert bench.run(vips.FAILBACK + 20).changes == []
+    assert bench.run(4, report=vips.Report(held=(VIP,), claims="all")).changes == [TAKEN, ("move", "local")]
+
+
+def test_failback_does_not_wait_for_ever():
+    """An ipvs-resync that hangs on the other director."""
+    bench = Bench("dir1", failback=True).run(1, report=vips.Report(held=(VIP,), claims="all", telling=True))
+    bench.judge.joined("active", 10, bench.now)
+    assert bench.run(vips.LEARNED - 12).changes == []
+    assert bench.run(5).changes == [TAKEN, ("move", "local")]
+
+
+def test_a_director_says_that_it_still_tells():
+    bench = Bench()
+    bench.judge.telling = True
+    bench.told.clear()
+    bench.run(2)
+    assert bench.told
+    assert all(report.telling for report in bench.told)
 
 
 def test_what_heartbeats_scripts_add_is_announced():
@@ -927,7 +980,7 @@ def test_who_is_asked_to_take_over_does_so_if_it_serves_as_well(state, services,
 
 def test_reports_of_another_version_are_read():
     """Either director may have the newer program."""
-    report = vips.Report(held=(VIP,), claims="all", sees={"eth0": (1, 2)}, moves=1, services=3)
+    report = vips.Report(held=(VIP,), claims="all", sees={"eth0": (1, 2)}, moves=1, services=3, telling=True)
     assert vips.Report.read(report.write()) == report
     assert vips.Report.read('{"held": ["192.0.2.30"], "colour": "red"}') == vips.Report(held=(VIP,))
     assert vips.Report.read("{}") == vips.Report()

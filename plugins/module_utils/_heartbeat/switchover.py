@@ -46,6 +46,11 @@ def live(service: Service) -> set[tuple[str, int]]:
     return {place for place, server in service.servers.items() if server.weight > 0}
 
 
+def own(vips: Vips, node: str) -> Vips:
+    """Return the addresses that prefer a node. Heartbeat's names have small letters."""
+    return [vip for vip in vips if vip["node"].lower() == node.lower()]
+
+
 def holders(vips: Vips, state: State, answered: Collection[str]) -> dict[str, list[str]]:
     """Return the names of the directors that have each address.
 

@@ -14,6 +14,7 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._directors import (
     FEW,
     intruders,
     lacking,
+    move,
     unheard,
     unwanted,
 )
@@ -256,3 +257,51 @@ def test_a_mark_is_one_service_for_each_family() -> None:
     other = {"fwmark": 1, "family": 6, "real_servers": [{**SERVER, "address": "2001:db8::21", "forwarding": "local"}]}
     assert unwanted([four, other], services) == []
     assert unwanted([{**four, "fwmark": 2}, other], services[:1]) == ["fwmark 2", "fwmark 1"]
+
+
+A, B, C = "192.0.2.30", "192.0.2.31", "2001:db8::31"
+TWO = {
+    "nodes": ["one", "two"],  # Heartbeat's names need not be those of the inventory
+    "vips": [{"address": C, "node": "two"}, {"address": A, "node": "one"}, {"address": B, "node": "two"}],
+    "doors": [{"name": "web", "address": A, "port": 80}, {"name": "shop", "address": B, "port": 443}],
+}
+APART = {"dir1": [A], "dir2": [B, C]}
+
+
+@pytest.mark.parametrize(
+    ("held", "to", "target", "wanted", "door"),
+    [
+        pytest.param({"dir1": [A, B, C], "dir2": []}, "", "dir2", {"dir1": [], "dir2": [A, B, C]}, A, id="idle"),
+        pytest.param(APART, "dir1", "dir1", {"dir1": [A, B, C], "dir2": []}, B, id="a client sees what moves"),
+        pytest.param(APART, "dir2", "dir2", {"dir1": [], "dir2": [A, B, C]}, A, id="the other way"),
+        pytest.param({"dir1": [A, B, C], "dir2": []}, "preferred", "dir2", APART, B, id="dir2 lacks its own"),
+        pytest.param({"dir1": [], "dir2": [A, C, B]}, "preferred", "dir1", APART, A, id="dir1 lacks its own"),
+        pytest.param({"dir1": [A, B], "dir2": [C]}, "preferred", "dir2", APART, B, id="one of two is away"),
+        pytest.param(APART, "preferred", "dir1", APART, A, id="all is in place"),
+    ],
+)
+def test_where_a_switchover_goes(
+    held: dict[str, list[str]], to: str, target: str, wanted: dict[str, list[str]], door: str
+) -> None:
+    found = move(held, TWO, to)
+    assert (found["refused"], found["target"], found["wanted"]) == ("", target, wanted)
+    assert found["source"] == ("dir1" if target == "dir2" else "dir2")
+    assert found["door"]["address"] == door
+    assert found["only_own"] == (to == "preferred")
+
+
+@pytest.mark.parametrize(
+    ("held", "to", "reason"),
+    [
+        (APART, "", "switchover_to = (not given): must be one of dir1, dir2 or preferred; dir1 has 192.0.2.30; "),
+        ({"dir1": [], "dir2": []}, "", "must be one of dir1, dir2 or preferred; dir1 has none; dir2 has none"),
+        (APART, "dir3", "switchover_to = dir3: must be one of dir1, dir2"),
+        ({"dir1": [B, C], "dir2": [A]}, "preferred", "one director at a time takes its VIPs back; dir1 has 192.0.2."),
+    ],
+)
+def test_a_switchover_that_goes_nowhere_says_why(held: dict[str, list[str]], to: str, reason: str) -> None:
+    assert reason in move(held, TWO, to)["refused"]
+
+
+def test_a_director_may_be_called_preferred() -> None:
+    assert not move({"dir1": [A], "preferred": [B]}, {**TWO, "doors": []}, "preferred")["only_own"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.state import State, expected_addresses
-from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.switchover import holders, plan, unfit
+from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.switchover import holders, own, plan, unfit
 from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.lines import parse_table
 
 VIPS = [{"address": "192.0.2.30", "node": "dir1"}, {"address": "2001:DB8:0::30", "node": "DIR2"}]
@@ -39,6 +39,10 @@ def state(node: str = "dir2", resources: str = "none", held: tuple[str, ...] = (
 )
 def test_holders(resources: str, held: tuple[str, ...], expected: dict[str, list[str]]) -> None:
     assert holders(VIPS, state("dir2", resources, held), ()) == expected
+
+
+def test_what_prefers_a_director_is_its_own() -> None:
+    assert [vip["address"] for node in ("dir1", "dir2") for vip in own(VIPS, node)] == [FOUR, "2001:DB8:0::30"]
 
 
 def test_who_answers_for_an_address_has_it() -> None:
