@@ -92,6 +92,8 @@ CHECKS: Mapping[str, Check] = {
     ),
     "simpletcp": Check(("request", "receive")),
 }  # `none` checks nothing
+# Types that `vip-probe` stands in for: it asks the VIP, and then lets ldirectord go on with the check as it is.
+PATH_TYPES = ("connect", "negotiate")
 # Whose name the file has to have: read_config() gives the login of these a default only then, and the role the other
 # two a time limit.
 NAMED = ("ftp", "sip", "mysql", "pgsql")

@@ -66,6 +66,26 @@ def test_how_many_echoes_a_ping_waits_for(tmp_path: Path) -> None:
     assert "\n    checkcount = 3\n" in rendered(tmp_path / "a", check={"type": "ping", "pings": 3})
 
 
+def test_a_check_on_the_clients_way_says_where_it_asks(tmp_path: Path) -> None:
+    """With the words that vip-probe looks for, whose own test reads them."""
+    check = {"path": "vip", "service": "http", "request": "alive", "virtualhost": "www.example.org"}
+    (service,) = effective(parse(rendered(tmp_path / "a", check=check)))["virtual"]
+    asked = {name: service[name] for name in ("checktype", "checkcommand", "virtualhost", "service", "request")}
+    assert asked == {
+        "checktype": "external-perl",
+        "checkcommand": "/usr/local/sbin/vip-probe",
+        "virtualhost": "www.example.org negotiate via 198.18.20.30:80",
+        "service": "http",
+        "request": "/alive",
+    }
+    mark = {"vip": None, "port": None, "fwmark": 1, "vips": ["198.18.20.30", "198.18.20.31"]}
+    file = rendered(
+        tmp_path / "b", check={"path": "vip", "type": "connect", "port": 80}, ports=[80, 443, "53/udp"], **mark
+    )
+    doors = "198.18.20.30:80 198.18.20.30:443 198.18.20.31:80 198.18.20.31:443"
+    assert sorted(doors.split()) == sorted(file.partition('virtualhost = "connect via ')[2].partition('"')[0].split())
+
+
 def real_server_line(server: dict[str, Any]) -> str:
     """Return the line of a real server as the template writes it."""
     template = (ROOT / "roles/ldirectord/templates/ldirectord.cf.j2").read_text(encoding="utf-8")

@@ -316,6 +316,46 @@ def test_a_mark_selects_two_ports_of_two_addresses(active: str) -> None:
         shell(server, "systemctl start nginx")
 
 
+def out_of(director: str) -> set[tuple[str, str]]:
+    """Return service and real server of each row of a director's table that gets no new connections."""
+    table = shell(director, "ipvsadm --save --numeric")
+    rows = re.findall(r"^-a -[tf] (\S+) (-6 )?-r (\S+) .*-w 0$", table, re.MULTILINE)
+    return {(f"{service} {family}".strip(), server) for service, family, server in rows}
+
+
+def test_what_only_clients_would_notice_is_out(active: str) -> None:
+    """One has lost a VIP, the other one its tunnels and the wildcard of a service. Their own addresses answer as ever.
+
+    The first one also forwards packets: what it hands back to the holder of the VIP must not look like its answer.
+    """
+    first, second = REAL_SERVERS
+    (first4, _), (second4, second6) = (
+        [own.partition("/")[0] for own in CLUSTER.variables(name)["ha_interfaces"][PUBLIC]] for name in REAL_SERVERS
+    )
+    nginx = "sed -i 's/listen {}:80/listen {}:80/' /etc/nginx/sites-available/default && systemctl restart nginx"
+    wildcard = r"\[::\]"
+    assert [out_of(name) for name in DIRECTORS] == [set(), set()]
+    began = time.monotonic()
+    shell(first, f"sysctl -q net.ipv4.ip_forward=1; ip address delete {VIP4}/32 dev lo")
+    shell(second, f"ip link set group 157 down; {nginx.format(wildcard, f'[{second6}]')}")
+    try:
+        gone = {(f"{VIP4}:80", f"{first4}:80")} | {
+            (service, f"[{second6}]:{port}")
+            for service, port in ((f"[{VIP6}]:80", 80), (f"[{TUNNELLED}]:80", 80), (f"{SHOP['fwmark']} -6", 0))
+        }
+        wait_for("both directors have taken them out", lambda: all(out_of(name) == gone for name in DIRECTORS), 30)
+        print(f"out after {time.monotonic() - began:.1f} s")
+        pages = [f"http://{server}/index.html" for server in (first4, second4, f"[{second6}]")]
+        answers = shell(active, f"curl --silent --globoff {' '.join(pages)}").split()
+        assert answers == ["happy", first, "happy", second, "happy", second]
+        attempts = list(CLUSTER.poll(2, limit=LIMIT))
+        assert {(attempt.ok, attempt.body.strip()) for attempt in attempts} == {(True, f"happy {second}")}
+    finally:
+        shell(first, f"ip address add {VIP4}/32 dev lo; sysctl -q net.ipv4.ip_forward=0")
+        shell(second, f"systemctl restart 'lvs-vip@*'; {nginx.format(f'.{second6}.', '[::]')}")
+    wait_for("all are back", lambda: not any(out_of(name) for name in DIRECTORS), 30)
+
+
 def test_the_script_never_fails() -> None:
     """Its words are what Heartbeat reads, and a failed start or stop would hold up all other addresses."""
     standby = other(wait_holder())

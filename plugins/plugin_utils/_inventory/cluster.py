@@ -117,6 +117,7 @@ def resolve_services(model: Cluster) -> list[dict[str, Any]]:
     """Return the virtual services as the roles need them.
 
     A service has the keys of ha_virtual_services, of which `check` and `persistence` have what the inventory gives;
+    `check.via` (address:port, where a check of the path vip asks) is there for such a check;
     `family` (4 or 6; a mark without vips counts as 4) and `endpoint` (what ldirectord calls the service: address:port,
     or the firewall mark) are added, and `real_servers` is [{host, address, port, endpoint, weight, forwarding}], with
     `request` and `receive` where one of the two is the server's own. A service that a mark selects is one for each
@@ -140,7 +141,7 @@ def resolve_services(model: Cluster) -> list[dict[str, Any]]:
             found[known_as]["vips"].append(str(_vip(service, model)))
         else:
             found[known_as] = _resolve(service, model, address_of)
-    return list(found.values())
+    return [each | {"check": each["check"] | _via(each)} for each in found.values()]
 
 
 def _resolve(service: Service, model: Cluster, address_of: Callable[[str, int], str]) -> dict[str, Any]:
@@ -174,6 +175,15 @@ def _check(service: Service) -> dict[str, Any]:
     port = service.get("port") if service.check.get("type") == "negotiate" else None
     guessed = next(({"service": name} for name in NAMED if SERVICE_PORTS[name] == port), {})
     return {**guessed, **service.given_check}
+
+
+def _via(service: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return where a check on the clients' way asks: at each address, each port of TCP, or else that of the check."""
+    if service["check"].get("path") != "vip":
+        return {}
+    doors = [(door["address"], door["port"]) for door in _doors([service])]
+    port = service["check"].get("port")
+    return {"via": [_endpoint(*door) for door in doors or [(vip, port) for vip in service["vips"] if port]]}
 
 
 def _vip(service: Service, model: Cluster) -> Address | None:
@@ -210,7 +220,7 @@ def _marks(services: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             }
 
 
-def _doors(services: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _doors(services: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     for service in services:
         single = [first for first, last in service["ports"].get("tcp", ()) if first == last]
         ports = single if service["fwmark"] else [service["port"]] if service["protocol"] == "tcp" else []

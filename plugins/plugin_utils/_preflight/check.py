@@ -37,6 +37,7 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight import (
     nat,
     network,
     nfs,
+    path,
     services,
     settings,
     tunnel,
@@ -57,6 +58,7 @@ RULE_FILES = (
     heartbeat,
     coda,
     nfs,
+    path,
     dns,
 )  # importing them registers their rules
 ALL_HOSTS = "all hosts"

@@ -253,6 +253,8 @@ def check_told_apart_by(service: Service) -> tuple[object, ...]:
         "fwm" if service.given("fwmark") else service.get("protocol"),
         service.family,
         *(str(check.get(name)) for name in ("port", "virtualhost")),
+        # What is asked at a VIP is written as a part of the virtualhost.
+        service.variable if known(check.get("path")) == "vip" else "",
     )
 
 

@@ -188,7 +188,8 @@ def wait_of(service: Service, limits: Limits) -> Wait:
     if asked is None or asked not in CHECKS:  # on, off, none: no check at all
         return Wait(0, 0, notices_silent=False, notices_refused=False)
     wait = _answer(service, asked, limits)
-    if known(service.check.get("connects")) is not None:
+    # One who hangs answers the first of the two checks, and one who is gone does not get the second.
+    if known(service.check.get("connects")) is not None or known(service.check.get("path")) == "vip":
         return Wait(max(wait.silent, limits.check), wait.refused)
     return wait
 

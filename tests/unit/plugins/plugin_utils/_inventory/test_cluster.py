@@ -173,6 +173,22 @@ def test_clients_connect_to_single_ports_of_tcp() -> None:
     ]
 
 
+def test_where_checks_on_the_clients_way_ask() -> None:
+    check = {"path": "vip", "port": 81}
+
+    def via(service: dict[str, Any], **changes: Any) -> list[list[str]]:
+        services = with_both_families({**service, "check": {**check, **changes}})["services"]
+        return [each["check"].get("via") for each in services]
+
+    assert via({"vip": "192.0.2.31", "port": 22}) == [["192.0.2.31:22"]]
+    assert via({"vip": "2001:db8::31", "port": 22}) == [["[2001:db8::31]:22"]]
+    assert via({"vip": "192.0.2.31", "port": 0}) == [["192.0.2.31:81"]]
+    both = {**MARK, "vips": ["192.0.2.30", "192.0.2.33", "2001:db8::30"]}
+    assert via(both) == [["192.0.2.30:443", "192.0.2.33:443"], ["[2001:db8::30]:443"]]
+    assert via({**both, "ports": ["80-99"]}) == [["192.0.2.30:81", "192.0.2.33:81"], ["[2001:db8::30]:81"]]
+    assert via(both, path="server") == [None, None]
+
+
 def behind_nat(gateways: list[str], **service: Any) -> dict[str, Any]:
     """Return the plan of two directors, and two real servers in a network of their own, with both families."""
     inner = {

@@ -73,6 +73,7 @@ def checked(**changes: Any) -> dict[str, Any]:
 
 
 VIPS = ("198.18.20.30", "198.18.20.31")
+ON_THE_WAY = {**WEB["check"], "path": "vip"}  # type: ignore[dict-item]
 SIGNED_ON = {"login": "me", "password": "x"}
 
 
@@ -642,6 +643,21 @@ def changed_networks(vip: str) -> Hosts:
         ("check_checks_nothing", f"{S}[0].check.type", inventory(checked(type="on"))),
         ("missing_check_command", f"{S}[0].check.command", inventory(checked(type="external-perl"))),
         ("missing_check_command", f"{S}[0].check.command", inventory(checked(type="external", command="bin/x"))),
+        *(
+            ("check_path_unusable", f"{S}[0].check.path", inventory(service))
+            for service in (
+                checking(path="vip", type="ping"),
+                checking(path="vip", type="external", command="/usr/local/bin/look"),
+                checked(path="vip", connects=2),
+                web(protocol="udp", port=5060, check={"path": "vip", "service": "sip"}),
+                web(port=0, persistence={"timeout": 300}, check={"path": "vip", "service": "http"}),
+                marked(ports=["80/udp"], check={**ON_THE_WAY, "port": 80}),
+                marked(ports=["80-90"], check={**ON_THE_WAY, "port": None}),
+                marked(ports=["80", "80-90"], check={**ON_THE_WAY, "port": None}),
+                marked(vips=None, ports=None, check={**ON_THE_WAY, "port": 80}),
+            )
+        ),
+        ("bad_ports", f"{S}[0].ports[0]", inventory(marked(ports=["x"], check={**ON_THE_WAY, "port": 80}))),
         ("bad_check_text", f"{S}[0].check.request", inventory(checked(request="a#b"))),
         ("bad_check_text", f"{S}[0].check.receive", inventory(checked(receive="a\nb"))),
         ("bad_check_text", f"{S}[0].check.request", inventory(checked(request=""))),
@@ -1277,6 +1293,36 @@ def test_a_director_in_another_network_is_not_all_that_it_lacks() -> None:
 )
 def test_messages_tell_what_to_write(hosts: Hosts, words: str) -> None:
     assert words in render(check(hosts, GROUPS, SPECS))
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        checked(path="vip"),
+        checked(path="server"),
+        checking(path="vip", type="connect"),
+        web(port=0, persistence={"timeout": 300}, check={**ON_THE_WAY, "port": 80}),
+        marked(check={**ON_THE_WAY, "port": 80}),
+        marked(ports=["21", "80", "10000-10100", "53/udp"], check={**ON_THE_WAY, "port": 80}),
+        marked(ports=["80-90"], check={**ON_THE_WAY, "port": 80}),
+    ],
+)
+def test_who_can_be_asked_on_the_clients_way(service: dict[str, Any]) -> None:
+    assert not [each for each in found(inventory(service)) if each[2].endswith("check.path")]
+    assert "check_path_unusable" not in {rule for rule, _host, _variable in found(inventory(service))}
+
+
+def test_behind_nat_every_check_goes_the_clients_way() -> None:
+    hosts = inventory(web(check=ON_THE_WAY, forwarding="nat"))
+    assert ("not_read", "all hosts", f"{S}[0].check.path") in found(hosts)
+    mixed = web(check=ON_THE_WAY, real_servers=[{"host": "real1", "forwarding": "nat"}, {"host": "real2"}])
+    assert ("not_read", "all hosts", f"{S}[0].check.path") not in found(inventory(mixed))
+
+
+def test_checks_at_two_vips_are_two_checks() -> None:
+    """What they ask is a part of what ldirectord tells them apart by."""
+    head = {"service": "http", "path": "vip", "http_method": "HEAD"}
+    assert "check_shared" not in {rule for rule, _host, _variable in found(pair({**head, "http_method": "GET"}, head))}
 
 
 @pytest.mark.parametrize(("one", "two", "words"), PAIRS)

@@ -122,6 +122,9 @@ def test_what_ldirectord_takes_for_one_check_is_made_once() -> None:
         ({"port": 3306, "check": {"timeout": 2}}, 6, 1),
         ({"port": 5432, "check": {"negotiate_timeout": 2}}, 3, 1),
         ({"check": {"connects": 3}}, 6, 1),
+        ({"check": {"path": "vip"}}, 6, 1),
+        ({"check": {"path": "vip", "timeout": 9, "negotiate_timeout": 5}}, 10, 1),
+        ({"check": {"path": "vip", "type": "connect"}}, 4, 1),
         ({"check": {"connects": 3, "timeout": 9, "negotiate_timeout": 5}}, 10, 1),
         ({"protocol": "udp", "port": 5060, "check": {"connects": 2}}, 18, 3),
     ],
@@ -195,3 +198,9 @@ def test_success_says_how_soon_a_silent_real_server_is_noticed() -> None:
     assert summary(given, GROUPS, [], found({})).endswith(" A silent real server is noticed within 6 s.")
     assert summary(given, GROUPS, []).endswith(".")
     assert "noticed" not in summary(given, GROUPS, [])
+
+
+def test_checks_at_two_vips_are_not_one() -> None:
+    both = {"real_servers": [{"host": "real1"}], "check": {"service": "http", "path": "vip"}}
+    assert computed(both, both) == [(11, 1)] * 2
+    assert computed(*[{**both, "check": {"service": "http"}}] * 2) == [(6, 1)] * 2
