@@ -9,7 +9,7 @@ import socket
 from ipaddress import ip_address
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from ipvs_tables import tables
 from programs import load
@@ -556,3 +556,87 @@ def test_who_is_kept_in_stays_while_others_fail(order, pauses, minimum):
         kept |= {*verdict.keep}
         rows |= {each: KEPT.servers[each].weight for each in verdict.keep}
     assert len(kept) == minimum
+
+
+class Model:
+    """What ldirectord's source does to a service of quiescent servers, and the kernel's table; both as small as can be.
+
+    Whether the real ones do so is shown by the scenario `checks`.
+    """
+
+    def __init__(self, service):
+        self.service = service
+        self.racing = None
+        self.well = set(service.weighted)  # what the checks would find
+        self.up = set(service.weighted)  # what ldirectord takes them for
+        self.rows = {at: (server.weight, 0) for at, server in service.servers.items()}  # weight, upper limit
+
+    def check(self, at):
+        """It writes only when the result is another one than before, and only what differs."""
+        if at in self.well and at not in self.up:
+            self.up.add(at)
+            self.rows[at] = (self.service.servers[at].weight, 0)
+        elif at not in self.well and at in self.up:
+            self.up.remove(at)
+            self.rows[at] = (0, 0)
+
+    def reload(self):
+        """Whoever has a weight is taken for healthy."""
+        self.up = {at for at in self.service.weighted if self.rows[at][0]}
+        self.rows |= {at: (self.service.servers[at].weight, 0) for at in self.up}
+
+    def shown(self):
+        return {WEB: guard.Shown(self.service.kind, {at: ("Route", row[0]) for at, row in self.rows.items()})}
+
+    def marks(self):
+        return {WEB: marked} if (marked := {at for at, row in self.rows.items() if row[1] == guard.KEPT}) else {}
+
+    def restore(self, lines):
+        """Between the guard's look and this, a check may have ended."""
+        if lines and self.racing is not None:
+            self.check(self.racing)
+        for line in lines:
+            words = line.split()
+            upper = int(words[words.index("-x") + 1]) if "-x" in words else 0
+            self.rows[guard.place(words[words.index("-r") + 1])] = (int(words[words.index("-w") + 1]), upper)
+        return True
+
+
+EVENTS = st.sampled_from(["breaks", "mends", "check", "look", "racing look", "reload", "restart"])
+RACE = [("breaks", A), ("check", A), ("breaks", B), ("check", B), ("mends", A), ("racing look", A), ("mends", B)]
+
+
+@given(st.integers(1, 4), st.lists(st.tuples(EVENTS, st.sampled_from([A, B, C, D])), max_size=40))
+@example(3, RACE)
+def test_however_guard_and_ldirectord_meet_the_right_ones_are_in(minimum, events):
+    """Whatever breaks and mends, and whenever each of them looks: also if a check ends while the guard writes."""
+    model = Model(KEPT._replace(minimum=str(minimum)))
+    wanted, keeper, asked = {WEB: model.service}, guard.Minimum(), False
+    with pytest.MonkeyPatch.context() as patch:
+        for name, one in (("look_at_marks", model.marks), ("look_at_table", model.shown), ("restore", model.restore)):
+            patch.setattr(guard, name, one)
+        patch.setattr(guard, "say", lambda text: None)
+        patch.setattr(keeper, "tell", lambda: None)
+        end = [(event, at) for _round in range(3) for at in (A, B, C, D) for event in ("check", "look")]
+        for event, at in [*events, *end, ("ask", A), *end]:
+            if event == "breaks":
+                model.well.discard(at)
+            elif event == "mends":
+                model.well.add(at)
+            elif event == "check":
+                model.check(at)
+            elif event == "reload" or (event == "ask" and asked):
+                model.reload()
+            elif event == "restart":
+                keeper.marked, keeper.seen = None, {}
+            elif event != "ask":
+                model.racing = at if event == "racing look" else None
+                asked = keeper.hold(wanted, model.shown(), True) or asked
+    there = {at for at, row in model.rows.items() if row[0]}
+    marked = model.marks().get(WEB, set())
+    assert model.well <= there
+    assert there - model.well <= marked
+    assert len(there) >= max(minimum, len(model.well))
+    if "racing look" not in {event for event, _at in events}:
+        assert there - model.well == marked
+        assert len(there) == max(minimum, len(model.well))
