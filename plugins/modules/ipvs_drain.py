@@ -54,7 +54,9 @@ options:
     type: int
     default: 300
   allow_last:
-    description: Drain it also where a service would be left without a real server that takes connections.
+    description:
+      - Drain it also where a service would be left without a real server that takes connections.
+      - One whose check fails, and that C(ipvs-guard) keeps in for a minimum, does not count.
     type: bool
     default: false
   allow_missing:
@@ -139,7 +141,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.drains import parse
 from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.kernel import failing, open_kernel
 from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.netlink import Counted, Kernel
-from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.table import MOST, Operation, Server, Service
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.table import KEPT, MOST, Operation, Server, Service
 
 PAUSE = 1.0  # s between two looks
 
@@ -152,7 +154,7 @@ class Entry(NamedTuple):
     service: Service
     server: Server
     counted: Counted
-    others: int  # other real servers of that service that take connections
+    others: int  # other real servers of that service that take connections, and pass their checks
 
     def shown(self) -> dict[str, Any]:
         """Return the entry as the result has it."""
@@ -169,11 +171,16 @@ def entries(
         return (server.address, server.port) in places or (server.address, None) in places
 
     return [
-        Entry(service, server, counted, sum(other.weight > 0 and not meant(other) for other, _counted in servers))
+        Entry(service, server, counted, sum(serves(other) and not meant(other) for other, _counted in servers))
         for service, _counted, servers in sorted(table, key=lambda found: found[0].key)
         for server, counted in sorted(servers)
         if meant(server)
     ]
+
+
+def serves(server: Server) -> bool:
+    """Tell whether a real server takes connections, and not only because ipvs-guard keeps it in."""
+    return server.weight > 0 and server.upper != KEPT
 
 
 def plan(found: Iterable[Entry], state: str, weight: int) -> list[Operation]:
@@ -226,7 +233,7 @@ def refusal(found: Sequence[Entry], meant: Sequence[Place], given: dict[str, Any
     missing = lacking(found, meant)
     if missing and given["set_weight"] and not given["allow_missing"]:
         return f"{_listed(missing)} {'is' if len(missing) == 1 else 'are'} in no service of this director."
-    last = [str(entry.service.key) for entry in found if entry.server.weight > 0 and not entry.others]
+    last = [str(entry.service.key) for entry in found if serves(entry.server) and not entry.others]
     if given["state"] == "drained" and last and not given["allow_last"]:
         shown = f"without {_listed(meant)}, no real server takes connections for {', '.join(last)}"
         return f"{shown}. Take another one in first, or set allow_last."

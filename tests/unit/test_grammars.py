@@ -17,7 +17,7 @@ from programs import load
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat import values
 from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.lines import parse_table, print_table
 from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.options import read
-from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.table import is_netmask
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.table import KEPT, is_netmask
 
 vips = load("roles/heartbeat/files/heartbeat-vips")
 guard = load("roles/lvs_director/files/ipvs-guard")
@@ -81,3 +81,11 @@ def test_a_netmask_of_persistence(family: int, text: str) -> None:
     assert written.kind.prefix == length
     (found,) = parse_ldirectord(config)["virtual"]
     assert str(found["netmask"]) == text
+
+
+def test_the_mark_of_who_is_kept_in() -> None:
+    """The guard sets it, and whoever drains another one must not count on it."""
+    assert guard.KEPT == KEPT
+    marked = "-a -t 192.0.2.30:80 -r 192.0.2.21:80 -g -w 1"
+    (service,) = parse_table(["-A -t 192.0.2.30:80 -s rr", f"{marked} -x {guard.KEPT}"]).values()
+    assert [server.upper for server in service.servers.values()] == [KEPT]

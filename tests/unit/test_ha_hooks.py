@@ -38,7 +38,7 @@ UP, DOWN, HELD = {REAL1: 1, REAL2: 2}, {REAL1: 1, REAL2: 0}, {VIP}
 EMPTY: dict[str, int] = {}
 
 
-def see(*looks, settings=SETTINGS, watch=None, step=1.0, drained=()):
+def see(*looks, settings=SETTINGS, watch=None, step=1.0, drained=(), kept=()):
     """Return the events of looks, each (addresses held, real servers of web; None for no such service), in words."""
     watch = watch or hooks.Watch(settings)
     watch.clock = getattr(watch, "clock", 100.0)
@@ -46,7 +46,7 @@ def see(*looks, settings=SETTINGS, watch=None, step=1.0, drained=()):
     for held, servers in looks:
         watch.clock += step
         table = {} if servers is None else {WEB: servers}
-        told += watch.see(hooks.Look(watch.clock, frozenset(held), table, frozenset(drained)), "now")
+        told += watch.see(hooks.Look(watch.clock, frozenset(held), table, frozenset(drained), frozenset(kept)), "now")
     return [f"{event}{f': {event.reason}' if event.reason else ''}" for event in told]
 
 
@@ -57,13 +57,64 @@ def running():
     return watch
 
 
+# --- what a minimum keeps in
+
+MINIMUM = hooks.Settings.read({**DATA, "services": [{**DATA["services"][0], "minimum_alive": "1"}]})
+KEPT = {f"{WEB} {REAL2}"}
+
+
+def keeping():
+    watch = hooks.Watch(MINIMUM)
+    assert see((HELD, UP), settings=MINIMUM, watch=watch) == [f"takeover {VIP}"]
+    return watch
+
+
+def test_who_is_kept_in_is_neither_out_nor_back():
+    """Once, although it is out for a moment before; and back when its check has passed for a while."""
+    watch = keeping()
+    assert see((HELD, DOWN), watch=watch) == []
+    assert see((HELD, UP), (HELD, UP), watch=watch, kept=KEPT) == ["server_kept real2 (web)"]
+    facts = watch.facts(hooks.Event("takeover", "now", (VIP,)), 0)
+    assert (facts["HA_KEPT"], facts["HA_OUT"]) == ("real2:web", "")
+    assert see(*[(HELD, UP)] * 4, watch=watch) == []  # ldirectord was reloaded
+    assert see((HELD, UP), watch=watch, kept=KEPT) == []
+    assert see(*[(HELD, UP)] * 5, watch=watch) == ["server_back real2 (web)"]
+
+
+def test_who_is_no_longer_kept_in_is_out():
+    watch = keeping()
+    assert see((HELD, UP), watch=watch, kept=KEPT) == ["server_kept real2 (web)"]
+    assert see((HELD, DOWN), (HELD, DOWN), watch=watch) == ["server_out real2 (web): weight"]
+    assert see((HELD, UP), watch=watch, kept=KEPT) == ["server_kept real2 (web)"]
+    assert see(*[(HELD, {REAL1: 1})] * 9, watch=watch) == ["server_out real2 (web): gone"]
+
+
+def test_beside_a_minimum_who_is_out_is_told_at_the_second_look():
+    assert see((HELD, DOWN), watch=keeping()) == []
+    assert see((HELD, DOWN), (HELD, DOWN), watch=keeping()) == ["server_out real2 (web): weight"]
+    assert see((HELD, DOWN), watch=running()) == ["server_out real2 (web): weight"]
+
+
+def test_a_restart_remembers_who_is_kept_in():
+    watch = hooks.Watch(MINIMUM, HELD, (), KEPT)
+    assert see((HELD, UP), watch=watch, kept=KEPT) == []
+
+
+def test_the_guards_file_names_rows():
+    """One spelling, two programs that stand alone."""
+    marks = {guard.Key("TCP", 4, VIP, 80): {("198.18.20.22", 80)}, guard.Key("FWM", 6, "", 7): {("2001:db8::22", 0)}}
+    six = {"name": "six", "fwmark": 7, "real_servers": [{"address": "2001:db8::22", "port": 0}]}
+    rows = hooks.Settings.read({**DATA, "services": [DATA["services"][0], six]}).rows
+    assert {*guard.show(marks)} < {str(row) for row in rows}
+
+
 # --- what is read
 
 
 def test_the_settings_are_read():
     assert SETTINGS.vips == {VIP: "eth0", SIX: "eth0"}
     assert [str(row) for row in SETTINGS.rows] == [f"{WEB} {REAL1}", f"{WEB} {REAL2}"]
-    assert SETTINGS.rows[0][2:] == ("web", "real1", (VIP,))
+    assert SETTINGS.rows[0][2:5] == ("web", "real1", (VIP,))
     assert SETTINGS.rows[0].address == "198.18.20.21"
 
 
@@ -474,7 +525,7 @@ def test_what_was_seen_outlives_a_restart(program, capfd):
     hooks.STATE.write_text(json.dumps({"held": [VIP], "out": [f"{WEB} {REAL2}"]}))
     one = program(["/bin/true", "-x"])
     one.turn()
-    assert json.loads(hooks.STATE.read_text()) == {"held": [], "out": [], "waiting": {"/bin/true": []}}
+    assert json.loads(hooks.STATE.read_text()) == {"held": [], "out": [], "kept": [], "waiting": {"/bin/true": []}}
     assert f"loss {VIP}: running /bin/true" in capfd.readouterr().out
     hooks.CONFIGURATION.write_text("{")
     one.turn()
@@ -551,6 +602,9 @@ def test_a_reminder_says_what_is_still_out_and_only_then():
     assert watch.reminder("now") is None, "somebody's intention"
     see(((), DOWN), watch=watch)
     assert watch.reminder("now") is None, "the other director reminds"
+    see((HELD, UP), watch=watch)
+    watch.rows[f"{WEB} {REAL1}"] = hooks.Known("kept", 0.0)
+    assert watch.reminder("now") == hooks.Event("reminder", "now", (VIP,)), "a check fails"
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=20), st.integers(1, 50))

@@ -63,12 +63,17 @@ def test_a_mail_says_who_when_and_what():
         (
             {"HA_EVENT": "server_back"},
             "dir1 real2 is back in web",
-            "real2 (198.18.20.22) gets new connections of web again.",
+            "real2 (198.18.20.22) passes, and gets connections of web.",
         ),
         (
             {"HA_EVENT": "reminder"},
-            "dir1 still out: real2:web",
-            "These real servers still get no new connections of a service: real2:web.",
+            "dir1 still down: real2:web",
+            "Some real servers are still down.",
+        ),
+        (
+            {"HA_EVENT": "server_kept"},
+            "dir1 real2 fails in web, and is kept in",
+            "real2 (198.18.20.22) fails its check of web. It still gets connections, because too few others do (minimum_alive).",
         ),
         ({"HA_EVENT": "anything"}, "dir1 anything", "anything"),
     ],
@@ -78,9 +83,13 @@ def test_each_event_has_its_words(facts, subject, sentence):
     assert (mail["Subject"], lines[0]) == (subject, sentence)
 
 
+def test_who_is_kept_in_is_told():
+    assert written(HA_KEPT="real1:web")[1][-1] == "Failed and kept in: real1:web"
+
+
 def test_every_event_of_ha_hooks_has_words():
     watch = hooks.Watch(hooks.Settings())
-    for name in ("takeover", "loss", "server_out", "server_back", "reminder"):
+    for name in ("takeover", "loss", "server_out", "server_kept", "server_back", "reminder"):
         facts = watch.facts(hooks.Event(name, "now", (VIP,), "a", "b", ("c",), "weight" * (name == "server_out")), 3)
         mail = mailer.compose(facts, SETTINGS, 0)
         assert name in mailer.SAYS

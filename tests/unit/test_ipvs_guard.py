@@ -9,7 +9,7 @@ import socket
 from ipaddress import ip_address
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from ipvs_tables import tables
 from programs import load
@@ -358,3 +358,285 @@ def test_an_emptied_table_has_what_the_new_file_wants_of_the_old_table(before, a
         for where, server in service.servers.items():
             weight = after[key].servers[where].weight if before[key].servers[where].weight else 0
             assert server == after[key].servers[where]._replace(weight=weight)
+
+
+# --- never the last one
+
+KEEPING = """\
+quiescent = yes
+cleanstop = no
+virtual = 198.18.20.30:80
+    protocol = tcp
+    comment = web keeps at least 2
+    real = 198.18.20.21:80 gate 1
+    real = 198.18.20.22:80 gate 2
+    real = 198.18.20.23:80 gate 3
+    real = 198.18.20.24:80 gate 4
+    real = 198.18.20.25:80 gate 0
+virtual6 = 7
+    protocol = fwm
+    comment = marked keeps at least 50%
+    real6 = [2001:db8::21]:0 gate 1
+    real6 = [2001:db8::22]:0 gate 1
+    real6 = [2001:db8::23]:0 gate 1
+"""
+KEPT = guard.read_config(KEEPING)[WEB]
+A, B, C, D, DRAINED = KEPT.servers
+
+
+def weights(*numbers):
+    """Return the entry of the service in the kernel, with these weights; None is not in the table."""
+    rows = zip(KEPT.servers, numbers, strict=True)
+    return guard.Shown(KEPT.kind, {at: ("Route", number) for at, number in rows if number is not None})
+
+
+def judged(now, marked=(), seen=(), settled=True, service=KEPT):
+    return guard.judge(service, now, marked, dict(seen), settled)
+
+
+def test_the_minimum_is_in_ldirectords_file():
+    """As the comment of a service, which ldirectord itself shows in its mails."""
+    assert (KEPT.name, KEPT.minimum, KEPT.least) == ("web", "2", 2)
+    marked = guard.read_config(KEEPING)[guard.Key("FWM", 6, "", 7)]
+    assert (marked.name, marked.minimum, marked.least) == ("marked", "50%", 2)  # rounded up
+    assert guard.read_config(CONFIG)[WEB].least == 0
+    assert changed("web keeps at least 2", "somebody's own", KEEPING)[WEB].least == 0
+
+
+@pytest.mark.parametrize(
+    ("minimum", "drained", "least"),
+    [("2", 0, 2), ("2", 3, 1), ("2", 4, 0), ("9", 0, 4), ("50%", 2, 1), ("51%", 0, 3), ("1%", 0, 1), ("100%", 1, 3)],
+)
+def test_who_is_drained_does_not_count(minimum, drained, least):
+    text = KEEPING.replace("web keeps at least 2", f"web keeps at least {minimum}")
+    for number in range(drained):
+        text = text.replace(f"2{number + 1}:80 gate {number + 1}", f"2{number + 1}:80 gate 0")
+    assert guard.read_config(text)[WEB].least == least
+
+
+def test_as_long_as_enough_pass_nothing_is_kept_in():
+    for now in (weights(1, 2, 3, 4, 0), weights(0, 2, 3, 4, 0), weights(0, 2, 0, 4, 0), weights(None, 2, 3, 0, 0)):
+        assert judged(now) == ([], [])
+
+
+def test_three_of_four_fail():
+    """Who was seen well last stays, with the weight of the file, and a mark that ldirectord removes."""
+    now = weights(0, 0, 0, 4, 0)
+    verdict = judged(now, seen={A: 10.0, B: 50.0, C: 30.0, D: 90.0})
+    assert verdict == ([B], [])
+    assert guard.carry_out(KEPT, now, verdict) == [f"-e -t 198.18.20.30:80 -r 198.18.20.22:80 -g -w 2 -x {guard.KEPT}"]
+
+
+def test_failures_at_the_same_time_and_unknown_ones_go_by_the_inventory():
+    assert judged(weights(0, 0, 0, 0, 0)).keep == [A, B]
+    assert judged(weights(0, 0, 0, 0, 0), seen={A: 40.0, B: 49.0, C: 58.0, D: 67.0}).keep == [A, B]
+    assert judged(weights(0, 0, 0, 0, 0), seen={A: 40.0, B: 67.0, C: 58.0}).keep == [B, C]
+    assert judged(weights(0, 0, 0, 0, 0), seen={D: 1.0}).keep == [D, A]
+
+
+def test_whoever_is_kept_in_goes_out_when_enough_pass():
+    now = weights(1, 2, 3, 0, 0)  # C has come back: its mark is gone
+    verdict = judged(now, marked={A}, seen={A: 10.0, B: 90.0, C: 90.0})
+    assert verdict == ([], [A])
+    assert guard.carry_out(KEPT, now, verdict) == ["-e -t 198.18.20.30:80 -r 198.18.20.21:80 -g -w 0"]
+    one = weights(1, 2, 0, 4, 0)
+    assert judged(one, marked={A, B}, seen={A: 10.0, B: 90.0}) == ([], [A])  # one is enough now
+
+
+def test_without_quiescence_they_are_put_in_and_deleted():
+    service = changed("quiescent = yes", "quiescent = no", KEEPING)[WEB]
+    now = weights(None, None, None, 4, 0)
+    verdict = judged(now, seen={C: 9.0}, service=service)
+    assert guard.carry_out(service, now, verdict) == [
+        f"-a -t 198.18.20.30:80 -r 198.18.20.23:80 -g -w 3 -x {guard.KEPT}"
+    ]
+    now = weights(None, 2, 3, 4, 0)
+    verdict = judged(now, marked={C}, service=service)
+    assert guard.carry_out(service, now, verdict) == ["-d -t 198.18.20.30:80 -r 198.18.20.23:80"]
+
+
+def test_with_quiescence_who_is_missing_was_deleted_by_hand():
+    assert judged(weights(None, None, None, 4, 0)) == ([], [])
+    assert judged(weights(None, None, 0, 4, 0)) == ([C], [])
+
+
+def test_who_was_never_seen_well_may_not_have_been_asked_yet():
+    """At a start of ldirectord, and after a change of its file."""
+    now = weights(0, 0, 0, 0, 0)
+    assert judged(now, settled=False) == ([], [])
+    assert judged(now, settled=False, seen={C: 9.0}).keep == [C]
+    assert judged(weights(1, 0, 0, 0, 0), marked={A}, settled=False).drop == []
+
+
+def test_who_is_drained_while_kept_in_goes_out():
+    drained = changed("21:80 gate 1", "21:80 gate 0", KEEPING)[WEB]
+    assert judged(weights(1, 2, 0, 0, 0), marked={A, B}, service=drained) == ([C], [A])
+
+
+def test_without_a_minimum_any_longer_all_go_out():
+    none = changed("    comment = web keeps at least 2\n", "", KEEPING)[WEB]
+    assert judged(weights(1, 2, 0, 0, 0), marked={A, B}, service=none) == ([], [A, B])
+
+
+THRESHOLDS = f"""\
+IP Virtual Server version 1.2.1 (size=4096)
+Prot LocalAddress:Port            Uthreshold Lthreshold ActiveConn InActConn
+  -> RemoteAddress:Port
+TCP  198.18.20.30:80 wrr persistent 300 mask 255.255.255.0
+  -> 198.18.20.21:80              {guard.KEPT} 0          0          0
+  -> 198.18.20.22:80              0          0          0          0
+TCP  [2001:db8::30]:25 wlc
+  -> [2001:db8::21]:25            {guard.KEPT} 0          0          0
+FWM  7 rr
+  -> 198.18.20.21:0               100        50         0          0
+FWM  7 IPv6 rr
+  -> [2001:db8::21]:0             {guard.KEPT} 0          0          0
+""".splitlines()
+
+
+def test_the_kernel_knows_who_is_kept_in():
+    """And this program's next run asks it."""
+    marks = guard.read_marks(THRESHOLDS)
+    assert guard.show(marks) == [
+        "FWM 7 [2001:db8::21]:0",
+        "TCP 198.18.20.30:80 198.18.20.21:80",
+        "TCP [2001:db8::30]:25 [2001:db8::21]:25",
+    ]
+    assert set(marks) == {WEB, guard.Key("TCP", 6, "2001:db8::30", 25), guard.Key("FWM", 6, "", 7)}
+
+
+TIMES = st.dictionaries(st.sampled_from(list(KEPT.servers)), st.integers(0, 60).map(float))
+
+
+@given(
+    st.sampled_from(["1", "2", "3", "4", "9", "1%", "25%", "50%", "100%"]),
+    st.lists(st.tuples(st.integers(0, 2), st.sampled_from([None, 0, 1]), st.booleans()), min_size=5, max_size=5),
+    TIMES,
+    st.booleans(),
+    st.booleans(),
+)
+def test_never_fewer_than_the_minimum_and_never_more_than_needed(minimum, rows, seen, quiescent, settled):
+    """For any weights in file and kernel, any marks, any past."""
+    of_file = {at: server._replace(weight=row[0]) for (at, server), row in zip(KEPT.servers.items(), rows, strict=True)}
+    service = KEPT._replace(minimum=minimum, quiescent=quiescent, servers=of_file)
+    now = weights(*(row[1] for row in rows))
+    marked = {at for at, row in zip(KEPT.servers, rows, strict=True) if row[1] and row[2]}
+    verdict = judged(now, marked, seen, settled, service)
+    assert not {*verdict.keep} & {*verdict.drop}
+    well = set(guard.passing(service, now, marked))
+    after = ({at for at, (_how, weight) in now.servers.items() if weight} | {*verdict.keep}) - {*verdict.drop}
+    # Nobody who passes goes out, and nobody who is drained is in for the minimum's sake.
+    undrained = set(service.weighted)
+    assert well <= after
+    kept = (after & marked) | {*verdict.keep}
+    assert kept <= undrained - well
+    able = {at for at in undrained if at in now.servers or not quiescent}
+    if settled:
+        assert len(after & undrained) >= min(service.least, len(able))
+    assert len(kept) <= max(0, service.least - len(well))
+    # Carried out, it is right, and the other director, which sees the same, says the same.
+    rest = {at: entry for at, entry in now.servers.items() if at not in verdict.drop}
+    done = now._replace(servers={**rest, **{at: ("Route", service.servers[at].weight) for at in verdict.keep}})
+    assert judged(done, (marked - {*verdict.drop}) | {*verdict.keep}, seen, settled, service) == ([], [])
+
+
+@given(st.permutations([A, B, C, D]), st.lists(st.integers(0, 30), min_size=4, max_size=4), st.integers(1, 4))
+def test_who_is_kept_in_stays_while_others_fail(order, pauses, minimum):
+    """Each failure adds one at most, so no client is moved in vain."""
+    service = KEPT._replace(minimum=str(minimum))
+    rows = {at: server.weight for at, server in KEPT.servers.items()}
+    kept, seen, now = set(), {}, 100.0
+    for at, pause in zip(order, pauses, strict=True):
+        seen |= {each: now for each, weight in rows.items() if weight and each not in kept}
+        now += pause
+        rows[at] = 0
+        verdict = judged(weights(*rows.values()), kept, seen, service=service)
+        assert verdict.drop == []
+        assert len(verdict.keep) <= 1
+        kept |= {*verdict.keep}
+        rows |= {each: KEPT.servers[each].weight for each in verdict.keep}
+    assert len(kept) == minimum
+
+
+class Model:
+    """What ldirectord's source does to a service of quiescent servers, and the kernel's table; both as small as can be.
+
+    Whether the real ones do so is shown by the scenario `checks`.
+    """
+
+    def __init__(self, service):
+        self.service = service
+        self.racing = None
+        self.well = set(service.weighted)  # what the checks would find
+        self.up = set(service.weighted)  # what ldirectord takes them for
+        self.rows = {at: (server.weight, 0) for at, server in service.servers.items()}  # weight, upper limit
+
+    def check(self, at):
+        """It writes only when the result is another one than before, and only what differs."""
+        if at in self.well and at not in self.up:
+            self.up.add(at)
+            self.rows[at] = (self.service.servers[at].weight, 0)
+        elif at not in self.well and at in self.up:
+            self.up.remove(at)
+            self.rows[at] = (0, 0)
+
+    def reload(self):
+        """Whoever has a weight is taken for healthy."""
+        self.up = {at for at in self.service.weighted if self.rows[at][0]}
+        self.rows |= {at: (self.service.servers[at].weight, 0) for at in self.up}
+
+    def shown(self):
+        return {WEB: guard.Shown(self.service.kind, {at: ("Route", row[0]) for at, row in self.rows.items()})}
+
+    def marks(self):
+        return {WEB: marked} if (marked := {at for at, row in self.rows.items() if row[1] == guard.KEPT}) else {}
+
+    def restore(self, lines):
+        """Between the guard's look and this, a check may have ended."""
+        if lines and self.racing is not None:
+            self.check(self.racing)
+        for line in lines:
+            words = line.split()
+            upper = int(words[words.index("-x") + 1]) if "-x" in words else 0
+            self.rows[guard.place(words[words.index("-r") + 1])] = (int(words[words.index("-w") + 1]), upper)
+        return True
+
+
+EVENTS = st.sampled_from(["breaks", "mends", "check", "look", "racing look", "reload", "restart"])
+RACE = [("breaks", A), ("check", A), ("breaks", B), ("check", B), ("mends", A), ("racing look", A), ("mends", B)]
+
+
+@given(st.integers(1, 4), st.lists(st.tuples(EVENTS, st.sampled_from([A, B, C, D])), max_size=40))
+@example(3, RACE)
+def test_however_guard_and_ldirectord_meet_the_right_ones_are_in(minimum, events):
+    """Whatever breaks and mends, and whenever each of them looks: also if a check ends while the guard writes."""
+    model = Model(KEPT._replace(minimum=str(minimum)))
+    wanted, keeper, asked = {WEB: model.service}, guard.Minimum(), False
+    with pytest.MonkeyPatch.context() as patch:
+        for name, one in (("look_at_marks", model.marks), ("look_at_table", model.shown), ("restore", model.restore)):
+            patch.setattr(guard, name, one)
+        patch.setattr(guard, "say", lambda text: None)
+        patch.setattr(keeper, "tell", lambda: None)
+        end = [(event, at) for _round in range(3) for at in (A, B, C, D) for event in ("check", "look")]
+        for event, at in [*events, *end, ("ask", A), *end]:
+            if event == "breaks":
+                model.well.discard(at)
+            elif event == "mends":
+                model.well.add(at)
+            elif event == "check":
+                model.check(at)
+            elif event == "reload" or (event == "ask" and asked):
+                model.reload()
+            elif event == "restart":
+                keeper.marked, keeper.seen = None, {}
+            elif event != "ask":
+                model.racing = at if event == "racing look" else None
+                asked = keeper.hold(wanted, model.shown(), True) or asked
+    there = {at for at, row in model.rows.items() if row[0]}
+    marked = model.marks().get(WEB, set())
+    assert model.well <= there
+    assert there - model.well <= marked
+    assert len(there) >= max(minimum, len(model.well))
+    if "racing look" not in {event for event, _at in events}:
+        assert there - model.well == marked
+        assert len(there) == max(minimum, len(model.well))

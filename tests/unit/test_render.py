@@ -36,6 +36,12 @@ def test_a_service_may_have_its_own_way_with_failed_real_servers(tmp_path: Path)
     assert "\n    quiescent = no\n" in file
 
 
+def test_a_minimum_is_a_comment_of_its_service(tmp_path: Path) -> None:
+    assert "\n    comment = web keeps at least 50%\n" in rendered(tmp_path / "share", minimum_alive="50%")
+    assert "\n    comment = web keeps at least 2\n" in rendered(tmp_path / "number", minimum_alive=2)
+    assert "comment =" not in rendered(tmp_path / "none", minimum_alive=0)
+
+
 def test_in_hot_standby_the_table_stays_when_ldirectord_stops(tmp_path: Path) -> None:
     assert "\ncleanstop = no\n" in rendered(tmp_path / "a")
 

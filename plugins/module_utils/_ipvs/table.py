@@ -25,6 +25,7 @@ LONGEST_IDLE = (
     2**31 - 1
 ) // 1000  # s; the kernel keeps timeouts as int, in ticks of which there are up to 1000 a second
 MOST = 2**31 - 1  # the kernel keeps weights as int
+KEPT = 2_000_000_000  # the limit of connections by which ipvs-guard marks who is in although the check fails
 TIMEOUTS = ("tcp", "tcp_fin", "udp")
 
 

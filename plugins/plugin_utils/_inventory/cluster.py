@@ -34,7 +34,10 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import
 from ansible_collections.codalvs.ha.plugins.plugin_utils._ldirectord import NAMED, SERVICE_PORTS
 
 # What this file reads; the filter fetches no other variable, so that an unrelated one can't fail it.
-VARIABLES = (*OWN, "ha_checker", "ha_gateway_vips", "ha_standby", "ha_virtual_services", "heartbeat_profile")
+VARIABLES = (
+    *OWN,
+    *("ha_checker", "ha_gateway_vips", "ha_minimum_alive", "ha_standby", "ha_virtual_services", "heartbeat_profile"),
+)
 
 # Heartbeat's times by heartbeat_profile, and the silence of heartbeat-vips. Realtime priority, which both take where
 # they may, allows the short ones.
@@ -116,8 +119,8 @@ def cluster(model: Cluster) -> dict[str, Any]:
 def resolve_services(model: Cluster) -> list[dict[str, Any]]:
     """Return the virtual services as the roles need them.
 
-    A service has the keys of ha_virtual_services, of which `check` and `persistence` have what the inventory gives;
-    `check.via` (address:port, where a check of the path vip asks) is there for such a check;
+    A service has the keys of ha_virtual_services, of which `check` and `persistence` have what the inventory gives, and
+    `minimum_alive` is a text; `check.via` (address:port, where a check of the path vip asks) is there for such a check;
     `family` (4 or 6; a mark without vips counts as 4) and `endpoint` (what ldirectord calls the service: address:port,
     or the firewall mark) are added, and `real_servers` is [{host, address, port, endpoint, weight, forwarding}], with
     `request` and `receive` where one of the two is the server's own. A service that a mark selects is one for each
@@ -162,6 +165,7 @@ def _resolve(service: Service, model: Cluster, address_of: Callable[[str, int], 
         "endpoint": str(fwmark) if fwmark else _endpoint(str(vip), port),
         "persistence": {name: value for name, value in persistence.items() if value is not None},
         "check": _check(service),
+        "minimum_alive": model.minimum(service),
         "preferred_director": model.holder(service),
         "real_servers": [
             _real_server(server, address_of(server.host, family)) | _texts(service, server)

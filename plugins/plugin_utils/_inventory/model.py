@@ -228,6 +228,11 @@ class Cluster:
         """Return the director that a service prefers, by default the first one; None without directors."""
         return service.get("preferred_director") or next(iter(self.directors), None)
 
+    def minimum(self, service: Service) -> str:
+        """Return how many of a service's real servers stay in whatever checks find: '2' or '50%', empty for none."""
+        text = service.get("minimum_alive") if service.given("minimum_alive") else self.get("ha_minimum_alive")
+        return "" if text is None or text == "0" else str(text)
+
     @cached_property
     def all_addresses(self) -> dict[Address, HostAddress]:
         """Every host's addresses; of duplicates, the first."""
@@ -304,6 +309,11 @@ def to_ports(text: object, protocol: object) -> Ports | None:
     if match is None or not 1 <= int(match[1]) <= int(match[2] or match[1]) <= 65535:
         return None
     return Ports(match[3] or str(protocol), int(match[1]), int(match[2] or match[1]))
+
+
+def is_minimum(text: str) -> bool:
+    """Tell whether a text is a number of real servers, or a share of them in whole percent."""
+    return re.fullmatch(r"0|[1-9][0-9]{0,8}|([1-9][0-9]?|100)%", text) is not None
 
 
 def unusable(address: Address) -> str | None:

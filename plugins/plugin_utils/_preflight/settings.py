@@ -27,7 +27,7 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import
 # Read from the cluster's first director; another value elsewhere would be ignored, or be fatal.
 SHARED = (
     *("ha_virtual_services", "ha_gateway_vips", "ha_acknowledged", "ha_absent", "ha_checker", "ha_standby"),
-    "ha_detection_budget",
+    *("ha_detection_budget", "ha_minimum_alive"),
 )
 # What both directors must do alike, or the one that takes over serves otherwise. Their hardware and logs may differ.
 ALIKE = re.compile(
@@ -165,6 +165,14 @@ def not_read_in_this_mode(cluster: Cluster) -> Iterator[Complaint]:
         if is_given and cluster.get("ha_checker") == "ldirectord" and not cluster.directors_differ(name):
             problem = "is read only where ha_checker is none, and has no effect here"
             yield Complaint(name, "", problem, "remove it, or set ha_checker: none")
+    if cluster.get("ha_checker") == "none":
+        minima = {f"{each.variable}.minimum_alive": each.get("minimum_alive") for each in cluster.services}
+        for name, text in (minima | {"ha_minimum_alive": cluster.get("ha_minimum_alive")}).items():
+            if text and text != "0":
+                problem = "has no effect where ha_checker is none: no check takes a real server out"
+                yield Complaint(
+                    name, show(text), problem, "remove it, or let ldirectord check (ha_checker: ldirectord)"
+                )
     for service in cluster.services:
         kind, pattern = known(service.check.get("type")), known(service.check.get("receive"))
         if pattern and kind in ("connect", "ping"):

@@ -32,7 +32,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.netlink import (
     encode_daemon,
 )
 from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.options import LONGEST, MOST_CONNECTIONS, OPTIONS
-from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.table import MOST, Operation
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.table import KEPT, MOST, Operation
 from ansible_collections.codalvs.ha.plugins.modules import ipvs, ipvs_drain, ipvs_sync
 
 LINES = [
@@ -104,6 +104,18 @@ def test_a_port_narrows_it_down() -> None:
 def test_the_last_that_takes_connections_is_seen() -> None:
     others = {entry.server.port: entry.others for entry in ipvs_drain.entries(counted(LINES), [("192.0.2.22", None)])}
     assert others == {80: 1, 443: 0}
+
+
+def test_who_is_kept_in_does_not_count_as_the_last_one() -> None:
+    """Nor is it refused to drain who is kept in: then another one is."""
+    kept = [line + f" -x {KEPT}" if "-r 192.0.2.21:80" in line else line for line in LINES]
+    given = {"state": "drained", "set_weight": False, "allow_last": False, "allow_missing": True}
+    entry = ipvs_drain.entries(counted(kept), [("192.0.2.22", 80)])
+    assert [each.others for each in entry] == [0]
+    for name, refused in (("192.0.2.22", "192.0.2.30:80"), ("192.0.2.21", "")):
+        why = ipvs_drain.refusal(ipvs_drain.entries(counted(kept), [(name, 80)]), [(name, 80)], given)
+        assert bool(why) is bool(refused)
+        assert refused in why
 
 
 @pytest.mark.parametrize(

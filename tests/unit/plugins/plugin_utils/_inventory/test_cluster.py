@@ -74,6 +74,17 @@ def test_every_address_of_the_kernel_is_listed(found: list[tuple[str, Any, int]]
     assert addresses(shown(*entries)) == [f"{name}: {ip_interface(text)}" for name, text in entries]
 
 
+def test_a_service_has_the_minimum_of_all_or_its_own() -> None:
+    def minima(*services: dict[str, Any], **setting: Any) -> list[str]:
+        known = {name: own | setting for name, own in hosts(*services).items()}
+        return [service["minimum_alive"] for service in cluster(known, GROUPS)["services"]]
+
+    three = ({}, {"port": 81, "minimum_alive": 0}, {"port": 82, "minimum_alive": "50%"})
+    served = [{"vip": "192.0.2.30", "port": 80, **each} for each in three]
+    assert minima(*served) == ["", "", "50%"]
+    assert minima(*served, ha_minimum_alive=2) == ["2", "", "50%"]
+
+
 def test_a_wrong_address_is_named() -> None:
     with pytest.raises(ClusterError, match=r"eth0.*192\.0\.2\.300"):
         addresses({"eth0": "192.0.2.300/24"})

@@ -280,6 +280,15 @@ def behind_nat(*services: Any, gateways: Any = None, **shared: Any) -> Hosts:
         pytest.param(inventory(checking(service="ldap", receive=".*")), id="the root of a directory"),
         pytest.param(inventory(checked(receive='<a href="x">')), id="a double quote is fine in ldirectord.cf"),
         pytest.param(inventory(web(fallback="127.0.0.1:80")), id="fallback"),
+        *(
+            pytest.param(inventory(web(minimum_alive=text)), id=f"a minimum of {text}")
+            for text in ("0", 1, 2, "1%", "50%", "100%", None)
+        ),
+        pytest.param(
+            inventory(web(fallback="127.0.0.1:80", minimum_alive=0), ha_minimum_alive=1),
+            id="a fallback, without a minimum",
+        ),
+        pytest.param(inventory(lvs_director_guard=False), id="no guard, without a minimum"),
         pytest.param(inventory(web(fallback="198.18.20.21")), id="a fallback that carries the VIP"),
         pytest.param(inventory(web(fallback="198.18.20.99:80")), id="a fallback that is not in the inventory"),
         *(
@@ -557,6 +566,25 @@ def changed_networks(vip: str) -> Hosts:
             "bad_netmask",
             f"{S}[0].persistence.netmask",
             dual_stack(web(vip="2001:db8::30", persistence=persistent(129))),
+        ),
+        *(
+            ("bad_minimum", f"{S}[0].minimum_alive", inventory(web(minimum_alive=text)))
+            for text in ("0%", "101%", "-1", "3", "50 %", "1.5", 0.5, "two", "%", "02", "")
+        ),
+        *(("bad_minimum", "ha_minimum_alive", inventory(ha_minimum_alive=text)) for text in ("50.0%", 3)),
+        ("bad_minimum", f"{S}[0].minimum_alive", inventory(web(minimum_alive="none"), ha_minimum_alive=1)),
+        ("bad_minimum", "ha_minimum_alive", inventory(web(real_servers=[{"host": "real1"}]), ha_minimum_alive=2)),
+        (
+            "bad_minimum",
+            f"{S}[0].minimum_alive",
+            dual_stack(marked(vips=[VIPS[0], "2001:db8::30"], minimum_alive=3)),
+        ),
+        ("minimum_conflict", f"{S}[0].fallback", inventory(web(fallback="127.0.0.1:80", minimum_alive=1))),
+        ("minimum_conflict", f"{S}[0].fallback", inventory(web(fallback="127.0.0.1:80"), ha_minimum_alive="50%")),
+        (
+            "bad_minimum",
+            f"{S}[0].minimum_alive",
+            serving({"host": "real1"}, {"host": "real2", "weight": 0}, minimum_alive=2),
         ),
         ("bad_fallback", f"{S}[0].fallback", inventory(web(fallback="127.0.0.1:0"))),
         ("bad_fallback", f"{S}[0].fallback", inventory(web(fallback="[::1]:80"))),
@@ -1112,6 +1140,19 @@ def changed(host: str, **variables: Any) -> Hosts:
     hosts = inventory()
     hosts[host].update(variables)
     return hosts
+
+
+@pytest.mark.parametrize(
+    ("rule", "variable", "hosts"),
+    [
+        ("minimum_conflict", f"{S}[0].check.type", inventory(web(check={"type": "off"}, minimum_alive=1))),
+        ("not_read", f"{S}[0].minimum_alive", inventory(web(minimum_alive=1), ha_checker="none")),
+        ("not_read", "ha_minimum_alive", inventory(ha_minimum_alive="50%", ha_checker="none")),
+        ("minimum_conflict", "lvs_director_guard", inventory(ha_minimum_alive=1, lvs_director_guard=False)),
+    ],
+)
+def test_who_does_not_check_keeps_nobody_in(rule: str, variable: str, hosts: Hosts) -> None:
+    assert (rule, variable) in {(each[0], each[2]) for each in found(hosts)}
 
 
 @pytest.mark.parametrize(
