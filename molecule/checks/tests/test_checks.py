@@ -6,17 +6,33 @@ On two directors, of which one has ldirectord 4.12 and the other one 4.16.
 from __future__ import annotations
 
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from harness import ROOT, Cluster, HarnessError, ask, shell, wait_for
 
 CLUSTER = Cluster(ROOT / "molecule/checks/inventory/hosts.yml")
 DIRECTORS, (REAL_SERVER,) = CLUSTER.group("directors"), CLUSTER.group("real_servers")
-SERVICES = {service["name"]: service for service in CLUSTER.variables(DIRECTORS[0])["ha_virtual_services"]}
+*CHECKED, KEPT = CLUSTER.variables(DIRECTORS[0])["ha_virtual_services"]
+SERVICES = {service["name"]: service for service in CHECKED}
 # These have one server with another one, and so one fault.
 SAME_SERVER = {"dns_tcp": "dns", "pops": "pop", "imaps": "imap", "connect_udp": "ping"}
 FAULTS = [name for name in SERVICES if name not in (*SAME_SERVER, "on", "off")]
 NOTICED = 180.0  # s for all of them, one after the other, beside other labs
+TOGETHER = 10.0  # s between two failures that ipvs-guard takes for one
+LOW = 2.0  # s in which fewer than the minimum may be in, beside other labs
+LOOK = """
+import time
+end, low, longest = time.monotonic() + 25, None, 0.0
+while time.monotonic() < end:
+    rows = [line.split() for line in open("/proc/net/ip_vs") if "Masq" in line]
+    now = time.monotonic()
+    low = None if sum(row[3] != "0" for row in rows) >= 2 else now if low is None else low
+    longest = max(longest, now - low) if low else longest
+    time.sleep(0.05)
+print(longest)
+"""  # how long fewer than two of `kept` were in, at a stretch
 
 
 def weights(director: str) -> dict[str, int]:
@@ -51,7 +67,7 @@ def wait_out(*names: str) -> None:
 @pytest.fixture(autouse=True)
 def all_in() -> None:
     """Begin with servers that work."""
-    servers("good", *FAULTS)
+    servers("good", *FAULTS, "kept")
     wait_out()
 
 
@@ -71,3 +87,69 @@ def test_silent_servers_are_out_and_stop_no_other_check() -> None:
     servers("silent", *silent)
     servers("bad", "http")
     wait_out("http", *silent)
+
+
+# --- never the last one
+
+
+def in_table(director: str) -> list[int]:
+    """Return the weights of the servers of `kept`, of which half stay in, in the inventory's order."""
+    table = ask(director, "ipvsadm", "--save", "--numeric")
+    rows = dict(re.findall(rf"^-a -t \S+:{KEPT['port']} -r \S+:(\d+) -m -w (\d+)", table, re.MULTILINE))
+    return [int(rows.get(str(server["port"]), -1)) for server in KEPT["real_servers"]]
+
+
+def wait_in(*wanted: int) -> None:
+    """Wait until both directors have these weights."""
+
+    def found() -> list[list[int]]:
+        return [in_table(director) for director in DIRECTORS]
+
+    try:
+        wait_for("the servers of `kept`", lambda: found() == [[*wanted]] * len(DIRECTORS), NOTICED)
+    except HarnessError:
+        assert found() == [[*wanted]] * len(DIRECTORS)
+
+
+def kept() -> list[list[str]]:
+    """Return the ports of the servers that each director keeps in, as it says itself."""
+    return [re.findall(r"\d+$", ask(director, "ipvs-guard", "kept"), re.MULTILINE) for director in DIRECTORS]
+
+
+def answers(number: int) -> list[str]:
+    """Ask the VIP, which the first director gets for that time, from this director; return the answers."""
+    once = (
+        f"exec 3<>/dev/tcp/{KEPT['vip']}/{KEPT['port']}; echo 'how are you?' >&3; read -rt 5 answer <&3; echo $answer"
+    )
+    command = f"ip address add {KEPT['vip']}/32 dev lo; for _ in $(seq {number}); do ({once}); done"
+    try:
+        return ask(DIRECTORS[0], "bash", "-c", command).split()
+    finally:
+        shell(DIRECTORS[0], f"ip address delete {KEPT['vip']}/32 dev lo")
+
+
+def test_half_stay_in_however_many_checks_fail() -> None:
+    """A page breaks on three of four servers, then on the fourth; they are mended in two steps."""
+    wait_in(1, 1, 1, 1)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        low = pool.submit(shell, DIRECTORS[0], f"python3 -c '{LOOK}'")
+        servers("bad", "three")
+        wait_in(1, 0, 0, 1)
+        longest = float(low.result())
+    print(f"fewer than two of four were in for {longest:.2f} s")
+    assert longest < LOW
+    assert sorted(answers(8)) == ["happy"] * 4 + ["sad"] * 4
+    for director in DIRECTORS:
+        said = shell(director, "journalctl --unit ipvs-guard --output cat")
+        assert "keeps 198.18.20.21:7011 in kept: 3 of 4 checks fail, minimum 2" in said
+        shell(director, "systemctl restart ipvs-guard")  # the mark is in the kernel
+    assert kept() == [["7011"]] * len(DIRECTORS)
+    time.sleep(TOGETHER)
+    servers("bad", "fourth")  # which has failed last, then
+    wait_for("both are kept in", lambda: kept() == [["7011", "7014"]] * len(DIRECTORS), NOTICED)
+    wait_in(1, 0, 0, 1)
+    servers("good", "two")
+    wait_in(0, 1, 1, 0)
+    servers("good", "kept")
+    wait_in(1, 1, 1, 1)
+    assert kept() == [[]] * len(DIRECTORS)
