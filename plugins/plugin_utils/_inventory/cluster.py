@@ -269,10 +269,11 @@ def _vips(model: Cluster) -> Iterator[dict[str, Any]]:
 
 
 def _placed(model: Cluster, address: Address, holder: str, what: str) -> dict[str, Any]:
-    # A VIP belongs to the interface whose network holds it; preflight has seen that both directors agree on it.
-    own = next(iter(model.interfaces_towards(holder, address)), None)
+    own = model.home(holder, address)
     if own is None:
-        raise ClusterError(f"{what} is in no network of director {holder}")
+        lost = not model.interfaces_towards(holder, address)
+        where = f"of director {holder}" if lost else "that both directors have on an interface of the same name"
+        raise ClusterError(f"{what} is in no network {where}")
     return {
         "address": str(address),
         "prefix": own.address.network.prefixlen,

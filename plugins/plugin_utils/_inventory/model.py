@@ -284,6 +284,25 @@ class Cluster:
         """Return a host's own addresses whose network holds the given one."""
         return [own for own in self.addresses.get(host, ()) if address in own.address.network]
 
+    def home(self, host: str, address: Address) -> HostAddress | None:
+        """Return the address of a director beside which it holds a VIP or gateway, None where it can't.
+
+        haresources names one interface for both directors, so each must be in the network by an interface of this name.
+        Of several, it is one whose network both have, and of those the smallest network, as in a table of routes.
+        """
+        found = [near for near in (self.interfaces_towards(name, address) for name in self.directors) if near]
+        names = set.intersection(*({own.interface for own in near} for near in found)) if found else set()
+        shared = set.intersection(*({(own.interface, own.address.network) for own in near} for near in found or [[]]))
+        own = [each for each in self.interfaces_towards(host, address) if each.interface in names]
+        return min(
+            own,
+            key=lambda each: (
+                (each.interface, each.address.network) not in shared,
+                -each.address.network.prefixlen,
+            ),
+            default=None,
+        )
+
 
 def known(value: Any) -> Any:
     """Return a conformed value, None in place of an unusable one."""

@@ -288,7 +288,7 @@ def vip_interfaces_differ(cluster: Cluster) -> Iterator[Complaint]:
     """haresources is one file for both directors, and it names the interface."""
     for service, vip in _vips(cluster):
         names = {host: {own.interface for own in cluster.interfaces_towards(host, vip)} for host in cluster.directors}
-        if len(names) == 2 and all(names.values()) and not set.intersection(*names.values()):
+        if len(names) == 2 and all(names.values()) and not any(cluster.home(host, vip) for host in names):
             where = ", ".join(f"{'/'.join(sorted(found))} on {host}" for host, found in names.items())
             problem = f"its network is on interfaces of different names: {where}"
             yield _vip_complaint(service, problem, "give the interface the same name on both directors")
@@ -428,12 +428,8 @@ def open_sync(cluster: Cluster) -> Iterator[Complaint]:
     if len(cluster.directors) != 2 or not (is_hot if wanted is None else wanted):
         return
     own = {host: cluster.addresses.get(host, ()) for host in cluster.directors}
-    public = {
-        entry.interface
-        for host in cluster.directors
-        for _service, vip in _vips(cluster)
-        for entry in cluster.interfaces_towards(host, vip)
-    }
+    homes = (cluster.home(host, vip) for host in cluster.directors for _service, vip in _vips(cluster))
+    public = {entry.interface for entry in homes if entry}
     first, second = ([(entry.interface, entry.address.network) for entry in own[host]] for host in cluster.directors)
     shared = [name for name, network in first if (name, network) in second]
 
