@@ -137,6 +137,20 @@ def closest(word: object, known: Iterable[str], cutoff: float = 0.6) -> str | No
     return matches[0] if matches else None
 
 
+def edits(one: str, other: str) -> int:
+    """Return how many letters have to be added, left out, changed, or swapped with the next one."""
+    before: list[int] = []
+    last = list(range(len(other) + 1))
+    for row, letter in enumerate(one, start=1):
+        line = [row]
+        for column, wanted in enumerate(other, start=1):
+            least = min(last[column] + 1, line[-1] + 1, last[column - 1] + (letter != wanted))
+            swapped = row > 1 and column > 1 and (one[row - 2], letter) == (wanted, other[column - 2])
+            line.append(min(least, before[column - 2] + 1) if swapped else least)
+        before, last = last, line
+    return last[-1]
+
+
 def did_you_mean(word: object, known: Iterable[str], otherwise: str) -> str:
     """Return a remedy for a misspelt name."""
     match = closest(word, known)

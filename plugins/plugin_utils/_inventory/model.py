@@ -189,6 +189,11 @@ class Cluster:
         """The options of argument_specs by variable."""
         return self.values.options
 
+    @cached_property
+    def written(self) -> set[str]:
+        """The variables of ours that any host has."""
+        return {name for variables in self.hosts.values() for name in variables if name in self.options}
+
     @property
     def directors(self) -> Sequence[str]:
         """The hosts of the group `directors`, in order of preference."""

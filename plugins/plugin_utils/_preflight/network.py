@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from ipaddress import IPv4Interface, IPv6Interface
 
-from ansible_collections.codalvs.ha.plugins.module_utils._schema import UNUSABLE, closest, did_you_mean, show
+from ansible_collections.codalvs.ha.plugins.module_utils._schema import UNUSABLE, did_you_mean, edits, show
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.cluster import sync_interface
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import (
     STORAGE,
@@ -27,6 +27,7 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import Complaint, fallback_address, rule
 
 GROUPS = ("directors", "real_servers", *STORAGE["coda"], *STORAGE["nfs"], "dns_servers", "clients")
+SHORT_WORD = 4  # letters
 INVENTORY = "inventory"  # stands for the host of a finding that is about none
 
 
@@ -55,15 +56,49 @@ def unknown_group(cluster: Cluster) -> Iterator[Complaint]:
 
 
 def _meant(cluster: Cluster, name: str) -> str | None:
-    """Return the group that a misspelt name stands for, None for a group of ours or of the operator's own."""
-    meant = None if name in GROUPS else closest(name, GROUPS, 0.8)
-    if meant == "dns_servers" and not cluster.dns_servers:
-        return None  # many have DNS servers, and this inventory has none of ours
-    there = cluster.groups.get(meant, ()) if meant else ()
-    # Names such as real_servers_web or old_directors are close as well, but meant to be different; so is a group that
-    # has no other hosts than the known one.
-    longer = there and re.fullmatch(rf"{meant}[_-].+|.+[_-]{meant}", name)
-    return None if longer or set(cluster.groups[name]) <= set(there) else meant
+    """Return the group that a misspelt name stands for, None for a group of ours or of the operator's own.
+
+    Words such as servers and clients are common: one word alone may be misspelt, and only if the group that was meant
+    has no hosts yet. Another case, hyphen or plural is a mistake beside hosts as well.
+    """
+    if name in GROUPS:
+        return None
+    for group in GROUPS[:-1]:  # nothing depends on clients, and many have groups of such names
+        there = cluster.groups.get(group, ())
+        if set(cluster.groups[name]) <= set(there) or not _is_used(cluster, group):
+            continue
+        if _letters(name) == _letters(group) or (not there and _is_misspelt(name, group)):
+            return group
+    return None
+
+
+def _is_used(cluster: Cluster, group: str) -> bool:
+    """Tell whether the inventory needs a group, or something else of its kind is there."""
+    if group in ("directors", "real_servers"):
+        return not cluster.is_without_balancing or "ha_virtual_services" in cluster.written
+    kind = group.partition("_")[0]
+    prefix = "dns_zone_" if kind == "dns" else f"{kind}_"
+    return any(cluster.groups.get(other) for other in STORAGE.get(kind, ())) or any(
+        each.startswith(prefix) for each in cluster.written
+    )
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).lower().removesuffix("s")
+
+
+def _is_misspelt(name: str, group: str) -> bool:
+    """Tell whether one word of a group's name is written wrongly: of a short one, other letters are another word."""
+    pairs = list(zip(re.split(r"[\W_]+", name.lower()), group.split("_"), strict=False))
+    wrong = [(one, other) for one, other in pairs if one != other]
+    if len(re.split(r"[\W_]+", name)) != len(group.split("_")):
+        return edits(_letters(name), _letters(group)) <= 1
+    one, other = wrong[0]
+    short = len(other) <= SHORT_WORD
+    same_length = len(one) == len(other)
+    return len(wrong) == 1 and edits(one, other) <= 2 - short and not (
+        short and same_length and sorted(one) != sorted(other)
+    )
 
 
 @rule("director_count")

@@ -96,3 +96,49 @@ def test_connections_are_synchronised_where_no_vip_lives() -> None:
         lvs_director_sync_interface="eth1",
     )
     assert found(hosts) == set()
+
+
+# Names of groups.
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("mail_servers", "media_servers", "relay_servers", "read_servers", "data_servers", "code_servers"),
+        *("ntp_clients", "vpn_clients", "dns_clients", "db_clients", "eu_clients", "clients_eu", "client"),
+        *("nfs_servers", "nfs_client", "coda_server", "dns_server", "redirectors", "old-directors", "real_servers_eu"),
+    ],
+)
+def test_groups_of_ones_own_have_ordinary_names(name: str) -> None:
+    hosts = trial(interfaces={"other": {"eth0": "198.18.20.50/24"}})
+    assert found(hosts, {**GROUPS, name: ["other"]}) == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        *((name, "directors") for name in ("director", "Directors", "direktors", "direcotrs", "redirectors")),
+        *((name, "real_servers") for name in ("real_server", "realservers", "real-servers", "rael_servers")),
+        *((name, "real_servers") for name in ("real_severs", "realserver", "RealServers")),
+    ],
+)
+def test_a_group_that_has_no_hosts_is_missed_where_one_is_misspelt(name: str, meant: str) -> None:
+    groups = {name if known == meant else known: hosts for known, hosts in GROUPS.items()}
+    assert ("unknown_group", "inventory", f"groups.{name}") in found(trial(), groups)
+
+
+@pytest.mark.parametrize(
+    ("variables", "groups", "name"),
+    [
+        ({"nfs_client_folder": "/srv"}, {"nfs_clients": ["real1"]}, "nfs_servers"),
+        ({"coda_server_id": 7}, {"coda_scm": ["real1"]}, "coda-server"),
+        ({"dns_zone_origin": "lb.example.org"}, {}, "dns_server"),
+    ],
+)
+def test_groups_of_a_kind_are_looked_at_where_the_kind_is_used(
+    variables: dict[str, Any], groups: dict[str, list[str]], name: str
+) -> None:
+    hosts = trial(interfaces={"other": {"eth0": "198.18.20.50/24"}})
+    hosts["other"] |= variables
+    wrong = found(hosts, {**GROUPS, **groups, name: ["other"]})
+    assert ("unknown_group", "inventory", f"groups.{name}") in wrong
