@@ -10,16 +10,18 @@ rules about meaning are in the files beside this one, those about single values 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
 from ansible_collections.codalvs.ha.plugins.module_utils import _schema as schema
 from ansible_collections.codalvs.ha.plugins.module_utils._schema import UNUSABLE, closest, did_you_mean, show
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.cluster import cluster as plan
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import (
     OWN,
     Cluster,
+    ClusterError,
     Groups,
     Hosts,
     Values,
@@ -27,6 +29,7 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import
     to_cluster,
     to_host_addresses,
 )
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.nfs import nfs as nfs_plan
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight import (
     checks,
     coda,
@@ -77,6 +80,10 @@ FILE_RULES = {"duplicate_key": "warning", "group_cycle": "error"}
 FOUND_LATER = ("late_heartbeats",)
 
 
+# What no rule has seen, and the plan can't go on with.
+NO_PLAN = "no_plan"
+
+
 @dataclass(frozen=True)
 class Finding:
     """One mistake: where it is, what is wrong and what is allowed, what to do."""
@@ -112,7 +119,8 @@ def check(
     for name, complaint in in_files:
         found.setdefault((name, FILE_RULES[name], complaint), set()).add(INVENTORY)
     acknowledged: set[str] = set()
-    for cluster in _views(hosts, groups, values):
+    views = _views(hosts, groups, values)
+    for cluster in views:
         acknowledged |= {name for name in cluster.get("ha_acknowledged") or () if name is not UNUSABLE}
         same_value = cache(partial(_same_value, cluster))
         for each in RULES:
@@ -120,6 +128,9 @@ def check(
                 place = {complaint.host} if complaint.host else same_value(_variable(complaint.variable))
                 plain = Complaint(complaint.variable, complaint.value, complaint.problem, complaint.remedy)
                 found.setdefault((each.name, each.severity, plain), set()).update(place)
+    if not any(severity == "error" for _name, severity, _complaint in found):
+        for complaint in _no_plan(views[0], hosts, groups):
+            found[NO_PLAN, "error", complaint] = {INVENTORY}
     known_places = {complaint.variable for name, _severity, complaint in found if name != LAST_RESORT}
     findings = [
         _finding(name, severity, complaint, _place(places, hosts), acknowledged)
@@ -189,7 +200,7 @@ def unknown_acknowledgement(cluster: Cluster) -> Iterator[Complaint]:
     """A misspelt name would accept nothing; errors can't be accepted at all."""
     severities = {**FILE_RULES, **{each.name: each.severity for each in RULES}}
     warnings = sorted({*FOUND_LATER, *(name for name, severity in severities.items() if severity == "warning")})
-    errors = {*severities, *schema.RULES, "unknown_variable"} - {*warnings}
+    errors = {*severities, *schema.RULES, NO_PLAN, "unknown_variable"} - {*warnings}
     for index, name in enumerate(cluster.get("ha_acknowledged") or ()):
         variable = f"ha_acknowledged[{index}]"
         if name in errors:
@@ -221,6 +232,19 @@ def _host_complaints(
                 checked.append((value, problems))
             for each in problems:
                 yield each.rule, host, Complaint(each.path, each.value, each.problem, each.remedy)
+
+
+def _no_plan(cluster: Cluster, hosts: Hosts, groups: Groups) -> Iterator[Complaint]:
+    """Make the plans of an inventory without errors, which the roles make later: a fault there is one that rules miss."""
+    plans: tuple[tuple[str, Callable[[], object]], ...] = (
+        ("cluster", lambda: plan(cluster) if cluster.directors or cluster.groups.get("real_servers") else None),
+        ("NFS", lambda: nfs_plan(hosts, groups)),
+    )
+    for name, make in plans:
+        try:
+            make()
+        except ClusterError as error:
+            yield Complaint(f"plan of {name}", "", show(error, 200), "correct that place of the inventory")
 
 
 def _unknown(name: str, specs: Mapping[str, schema.Options], options: schema.Options) -> str | None:

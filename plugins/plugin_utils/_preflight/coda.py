@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.codalvs.ha.plugins.module_utils._coda import client as coda_client
@@ -144,7 +144,10 @@ def coda_address(cluster: Cluster) -> Iterator[Complaint]:
         given = own(cluster, host, "coda_server_address")
         declared = [entry for entry in cluster.addresses.get(host, ()) if entry.address.version == 4]
         if given is None and not declared:
-            if cluster.hosts[host].get("ha_interfaces") is None:
+            interfaces = cluster.hosts[host].get("ha_interfaces")
+            # Of addresses that can't be read, another rule says so.
+            empty = isinstance(interfaces, Mapping) and all(each in ([], ()) for each in interfaces.values())
+            if interfaces is None or empty or cluster.addresses.get(host):
                 remedy = "add, for example, ha_interfaces: {eth0: 10.0.0.11/24}"
                 yield Complaint("ha_interfaces", "", "a Coda server needs an IPv4 address", remedy, host)
             continue

@@ -150,6 +150,10 @@ def missing_interfaces(cluster: Cluster) -> Iterator[Complaint]:
             yield Complaint(
                 "ha_interfaces", "", problem, "add, for example, ha_interfaces: {eth0: 192.0.2.11/24}", host
             )
+        elif isinstance(declared, Mapping) and all(value in ([], ()) for value in declared.values()):
+            problem = "is empty, and this host has no other address"
+            remedy = "write it like 192.0.2.11/24"
+            yield Complaint(f"ha_interfaces.{show(next(iter(declared)))}", "", problem, remedy, host)
 
 
 @rule("bad_interface")

@@ -142,3 +142,29 @@ def test_groups_of_a_kind_are_looked_at_where_the_kind_is_used(
     hosts["other"] |= variables
     wrong = found(hosts, {**GROUPS, **groups, name: ["other"]})
     assert ("unknown_group", "inventory", f"groups.{name}") in wrong
+
+
+# Hosts without addresses, and faults that no rule has foreseen.
+
+
+def test_an_empty_interface_is_no_address() -> None:
+    for host in ("real1", "dir2"):
+        hosts = trial(interfaces={host: {"eth0": [], "eth1": []}})
+        assert found(hosts) == {("missing_interfaces", host, "ha_interfaces.eth0")}
+    # Beside addresses of others it does no harm.
+    assert found(trial(interfaces={"real1": {"eth0": "198.18.20.21/24", "eth1": []}})) == set()
+
+
+@pytest.mark.parametrize("own", [{"eth0": []}, {"eth0": "2001:db8::21/64"}])
+def test_a_coda_server_needs_an_ipv4_address(own: dict[str, Any]) -> None:
+    hosts = trial(interfaces={"files": own})
+    assert ("coda_address", "files", "ha_interfaces") in found(hosts, {**GROUPS, "coda_scm": ["files"]})
+
+
+def test_what_the_plan_cannot_go_on_with_is_a_finding() -> None:
+    """Rules know no NFS client with an address of its link alone."""
+    hosts = trial(interfaces={"files": {"eth0": "2001:db8::20/64"}, "real1": {"eth0": ["198.18.20.21/24", "fe80::21/64"]}})
+    groups = {**GROUPS, "nfs_server": ["files"], "nfs_clients": ["real1"]}
+    (finding,) = findings(hosts, groups)
+    assert (finding.rule, finding.severity, finding.variable) == ("no_plan", "error", "plan of NFS")
+    assert "no address of a family that files has as well" in finding.problem
