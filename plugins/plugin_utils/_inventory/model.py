@@ -419,7 +419,7 @@ def _real_servers(variable: str, service: Mapping[str, Any], group: Sequence[str
     """Return a service's real servers; `weight` is that of those which have none, or none that is usable."""
     port, forwarding = known(service["port"]), known(service["forwarding"])
     variable = f"{variable}.real_servers"
-    if not service["real_servers"]:
+    if service["real_servers"] is None:
         return [RealServer(variable, host, port, weight, forwarding) for host in group]
     entries = enumerate(known(service["real_servers"]) or ())
     usable = [(index, entry) for index, entry in entries if entry is not UNUSABLE and known(entry["host"]) is not None]

@@ -168,3 +168,14 @@ def test_what_the_plan_cannot_go_on_with_is_a_finding() -> None:
     (finding,) = findings(hosts, groups)
     assert (finding.rule, finding.severity, finding.variable) == ("no_plan", "error", "plan of NFS")
     assert "no address of a family that files has as well" in finding.problem
+
+
+# Real servers of a service.
+
+
+@pytest.mark.parametrize("given", [[], None])
+def test_an_empty_list_of_real_servers_is_not_all_of_them(given: Any) -> None:
+    hosts = trial({"real_servers": given})
+    assert found(hosts) == {("empty_real_servers", "all hosts", f"{S}.real_servers")}
+    marked = {"fwmark": 1, "vips": ["198.18.20.30", "198.18.20.31"], "ports": [80], "check": {"type": "connect", "port": 80}}
+    assert found(trial({"vip": None, "port": None, **marked, "real_servers": given})) == found(hosts)
