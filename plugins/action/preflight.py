@@ -40,6 +40,9 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import
 SPECS, RESULTS = read_specs(), read_results()
 RUNTIME = ROLES.parent / "meta/runtime.yml"
 
+# What ansible-core says of a value that it can't decrypt; the first is that of 2.19 and later.
+LOCKED = re.compile(r"undecryptable variable|Decryption failed|decrypt but no vault secrets found")
+
 # Values of the inventory by their id, with what they mean. A value's id stays its own while the value is kept here.
 Seen = dict[int, tuple[object, object]]
 
@@ -134,9 +137,15 @@ def _evaluate(templar: Templar, value: object) -> object:
         return _unevaluated(error)
 
 
+def _is_locked(error: BaseException) -> bool:
+    """Tell whether a vault could not be opened; many call their variables and files vault, too."""
+    types = [type(each).__name__ for each in (error, error.__cause__) if each is not None]
+    return any("Vault" in name for name in types) or LOCKED.search(str(error)) is not None
+
+
 def _unevaluated(error: Exception) -> Unevaluated:
     text = (str(error) or type(error).__name__).splitlines()[0]
-    if "vault" in text.lower() or "vault" in type(error).__name__.lower():
+    if _is_locked(error):
         return Unevaluated("its vault secret is missing or wrong")
     if isinstance(error, AnsibleUndefinedVariable):
         match = re.search(r"'(\w+)' is undefined|has no attribute '(\w+)'", text)

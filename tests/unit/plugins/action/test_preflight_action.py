@@ -10,7 +10,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
-from ansible_collections.codalvs.ha.plugins.action.preflight import ActionModule, Seen, too_old
+from ansible_collections.codalvs.ha.plugins.action.preflight import ActionModule, Seen, _unevaluated, too_old
 from ansible_collections.codalvs.ha.plugins.module_utils._schema import Unevaluated
 
 INVENTORY = """
@@ -43,6 +43,54 @@ def test_what_hosts_share_is_one_value_and_a_template_each_hosts_own(tmp_path: P
         [{"name": "web", "port": port, "check": missing}] for port in (80, 81)
     ]
     assert "unrelated" not in one
+
+
+VAULTED = """
+all:
+  vars:
+    ha_named: "{{ vault_heartbeat_secret }}"
+    ha_within: "{{ {}.vault_secret }}"
+    ha_file: "{{ lookup('file', '/nowhere/vault.txt') }}"
+    ha_locked: !vault |
+      $ANSIBLE_VAULT;1.1;AES256
+      33363965326261303234626463623963633531343539616138316433353830356566396130353436
+      3562643163366231316662386565383735653432386435610a306664636137376132643732393532
+      63383038383730306639353234326630666622363561616464653939386434653233333430393062
+      3633653764636565330a383136323264316161656535636139
+    ha_behind: "{{ ha_locked }}"
+  hosts: {one: {}}
+"""
+
+
+def test_what_is_called_vault_is_no_vault(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yml").write_text(VAULTED)
+    loader = DataLoader()
+    inventory = InventoryManager(loader=loader, sources=[str(tmp_path / "hosts.yml")])
+    hostvars = HostVars(inventory, VariableManager(loader=loader, inventory=inventory), loader)
+    action = object.__new__(ActionModule)
+    action._loader = loader
+    values = action._variables(hostvars, "one", ("ha_",), {})
+    reasons = {name: value.reason for name, value in values.items() if isinstance(value, Unevaluated)}
+    locked = "its vault secret is missing or wrong"
+    assert reasons == {
+        "ha_named": "vault_heartbeat_secret is undefined",
+        "ha_within": "vault_secret is undefined",
+        "ha_file": "it failed",
+        "ha_locked": locked,
+        "ha_behind": locked,
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Attempting to decrypt but no vault secrets found",
+        "Decryption failed (no vault secrets were found that could decrypt)",
+        "Error rendering template: Attempt to use undecryptable variable: A required context is not active.",
+    ],
+)
+def test_a_vault_that_stays_locked_is_known_by_what_every_ansible_core_says(text: str) -> None:
+    assert _unevaluated(ValueError(text)).reason == "its vault secret is missing or wrong"
 
 
 @pytest.mark.parametrize("version", ["2.18.0", "2.18.0rc1", "2.21.5", "2.22.0.dev0"])
