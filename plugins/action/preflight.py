@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -111,10 +111,25 @@ def too_old(version: str) -> str | None:
 
 
 def _in_files(variables: Mapping[str, Any]) -> Iterator[tuple[str, Complaint]]:
-    """Yield what is wrong with the inventory's files as such; Ansible reports unreadable ones."""
-    sources = [Path(str(source)) for source in variables.get("ansible_inventory_sources") or ()]
+    """Yield what is wrong with the inventory's files as such, of which Ansible only warns, or says nothing."""
+    named = [str(source) for source in variables.get("ansible_inventory_sources") or ()]
+    sources = [Path(source) for source in named]
     paths = inventory_files.files_of(sources, Path(str(variables.get("playbook_dir", "."))))
-    return inventory_files.all_problems(_texts(paths))
+    yield from inventory_files.all_problems(_texts(paths))
+    yield from inventory_files.missing(named)
+    yield from inventory_files.hidden(paths)
+    names = {"group_vars": set(map(str, variables["groups"])), "host_vars": set(map(str, variables["groups"]["all"]))}
+    alone = [source if source.is_dir() else source.parent for source in sources if _is_alone(source, sources)]
+    yield from inventory_files.unread(paths, alone, names)
+
+
+def _is_alone(source: Path, sources: Collection[Path]) -> bool:
+    """Tell whether the folders of variables beside a source are for this inventory alone."""
+    if source.is_dir():
+        return True
+    others = source.parent.iterdir() if source.is_file() else ()
+    inventories = [path for path in others if path.is_file() and path.suffix in ("", ".ini", *inventory_files.YAML)]
+    return source.is_file() and all(path in sources or path.name.startswith(".") for path in inventories)
 
 
 def _texts(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:

@@ -137,6 +137,12 @@ def closest(word: object, known: Iterable[str], cutoff: float = 0.6) -> str | No
     return matches[0] if matches else None
 
 
+def letters(name: str) -> str:
+    """Return a name without what people write in several ways: case, hyphens and blanks, and the plural."""
+    text = re.sub(r"[\W_]", "", name).lower()
+    return text[:-1] if text.endswith("s") else text
+
+
 def edits(one: str, other: str) -> int:
     """Return how many letters have to be added, left out, changed, or swapped with the next one."""
     before: list[int] = []

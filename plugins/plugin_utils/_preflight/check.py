@@ -75,7 +75,13 @@ NOUNS = {
     "dns_servers": "DNS server",
 }
 # What the inventory's files show, and its values no longer; see plugin_utils/_inventory/files.py.
-FILE_RULES = {"duplicate_key": "warning", "group_cycle": "error"}
+FILE_RULES = {
+    "duplicate_key": "warning",
+    "group_cycle": "error",
+    "ignored_file": "warning",
+    "ignored_key": "warning",
+    "unreadable_file": "error",
+}
 # What a role may find on the hosts later, accepted in the same way as the warnings here.
 FOUND_LATER = ("late_heartbeats",)
 

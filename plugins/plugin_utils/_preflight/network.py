@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from ipaddress import IPv4Interface, IPv6Interface
 
-from ansible_collections.codalvs.ha.plugins.module_utils._schema import UNUSABLE, did_you_mean, edits, show
+from ansible_collections.codalvs.ha.plugins.module_utils._schema import UNUSABLE, did_you_mean, edits, letters, show
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.cluster import sync_interface
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import (
     STORAGE,
@@ -67,7 +67,7 @@ def _meant(cluster: Cluster, name: str) -> str | None:
         there = cluster.groups.get(group, ())
         if set(cluster.groups[name]) <= set(there) or not _is_used(cluster, group):
             continue
-        if _letters(name) == _letters(group) or (not there and _is_misspelt(name, group)):
+        if letters(name) == letters(group) or (not there and _is_misspelt(name, group)):
             return group
     return None
 
@@ -83,16 +83,12 @@ def _is_used(cluster: Cluster, group: str) -> bool:
     )
 
 
-def _letters(name: str) -> str:
-    return re.sub(r"[\W_]", "", name).lower().removesuffix("s")
-
-
 def _is_misspelt(name: str, group: str) -> bool:
     """Tell whether one word of a group's name is written wrongly: of a short one, other letters are another word."""
     pairs = list(zip(re.split(r"[\W_]+", name.lower()), group.split("_"), strict=False))
     wrong = [(one, other) for one, other in pairs if one != other]
     if len(re.split(r"[\W_]+", name)) != len(group.split("_")):
-        return edits(_letters(name), _letters(group)) <= 1
+        return edits(letters(name), letters(group)) <= 1
     one, other = wrong[0]
     short = len(other) <= SHORT_WORD
     same_length = len(one) == len(other)

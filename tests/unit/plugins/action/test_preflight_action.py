@@ -10,7 +10,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
-from ansible_collections.codalvs.ha.plugins.action.preflight import ActionModule, Seen, _unevaluated, too_old
+from ansible_collections.codalvs.ha.plugins.action.preflight import ActionModule, Seen, _in_files, _unevaluated, too_old
 from ansible_collections.codalvs.ha.plugins.module_utils._schema import Unevaluated
 
 INVENTORY = """
@@ -43,6 +43,45 @@ def test_what_hosts_share_is_one_value_and_a_template_each_hosts_own(tmp_path: P
         [{"name": "web", "port": port, "check": missing}] for port in (80, 81)
     ]
     assert "unrelated" not in one
+
+
+def in_files(folder: Path, *sources: str) -> set[tuple[str, str]]:
+    given = {
+        "ansible_inventory_sources": [str(folder / name) for name in sources],
+        "playbook_dir": str(folder / "playbooks"),
+        "groups": {"all": ["dir1", "dir2"], "directors": ["dir1", "dir2"]},
+    }
+    return {(rule, complaint.variable) for rule, complaint in _in_files(given)}
+
+
+def test_half_of_an_inventory_is_not_all_of_it(tmp_path: Path) -> None:
+    texts = {
+        "hosts.yml": "directors: {hosts: {dir1: , dir2: }}",
+        "group_vars/directors.yml": "a: 1",
+        "playbooks/group_vars/director.yml": "a: 1",  # perhaps another inventory's
+    }
+    for name, text in texts.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert in_files(tmp_path, "hosts.yml") == set()
+    (tmp_path / "more.yml").write_text("all:\n  hosts:\n\tx:\n")
+    (tmp_path / "group_vars/director").mkdir()
+    (tmp_path / "group_vars/director/main.yml").write_text("a: 1")
+    (tmp_path / "group_vars/directors").mkdir()
+    (tmp_path / "group_vars/directors/vault.yml").write_text("a: 1")
+    hidden = ("ignored_file", "group_vars/directors.yml")
+    # Beside another inventory, a file may be that one's.
+    assert in_files(tmp_path, "hosts.yml") == {hidden}
+    assert in_files(tmp_path, "hosts.yml", "more.yml", "nope.yml") == {
+        hidden,
+        ("ignored_file", "group_vars/director"),
+        ("unreadable_file", "more.yml"),
+        ("unreadable_file", "nope.yml"),
+    }
+    # Ansible reads all of a folder but the files of variables in it, and those that are hidden.
+    (tmp_path / ".hidden.yml").write_text("{")
+    assert ("unreadable_file", "more.yml") in in_files(tmp_path, ".")
+    assert ("unreadable_file", ".hidden.yml") not in in_files(tmp_path, ".")
 
 
 VAULTED = """
