@@ -53,6 +53,11 @@ class HostAddress:
     variable: str
     address: IPv4Interface | IPv6Interface
 
+    @property
+    def is_of_a_link(self) -> bool:
+        """Tell whether it is an IPv6 address of one link, as each interface has one by itself."""
+        return self.address.version == 6 and self.address.is_link_local
+
 
 class RealServer(NamedTuple):
     """One real server of one service. There may be hundreds of thousands, so it is light."""
@@ -255,10 +260,17 @@ class Cluster:
     @cached_property
     def _networks(self) -> dict[tuple[str, int], set[Network]]:
         networks: dict[tuple[str, int], set[Network]] = {}
-        for host, own in self.addresses.items():
-            for entry in own:
+        for host in self.addresses:
+            for entry in self.routed(host):
                 networks.setdefault((host, entry.address.version), set()).add(entry.address.network)
         return networks
+
+    def routed(self, host: str) -> list[HostAddress]:
+        """Return a host's addresses without those of a link alone (fe80::/10), of which every network has the same.
+
+        Nobody can use one without the interface's name, which ip_vs, Heartbeat's links and routes have no place for.
+        """
+        return [own for own in self.addresses.get(host, ()) if not own.is_of_a_link]
 
     def networks(self, host: str, family: int) -> set[Network]:
         """Return the networks that a host is on."""
@@ -287,7 +299,7 @@ class Cluster:
 
     def interfaces_towards(self, host: str, address: Address) -> list[HostAddress]:
         """Return a host's own addresses whose network holds the given one."""
-        return [own for own in self.addresses.get(host, ()) if address in own.address.network]
+        return [own for own in self.routed(host) if address in own.address.network]
 
     def home(self, host: str, address: Address) -> HostAddress | None:
         """Return the address of a director beside which it holds a VIP or gateway, None where it can't.

@@ -651,7 +651,7 @@ def _common_interfaces(cluster: Cluster) -> set[str] | None:
 def _shared_interfaces(cluster: Cluster) -> set[str]:
     """Return the interfaces by which both directors are in one network: the default links."""
     first, second = (
-        {(own.interface, own.address.network) for own in cluster.addresses.get(host, ())} for host in cluster.directors
+        {(own.interface, own.address.network) for own in cluster.routed(host)} for host in cluster.directors
     )
     return {interface for interface, _network in first & second}
 
@@ -724,7 +724,7 @@ def _bad_link_interface(
         yield Complaint(f"{variable}.interface", show(interface), problem, remedy)
     elif link["type"] == "ucast" and not link["peers"]:
         networks = [
-            {own.address.network for own in cluster.addresses[host] if own.interface == interface}
+            {own.address.network for own in cluster.routed(host) if own.interface == interface}
             for host in cluster.directors
             if cluster.addresses.get(host)
         ]

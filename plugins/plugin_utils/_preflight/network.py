@@ -16,6 +16,7 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import
     STORAGE,
     Address,
     Cluster,
+    HostAddress,
     Network,
     Service,
     is_interface_name,
@@ -173,10 +174,16 @@ def unusable_address(cluster: Cluster) -> Iterator[Complaint]:
 
 @rule("duplicate_address")
 def duplicate_address(cluster: Cluster) -> Iterator[Complaint]:
-    """Two hosts with one address answer each other's packets."""
-    for own in cluster.all_readable.values():
+    """Two hosts with one address answer each other's packets; that of a link counts in each network for itself."""
+    links: dict[object, HostAddress] = {}
+    for host, own in cluster.all_readable.items():
         for entry in own:
             first = cluster.all_addresses[entry.address.ip]
+            if entry.is_of_a_link:
+                places = [each.address.network for each in own if each.interface == entry.interface and not each.is_of_a_link]
+                keys = [(entry.address.ip, place) for place in (*places, (host, entry.interface))]
+                first = next((links[key] for key in keys if key in links), entry)
+                links |= {key: entry for key in keys if key not in links}
             if first is not entry and not entry.address.is_loopback:
                 problem = f"is the address of {first.host} ({first.variable}) as well"
                 remedy = "give each host an address of its own"
@@ -462,7 +469,7 @@ def open_sync(cluster: Cluster) -> Iterator[Complaint]:
     wanted, is_hot = cluster.get("lvs_director_sync"), cluster.get("ha_standby") == "hot"
     if len(cluster.directors) != 2 or not (is_hot if wanted is None else wanted):
         return
-    own = {host: cluster.addresses.get(host, ()) for host in cluster.directors}
+    own = {host: cluster.routed(host) for host in cluster.directors}
     homes = (cluster.home(host, vip) for host in cluster.directors for _service, vip in _vips(cluster))
     public = {entry.interface for entry in homes if entry}
     first, second = ([(entry.interface, entry.address.network) for entry in own[host]] for host in cluster.directors)

@@ -179,3 +179,38 @@ def test_an_empty_list_of_real_servers_is_not_all_of_them(given: Any) -> None:
     assert found(hosts) == {("empty_real_servers", "all hosts", f"{S}.real_servers")}
     marked = {"fwmark": 1, "vips": ["198.18.20.30", "198.18.20.31"], "ports": [80], "check": {"type": "connect", "port": 80}}
     assert found(trial({"vip": None, "port": None, **marked, "real_servers": given})) == found(hosts)
+
+
+# Addresses of a link alone, which each interface has.
+
+
+def linked(**own: list[str]) -> Hosts:
+    """Return a cluster of IPv6 alone whose hosts have an address of their link beside those that are given."""
+    interfaces = {host: {"eth0": [address, f"fe80::{n}/64"]} for n, (host, (address,)) in enumerate(own.items(), 1)}
+    for number, host in enumerate(("dir1", "dir2"), 11):
+        interfaces[host]["eth1"] = [f"fd02::{number}/64", f"fe80::1:{number}/64"]
+    return trial({"vip": "fd00::30", "forwarding": "tunnel"}, interfaces)
+
+
+def test_addresses_of_a_link_are_no_network() -> None:
+    hosts = linked(dir1=["fd00::11/64"], dir2=["fd00::12/64"], real1=["fd01::21/64"], real2=["fd01::22/64"])
+    made = planned(hosts)
+    assert [server["address"] for server in made["services"][0]["real_servers"]] == ["fd01::21", "fd01::22"]
+    assert made["tunnel_sources"] == ["fd00::11", "fd02::11", "fd00::12", "fd02::12"]
+    assert [link["peers"] for link in made["links"]] == [["fd00::11", "fd00::12"], ["fd02::11", "fd02::12"]]
+    hosts["real1"]["ha_interfaces"] = {"eth0": "fe80::21/64"}
+    assert found(hosts) == {("wrong_family", "all hosts", f"{S}.real_servers")}
+
+
+def test_a_network_of_links_alone_is_no_link_for_heartbeats() -> None:
+    both = {f"dir{n}": {**ADDRESSES[f"dir{n}"], "eth1": f"fe80::{n}/64"} for n in (1, 2)}
+    assert ("single_link", "all hosts", "heartbeat_links") in found(trial(interfaces=both))
+
+
+def test_one_address_of_a_link_may_be_on_several() -> None:
+    vlans = {"dir1": {"eth0": "198.18.20.11/24", "eth1": ["198.18.21.11/24", "fe80::1/64"], "eth2": "fe80::1/64"}}
+    assert found(trial(interfaces=vlans)) == set()
+    vlans["real1"] = {"eth0": ["198.18.20.21/24", "fe80::1/64"]}
+    assert found(trial(interfaces=vlans)) == set()
+    vlans["real2"] = {"eth0": ["198.18.20.22/24", "fe80::1/64"]}
+    assert found(trial(interfaces=vlans)) == {("duplicate_address", "real2", "ha_interfaces.eth0[1]")}
