@@ -88,7 +88,8 @@ def _conform(option: Option, value: object, place: Place, problems: list[Problem
         return UNUSABLE
     kind = option.get("type", "str")
     result: Any = _CONVERTERS[kind](value) if kind in _CONVERTERS else value
-    if result is UNUSABLE:
+    # YAML has made other digits of some: 0123 is 83. Of a secret, nobody would see that.
+    if result is UNUSABLE or (kind in ("str", "path") and not isinstance(value, str) and holds_secret(option)):
         problems.append(_wrong_type(option, value, place))
         return UNUSABLE
     if kind == "list":
@@ -244,6 +245,8 @@ def _wrong_type(option: Option, value: object, place: Place) -> Problem:
     remedy = f"write {TYPES.get(kind, kind)}{_example(option, value)}"
     if isinstance(value, bool) and kind in ("str", "path"):
         remedy = "put it in quotes: YAML reads a bare on, off, yes or no as true or false"
+    elif isinstance(value, int | float) and kind in ("str", "path"):
+        remedy = "put it in quotes: YAML reads it as a number, and may change its digits"
     elif kind == "list":
         remedy = "write a list: one '- item' a line, or [item, item]"
     return Problem("wrong_type", _text(place), shown, f"must be {TYPES.get(kind, kind)}", remedy)

@@ -48,6 +48,8 @@ READERS = {
 FACILITIES = ("auth", "authpriv", "cron", "daemon", "ftp", "kern", "lpr", "mail", "news", "syslog", "user", "uucp")
 FACILITY = re.compile(rf"{'|'.join(FACILITIES)}|local[0-7]")
 ADDRESSEE = re.compile(r"[A-Za-z0-9._%+-]+(@[A-Za-z0-9.-]+)?")
+# What our roles start on directors; each run would start again what it has stopped.
+OWN_UNITS = "ha-hooks|heartbeat|heartbeat-vips|ipvs-guard|ipvs-resync|ipvs-sync|ldirectord|lvs-packet-marks"
 # Variables and what each of their words has to look like: they reach command lines and names of files.
 WORDS = {
     "lvs_director_modules": (
@@ -56,8 +58,8 @@ WORDS = {
         "ip_vs_wrr",
     ),
     "lvs_director_disabled_units": (
-        re.compile(r"(?!heartbeat(\.service)?$)[A-Za-z0-9:_.@\\][A-Za-z0-9:_.@\\-]*"),
-        "must be the name of a systemd unit, and not of Heartbeat's",
+        re.compile(rf"(?!({OWN_UNITS})(\.service)?$)[A-Za-z0-9:_.@\\][A-Za-z0-9:_.@\\-]*"),
+        "must be the name of a systemd unit, and none that the directors need themselves",
         "nginx.service",
     ),
 }

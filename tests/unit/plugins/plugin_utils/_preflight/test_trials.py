@@ -214,3 +214,26 @@ def test_one_address_of_a_link_may_be_on_several() -> None:
     assert found(trial(interfaces=vlans)) == set()
     vlans["real2"] = {"eth0": ["198.18.20.22/24", "fe80::1/64"]}
     assert found(trial(interfaces=vlans)) == {("duplicate_address", "real2", "ha_interfaces.eth0[1]")}
+
+
+# Single values.
+
+
+def test_a_secret_is_no_number() -> None:
+    key = {"id": 1, "method": "sha1", "secret": 5744368105847}
+    hosts = trial(heartbeat_authkeys={"active": 1, "keys": [key]})
+    (finding,) = findings(hosts)
+    assert (finding.rule, finding.variable) == ("wrong_type", "heartbeat_authkeys.keys[0].secret")
+    assert finding.value == "(hidden)"
+    assert finding.remedy.startswith("put it in quotes: YAML reads it as a number")
+    check = {"service": "mysql", "login": "me", "password": 83, "database": "a", "request": "select 1"}
+    assert ("wrong_type", "all hosts", f"{S}.check.password") in found(trial({"check": check, "port": 3306}))
+    assert found(trial({"port": "80"}, heartbeat_keepalive=1, heartbeat_warntime=1.5, heartbeat_deadtime=4)) == set()
+
+
+@pytest.mark.parametrize("unit", ["ldirectord", "heartbeat-vips.service", "ipvs-guard", "lvs-packet-marks.service"])
+def test_directors_need_their_own_units(unit: str) -> None:
+    assert found(trial(lvs_director_disabled_units=[unit])) == {
+        ("bad_word", "all hosts", "lvs_director_disabled_units[0]")
+    }
+    assert found(trial(lvs_director_disabled_units=["nginx", "keepalived.service", "heartbeat-exporter"])) == set()
