@@ -29,6 +29,7 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.specs import
 )
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.check import (
     check,
+    misspelt,
     noticed,
     render,
     stops,
@@ -38,6 +39,8 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import
 
 # Read in Ansible's main process, which loads the actions. The processes that it forks for tasks have them, too.
 SPECS, RESULTS = read_specs(), read_results()
+OPTIONS = tuple(name for role in SPECS.values() for name in role)
+NOT_OURS = ("ansible_", "__")
 RUNTIME = ROLES.parent / "meta/runtime.yml"
 
 # What ansible-core says of a value that it can't decrypt; the first is that of 2.19 and later.
@@ -92,6 +95,9 @@ class ActionModule(ActionBase):
         wanted = {str(name): value for name, value in raw.items() if str(name).startswith(prefixes)}
         # Roles may have set their results in this run; they are not the inventory's.
         wanted = {name: value for name, value in wanted.items() if name not in RESULTS}
+        # Of a misspelt beginning the name is enough.
+        others = (name for name in map(str, raw) if name not in wanted and not name.startswith(NOT_OURS))
+        misspelt_names = [name for name in others if name not in RESULTS and misspelt(name, OPTIONS)]
         for name, value in wanted.items():
             if id(value) in seen:
                 wanted[name] = seen[id(value)][1]
@@ -99,7 +105,7 @@ class ActionModule(ActionBase):
             wanted[name] = _evaluate(templar, value)
             if is_constant(value):
                 seen[id(value)] = value, wanted[name]
-        return wanted
+        return {**wanted, **dict.fromkeys(misspelt_names)}
 
 
 def too_old(version: str) -> str | None:

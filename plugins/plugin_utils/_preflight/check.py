@@ -264,7 +264,37 @@ def _unknown(name: str, specs: Mapping[str, schema.Options], options: schema.Opt
     if name.startswith(common):
         match = closest(name, options, 0.8)
         return f"did you mean {match!r}?" if match else None
-    return None
+    match = misspelt(name, tuple(options))
+    return f"did you mean {match!r}? Else choose another name" if match else None
+
+
+@cache
+def misspelt(name: str, options: tuple[str, ...]) -> str | None:
+    """Return the variable of ours that a name is but for one letter, its case and its underscores; None for others.
+
+    Prefixes that others use as well are left out, so that their names stay theirs.
+    """
+    near = _near(options)
+    return next((near[each] for each in _shortened(_plain(name)) if each in near), None) if len(name) > 8 else None
+
+
+@cache
+def _near(options: tuple[str, ...]) -> dict[str, str]:
+    """Return each variable by its name, and by its name without any one letter."""
+    found: dict[str, str] = {}
+    for name in options:
+        if not name.startswith(("ha_", "dns_zone_")):
+            for each in _shortened(_plain(name)):
+                found.setdefault(each, name)
+    return found
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+def _shortened(name: str) -> list[str]:
+    return [name, *(name[:place] + name[place + 1 :] for place in range(len(name)))]
 
 
 def _views(hosts: Hosts, groups: Groups, values: Values) -> list[Cluster]:

@@ -20,6 +20,7 @@ all:
     ha_virtual_services: [{name: web, port: "{{ 79 + number }}", check: {request: "{{ nowhere }}"}}]
     ha_shared_folder: "/srv/{{ inventory_hostname }}"
     unrelated: "{{ nowhere }}"
+    ldirector_fork: "{{ nowhere }}"
   hosts:
     one: {number: 1}
     two: {number: 2}
@@ -43,6 +44,7 @@ def test_what_hosts_share_is_one_value_and_a_template_each_hosts_own(tmp_path: P
         [{"name": "web", "port": port, "check": missing}] for port in (80, 81)
     ]
     assert "unrelated" not in one
+    assert one["ldirector_fork"] is None
 
 
 def in_files(folder: Path, *sources: str) -> set[tuple[str, str]]:

@@ -237,3 +237,36 @@ def test_directors_need_their_own_units(unit: str) -> None:
         ("bad_word", "all hosts", "lvs_director_disabled_units[0]")
     }
     assert found(trial(lvs_director_disabled_units=["nginx", "keepalived.service", "heartbeat-exporter"])) == set()
+
+
+# Names of variables whose beginning is misspelt.
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("ldirector_fork", "ldirectord_fork"),
+        ("lvs_directors_sync", "lvs_director_sync"),
+        ("real_servers_device", "real_server_device"),
+        ("realserver_default_route", "real_server_default_route"),
+        ("hearbeat_auto_failback", "heartbeat_auto_failback"),
+        ("heart_beat_ping", "heartbeat_ping"),
+        ("Heartbeat_profile", "heartbeat_profile"),
+        ("nfsserver_folder", "nfs_server_folder"),
+    ],
+)
+def test_a_misspelt_beginning(name: str, meant: str) -> None:
+    (finding,) = findings(trial(**{name: None}))
+    assert (finding.rule, finding.variable) == ("unknown_variable", name)
+    assert finding.remedy.startswith(f"did you mean {meant!r}?")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("web_server_device", "haproxy_fork", "director_sync", "server_folders", "dns_zones_file", "my_heartbeat_ping"),
+        *("keepalived_auto_failback", "ping", "realm", "nfs_folders", "codalvs", "lvs", "hb_profile", "proxy_hook"),
+    ],
+)
+def test_variables_of_ones_own(name: str) -> None:
+    assert found(trial(**{name: "x"})) == set()
