@@ -270,3 +270,38 @@ def test_a_misspelt_beginning(name: str, meant: str) -> None:
 )
 def test_variables_of_ones_own(name: str) -> None:
     assert found(trial(**{name: "x"})) == set()
+
+
+# NFS.
+
+
+def files(**variables: Any) -> Hosts:
+    """Return a cluster with an NFS server, and variables for it and its client real1."""
+    hosts = trial(interfaces={"files": {"eth0": "198.18.20.50/24"}})
+    for name, value in variables.items():
+        hosts["files" if name.startswith("nfs_server_") else "real1"][name] = value
+    return hosts
+
+
+WITH_NFS = {**GROUPS, "nfs_server": ["files"], "nfs_clients": ["real1"]}
+
+
+@pytest.mark.parametrize("client", ["", "a b", "real1 #old", "real1(rw)", '"real1"', "-rw"])
+def test_a_client_of_nfs_is_one_word(client: str) -> None:
+    wanted = {("nfs_settings", "files", "nfs_server_clients[1]")}
+    assert found(files(nfs_server_clients=["198.18.20.21", client]), WITH_NFS) == wanted
+
+
+def test_everybody_may_mount_it_only_if_that_is_accepted() -> None:
+    fine = ["198.18.20.0/24", "2001:db8::/64", "real1.example.org", "*.example.org", "@web", "198.18.20.0/255.255.255.0"]
+    assert found(files(nfs_server_clients=fine), WITH_NFS) == set()
+    for wide in ("*", "0.0.0.0/0", "::/0"):
+        wanted = {("open_export", "files", "nfs_server_clients[0]")}
+        assert found(files(nfs_server_clients=[wide]), WITH_NFS) == wanted
+
+
+@pytest.mark.parametrize("server", ["0.0.0.0", "127.0.0.1", "fe80::1", "224.0.0.1", "198.18.20.30"])
+def test_the_server_of_nfs_is_a_host(server: str) -> None:
+    assert found(files(nfs_client_server=server), WITH_NFS) == {("nfs_settings", "real1", "nfs_client_server")}
+    for fine in ("198.18.20.50", "169.254.7.1", "203.0.113.9"):
+        assert found(files(nfs_client_server=fine), WITH_NFS) == set()
