@@ -107,7 +107,10 @@ def missing(sources: Iterable[str]) -> Iterator[tuple[str, Complaint]]:
     for source in sources:
         if "," not in source and not Path(source).exists():
             problem = "is not there: Ansible goes on without it"
-            yield "unreadable_file", Complaint(show(Path(source).name), "", problem, "correct the name, or leave it out")
+            yield (
+                "unreadable_file",
+                Complaint(show(Path(source).name), "", problem, "correct the name, or leave it out"),
+            )
 
 
 def hidden(paths: Iterable[Path]) -> Iterator[tuple[str, Complaint]]:
@@ -115,14 +118,19 @@ def hidden(paths: Iterable[Path]) -> Iterator[tuple[str, Complaint]]:
     first: dict[tuple[Path, str], str] = {}
     places = ((folder, part) for path in paths for folder, part in [_place(path)] if part)
     order = ("", ".yml", ".yaml", ".json")
-    files = sorted({*places}, key=lambda place: (place[0], Path(place[1]).suffix in YAML, order.index(_suffix(place[1]))))
+    files = sorted(
+        {*places}, key=lambda place: (place[0], Path(place[1]).suffix in YAML, order.index(_suffix(place[1])))
+    )
     for folder, part in files:
         name = part.removesuffix(_suffix(part))
         taken = first.setdefault((folder, name), part)
         if taken != part:
             problem = f"is left out: of one name, Ansible reads {taken} alone"
             variable = f"{folder.name}/{part}"
-            yield "ignored_file", Complaint(show(variable), "", problem, f"move it to {folder.name}/{taken}/, or join both")
+            yield (
+                "ignored_file",
+                Complaint(show(variable), "", problem, f"move it to {folder.name}/{taken}/, or join both"),
+            )
 
 
 def unread(

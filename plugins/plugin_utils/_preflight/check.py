@@ -241,7 +241,7 @@ def _host_complaints(
 
 
 def _no_plan(cluster: Cluster, hosts: Hosts, groups: Groups) -> Iterator[Complaint]:
-    """Make the plans of an inventory without errors, which the roles make later: a fault there is one that rules miss."""
+    """Make the plans that the roles make later of an inventory without errors: a fault there is one that rules miss."""
     plans: tuple[tuple[str, Callable[[], object]], ...] = (
         ("cluster", lambda: plan(cluster) if cluster.directors or cluster.groups.get("real_servers") else None),
         ("NFS", lambda: nfs_plan(hosts, groups)),

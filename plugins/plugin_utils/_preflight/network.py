@@ -93,8 +93,10 @@ def _is_misspelt(name: str, group: str) -> bool:
     one, other = wrong[0]
     short = len(other) <= SHORT_WORD
     same_length = len(one) == len(other)
-    return len(wrong) == 1 and edits(one, other) <= 2 - short and not (
-        short and same_length and sorted(one) != sorted(other)
+    return (
+        len(wrong) == 1
+        and edits(one, other) <= 2 - short
+        and not (short and same_length and sorted(one) != sorted(other))
     )
 
 
@@ -180,7 +182,9 @@ def duplicate_address(cluster: Cluster) -> Iterator[Complaint]:
         for entry in own:
             first = cluster.all_addresses[entry.address.ip]
             if entry.is_of_a_link:
-                places = [each.address.network for each in own if each.interface == entry.interface and not each.is_of_a_link]
+                places = [
+                    each.address.network for each in own if each.interface == entry.interface and not each.is_of_a_link
+                ]
                 keys = [(entry.address.ip, place) for place in (*places, (host, entry.interface))]
                 first = next((links[key] for key in keys if key in links), entry)
                 links |= {key: entry for key in keys if key not in links}

@@ -90,7 +90,9 @@ def open_export(cluster: Cluster) -> Iterator[Complaint]:
         for index, client in enumerate(cluster.value(host, "nfs_server_clients") or ()):
             if client in ("*", "0.0.0.0/0", "0.0.0.0/0.0.0.0", "::/0"):
                 problem = "lets everybody mount the folder who reaches the server"
-                yield Complaint(f"nfs_server_clients[{index}]", show(client), problem, "name a network or addresses", host)
+                yield Complaint(
+                    f"nfs_server_clients[{index}]", show(client), problem, "name a network or addresses", host
+                )
 
 
 @rule("nfs_settings")

@@ -72,8 +72,19 @@ def test_sources_that_are_not_there_are_named(tmp_path: Path) -> None:
 
 
 def test_of_one_name_ansible_reads_a_folder_alone_or_the_first_file() -> None:
-    names = ("all/main.yml", "all/vault.yml", "all.yml", "web.yaml", "web.yml", "one.example.org", "one.example.net.yml")
-    paths = [Path("/i/group_vars") / name for name in names] + [Path("/i/host_vars/all.yml"), Path("/p/group_vars/all.yml")]
+    names = (
+        "all/main.yml",
+        "all/vault.yml",
+        "all.yml",
+        "web.yaml",
+        "web.yml",
+        "one.example.org",
+        "one.example.net.yml",
+    )
+    paths = [Path("/i/group_vars") / name for name in names] + [
+        Path("/i/host_vars/all.yml"),
+        Path("/p/group_vars/all.yml"),
+    ]
     given = {(rule, each.variable) for rule, each in hidden(paths)}
     assert given == {("ignored_file", "group_vars/all.yml"), ("ignored_file", "group_vars/web.yaml")}
 

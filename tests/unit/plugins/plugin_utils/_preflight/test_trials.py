@@ -163,7 +163,9 @@ def test_a_coda_server_needs_an_ipv4_address(own: dict[str, Any]) -> None:
 
 def test_what_the_plan_cannot_go_on_with_is_a_finding() -> None:
     """Rules know no NFS client with an address of its link alone."""
-    hosts = trial(interfaces={"files": {"eth0": "2001:db8::20/64"}, "real1": {"eth0": ["198.18.20.21/24", "fe80::21/64"]}})
+    hosts = trial(
+        interfaces={"files": {"eth0": "2001:db8::20/64"}, "real1": {"eth0": ["198.18.20.21/24", "fe80::21/64"]}}
+    )
     groups = {**GROUPS, "nfs_server": ["files"], "nfs_clients": ["real1"]}
     (finding,) = findings(hosts, groups)
     assert (finding.rule, finding.severity, finding.variable) == ("no_plan", "error", "plan of NFS")
@@ -177,7 +179,12 @@ def test_what_the_plan_cannot_go_on_with_is_a_finding() -> None:
 def test_an_empty_list_of_real_servers_is_not_all_of_them(given: Any) -> None:
     hosts = trial({"real_servers": given})
     assert found(hosts) == {("empty_real_servers", "all hosts", f"{S}.real_servers")}
-    marked = {"fwmark": 1, "vips": ["198.18.20.30", "198.18.20.31"], "ports": [80], "check": {"type": "connect", "port": 80}}
+    marked = {
+        "fwmark": 1,
+        "vips": ["198.18.20.30", "198.18.20.31"],
+        "ports": [80],
+        "check": {"type": "connect", "port": 80},
+    }
     assert found(trial({"vip": None, "port": None, **marked, "real_servers": given})) == found(hosts)
 
 
@@ -264,12 +271,19 @@ def test_a_misspelt_beginning(name: str, meant: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("web_server_device", "haproxy_fork", "director_sync", "server_folders", "dns_zones_file", "my_heartbeat_ping"),
+        *(
+            "web_server_device",
+            "haproxy_fork",
+            "director_sync",
+            "server_folders",
+            "dns_zones_file",
+            "my_heartbeat_ping",
+        ),
         *("keepalived_auto_failback", "ping", "realm", "nfs_folders", "codalvs", "lvs", "hb_profile", "proxy_hook"),
     ],
 )
 def test_variables_of_ones_own(name: str) -> None:
-    assert found(trial(**{name: "x"})) == set()
+    assert found(trial(None, None, **{name: "x"})) == set()
 
 
 # NFS.
@@ -293,7 +307,14 @@ def test_a_client_of_nfs_is_one_word(client: str) -> None:
 
 
 def test_everybody_may_mount_it_only_if_that_is_accepted() -> None:
-    fine = ["198.18.20.0/24", "2001:db8::/64", "real1.example.org", "*.example.org", "@web", "198.18.20.0/255.255.255.0"]
+    fine = [
+        "198.18.20.0/24",
+        "2001:db8::/64",
+        "real1.example.org",
+        "*.example.org",
+        "@web",
+        "198.18.20.0/255.255.255.0",
+    ]
     assert found(files(nfs_server_clients=fine), WITH_NFS) == set()
     for wide in ("*", "0.0.0.0/0", "::/0"):
         wanted = {("open_export", "files", "nfs_server_clients[0]")}
