@@ -477,6 +477,9 @@ def to_host_addresses(host: str, declared: object) -> tuple[list[HostAddress], l
         if not is_interface_name(name):
             problem = "is no interface name: 1 to 15 characters without blanks, '/' and ':'"
             problems.append(Problem("bad_interface", variable, "", problem, "write the name that `ip link` shows"))
+        elif "@" in name:
+            problem = "is how `ip link` shows an interface that lies on another one"
+            problems.append(Problem("bad_interface", variable, "", problem, f"write {show(name.partition('@')[0])}"))
         for index, text in enumerate(value if isinstance(value, list | tuple) else [value]):
             if isinstance(text, Unevaluated):
                 continue  # reported by the schema

@@ -260,7 +260,12 @@ def _unknown(name: str, specs: Mapping[str, schema.Options], options: schema.Opt
     common = "ha_", "dns_zone_"  # prefixes that others use as well
     roles = tuple(f"{role}_" for role in specs if role != "preflight" and f"{role}_" not in common)
     if name.startswith((*roles, "coda_")):
-        return did_you_mean(name, options, "remove it, or use another prefix")
+        match = closest(name, options)
+        return (
+            f"did you mean {match!r}? Else remove it, or use another prefix"
+            if match
+            else "remove it, or use another prefix"
+        )
     if name.startswith(common):
         match = closest(name, options, 0.8)
         return f"did you mean {match!r}?" if match else None

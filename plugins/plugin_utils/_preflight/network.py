@@ -190,7 +190,7 @@ def duplicate_address(cluster: Cluster) -> Iterator[Complaint]:
                 links |= {key: entry for key in keys if key not in links}
             if first is not entry and not entry.address.is_loopback:
                 problem = f"is the address of {first.host} ({first.variable}) as well"
-                remedy = "give each host an address of its own"
+                remedy = "give each host an address of its own, or leave an interface out that is for the host alone"
                 yield Complaint(entry.variable, str(entry.address), problem, remedy, entry.host)
 
 
@@ -496,7 +496,7 @@ def open_sync(cluster: Cluster) -> Iterator[Complaint]:
         problem = (
             f"clients are in that network ({who}), and anybody there can tell the directors of made-up connections"
         )
-        remedy = "give both directors a network of their own, set lvs_director_sync to false, or accept it"
+        remedy = "give both directors a network of their own, or set lvs_director_sync to false"
         yield Complaint("lvs_director_sync_interface", show(interface), problem, remedy)
 
 

@@ -64,6 +64,7 @@ WORDS = {
     ),
 }
 COMMANDS = ("ha_hook", "heartbeat_peer_returned")
+FILES = ("dns_zone_file", "heartbeat_debug_log", "heartbeat_log")
 PATHS = (
     *("dns_zone_file", "dns_zone_includes"),
     *("coda_backup_folder", "coda_backup_restore_archive", "coda_server_rvm_data", "coda_server_rvm_log"),
@@ -213,6 +214,8 @@ def bad_path(cluster: Cluster) -> Iterator[Complaint]:
                 if isinstance(path, str) and not re.fullmatch(r"/[^\s\"#%\\]+", path):
                     problem = "must be an absolute path without blanks, quotes, '#', '%' and backslashes"
                     yield Complaint(place, show(path), problem, "start it with /", host)
+                elif isinstance(path, str) and name in FILES and path.endswith("/"):
+                    yield Complaint(place, show(path), "must be a file, and is a folder", "name a file in it", host)
 
 
 @rule(LAST_RESORT)
@@ -286,3 +289,7 @@ def bad_word(cluster: Cluster) -> Iterator[Complaint]:
         if command and command[0] is not UNUSABLE and not re.fullmatch(r"/.*[^/]", command[0], re.DOTALL):
             problem = "must be the absolute path of a program"
             yield Complaint(f"{name}[0]", show(command[0]), problem, "write it like /usr/local/sbin/tell")
+        elif command and command[0] is not UNUSABLE and re.search(r"\s-", command[0]):
+            problem = "is a program with its arguments in one word, and no file has this name"
+            remedy = "make each argument an item of its own: [/usr/local/sbin/tell, --loud]"
+            yield Complaint(f"{name}[0]", show(command[0]), problem, remedy)

@@ -326,3 +326,30 @@ def test_the_server_of_nfs_is_a_host(server: str) -> None:
     assert found(files(nfs_client_server=server), WITH_NFS) == {("nfs_settings", "real1", "nfs_client_server")}
     for fine in ("198.18.20.50", "169.254.7.1", "203.0.113.9"):
         assert found(files(nfs_client_server=fine), WITH_NFS) == set()
+
+
+# Smaller ones.
+
+
+@pytest.mark.parametrize("address", ["255.255.255.255", "240.0.0.1", "fe80::1", "::ffff:8.8.8.8", "0.1.2.3"])
+def test_nodes_to_ping_are_hosts(address: str) -> None:
+    assert found(trial(heartbeat_ping=[address])) == {("bad_ping", "all hosts", "heartbeat_ping[0]")}
+    assert found(trial(heartbeat_ping=["169.254.7.1", "198.18.20.1", "2001:db8::1"])) == set()
+
+
+def test_a_witness_is_a_host() -> None:
+    wrong = {("bad_witness", "all hosts", "heartbeat_witnesses.eth0[0]")}
+    assert found(trial(heartbeat_witnesses={"eth0": ["198.18.20.255"]})) == wrong
+    assert found(trial(heartbeat_witnesses={"eth0": ["198.18.20.254"]})) == set()
+
+
+def test_what_ip_link_shows_is_more_than_a_name() -> None:
+    hosts = trial(interfaces={"real2": {"eth0.100@eth0": "198.18.20.22/24"}})
+    (finding,) = findings(hosts)
+    assert (finding.rule, finding.host, finding.remedy) == ("bad_interface", "real2", "write eth0.100")
+
+
+def test_files_and_programs_are_what_they_are_called() -> None:
+    assert found(trial(heartbeat_log="/var/log/")) == {("bad_path", "all hosts", "heartbeat_log")}
+    assert found(trial(ha_hook=["/usr/local/sbin/tell --loud"])) == {("bad_word", "all hosts", "ha_hook[0]")}
+    assert found(trial(ha_hook=["/usr/local/sbin/tell all", "--loud"], heartbeat_log="/var/log/ha")) == set()
