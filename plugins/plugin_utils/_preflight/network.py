@@ -394,7 +394,8 @@ def wrong_family(cluster: Cluster) -> Iterator[Complaint]:
 
     for service in cluster.services:
         family = service.family
-        without = lacking(family) if family else set()
+        # Of a VIP that nobody can reach, that it is one says enough.
+        without = lacking(family) if family and not (service.vip and unusable(service.vip)) else set()
         for server in service.real_servers:
             if server.host in without:
                 problem = f"real server {server.host} has no IPv{family} address, as the service needs it"
