@@ -240,6 +240,45 @@ def coda_volume(cluster: Cluster) -> Iterator[Complaint]:
         yield Complaint("coda_scm_volumes", "", problem, "add {name: /, replicas: [{server: …}]}", scm)
 
 
+@rule("coda_volume")
+def coda_replica_partition(cluster: Cluster) -> Iterator[Complaint]:
+    """A replica is made in a partition of its server; a volume that is there already needs none to be named."""
+    scm = next(iter(cluster.groups.get("coda_scm", ())), None)
+    partitions = {
+        server_name(cluster, host): [
+            known(each["path"]) for each in own(cluster, host, "coda_server_partitions") or () if each is not UNUSABLE
+        ]
+        for host in file_servers(cluster)
+    }
+    for path, volume in volumes(cluster):
+        for index, replica in enumerate(known(volume["replicas"]) or ()):
+            server, place = (
+                (None, None) if replica is UNUSABLE else map(known, (replica["server"], replica["partition"]))
+            )
+            there = partitions.get(str(server), [])
+            if place is not None and there and None not in there and place not in there:
+                problem = f"is no partition of {server}, which has {', '.join(map(str, there))}"
+                remedy = "name one of them, or add it to coda_server_partitions"
+                yield Complaint(f"{path}.replicas[{index}].partition", show(place), problem, remedy, scm)
+
+
+@rule("out_of_range")
+def coda_out_of_range(cluster: Cluster) -> Iterator[Complaint]:
+    """What coda_backup would delete everything with, and seconds that are none."""
+    backed_up = [host for host in servers_of(cluster.groups) if host in cluster.groups.get("coda_scm", ())]
+    clients = cluster.groups.get("coda_clients", ())
+    for hosts, name, least in (
+        (backed_up, "coda_backup_keep", 1),
+        (backed_up, "coda_backup_increments", 0),
+        (clients, "coda_client_server_probe", 0),
+    ):
+        for host in hosts:
+            number = own(cluster, host, name)
+            if number is not None and number < least:
+                problem = f"must be a whole number from {least} on"
+                yield Complaint(name, show(number), problem, "write such a number", host)
+
+
 @rule("coda_replicas", "warning")
 def coda_replicas(cluster: Cluster) -> Iterator[Complaint]:
     """Seen on a real cell (benchmarks/coda_survival): a server with one of two replicas lost power under writes."""
