@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.specs import
 )
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.check import (
     check,
+    misspelt,
     noticed,
     render,
     stops,
@@ -38,7 +39,12 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import
 
 # Read in Ansible's main process, which loads the actions. The processes that it forks for tasks have them, too.
 SPECS, RESULTS = read_specs(), read_results()
+OPTIONS = tuple(name for role in SPECS.values() for name in role)
+NOT_OURS = ("ansible_", "__")
 RUNTIME = ROLES.parent / "meta/runtime.yml"
+
+# What ansible-core says of a value that it can't decrypt; the first is that of 2.19 and later.
+LOCKED = re.compile(r"undecryptable variable|Decryption failed|decrypt but no vault secrets found")
 
 # Values of the inventory by their id, with what they mean. A value's id stays its own while the value is kept here.
 Seen = dict[int, tuple[object, object]]
@@ -89,6 +95,9 @@ class ActionModule(ActionBase):
         wanted = {str(name): value for name, value in raw.items() if str(name).startswith(prefixes)}
         # Roles may have set their results in this run; they are not the inventory's.
         wanted = {name: value for name, value in wanted.items() if name not in RESULTS}
+        # Of a misspelt beginning the name is enough.
+        others = (name for name in map(str, raw) if name not in wanted and not name.startswith(NOT_OURS))
+        misspelt_names = [name for name in others if name not in RESULTS and misspelt(name, OPTIONS)]
         for name, value in wanted.items():
             if id(value) in seen:
                 wanted[name] = seen[id(value)][1]
@@ -96,7 +105,7 @@ class ActionModule(ActionBase):
             wanted[name] = _evaluate(templar, value)
             if is_constant(value):
                 seen[id(value)] = value, wanted[name]
-        return wanted
+        return {**wanted, **dict.fromkeys(misspelt_names)}
 
 
 def too_old(version: str) -> str | None:
@@ -108,10 +117,25 @@ def too_old(version: str) -> str | None:
 
 
 def _in_files(variables: Mapping[str, Any]) -> Iterator[tuple[str, Complaint]]:
-    """Yield what is wrong with the inventory's files as such; Ansible reports unreadable ones."""
-    sources = [Path(str(source)) for source in variables.get("ansible_inventory_sources") or ()]
+    """Yield what is wrong with the inventory's files as such, of which Ansible only warns, or says nothing."""
+    named = [str(source) for source in variables.get("ansible_inventory_sources") or ()]
+    sources = [Path(source) for source in named]
     paths = inventory_files.files_of(sources, Path(str(variables.get("playbook_dir", "."))))
-    return inventory_files.all_problems(_texts(paths))
+    yield from inventory_files.all_problems(_texts(paths))
+    yield from inventory_files.missing(named)
+    yield from inventory_files.hidden(paths)
+    names = {"group_vars": set(map(str, variables["groups"])), "host_vars": set(map(str, variables["groups"]["all"]))}
+    alone = [source if source.is_dir() else source.parent for source in sources if _is_alone(source, sources)]
+    yield from inventory_files.unread(paths, alone, names)
+
+
+def _is_alone(source: Path, sources: Collection[Path]) -> bool:
+    """Tell whether the folders of variables beside a source are for this inventory alone."""
+    if source.is_dir():
+        return True
+    others = source.parent.iterdir() if source.is_file() else ()
+    inventories = [path for path in others if path.is_file() and path.suffix in ("", ".ini", *inventory_files.YAML)]
+    return source.is_file() and all(path in sources or path.name.startswith(".") for path in inventories)
 
 
 def _texts(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
@@ -134,9 +158,15 @@ def _evaluate(templar: Templar, value: object) -> object:
         return _unevaluated(error)
 
 
+def _is_locked(error: BaseException) -> bool:
+    """Tell whether a vault could not be opened; many call their variables and files vault, too."""
+    types = [type(each).__name__ for each in (error, error.__cause__) if each is not None]
+    return any("Vault" in name for name in types) or LOCKED.search(str(error)) is not None
+
+
 def _unevaluated(error: Exception) -> Unevaluated:
     text = (str(error) or type(error).__name__).splitlines()[0]
-    if "vault" in text.lower() or "vault" in type(error).__name__.lower():
+    if _is_locked(error):
         return Unevaluated("its vault secret is missing or wrong")
     if isinstance(error, AnsibleUndefinedVariable):
         match = re.search(r"'(\w+)' is undefined|has no attribute '(\w+)'", text)

@@ -88,7 +88,8 @@ def _conform(option: Option, value: object, place: Place, problems: list[Problem
         return UNUSABLE
     kind = option.get("type", "str")
     result: Any = _CONVERTERS[kind](value) if kind in _CONVERTERS else value
-    if result is UNUSABLE:
+    # YAML has made other digits of some: 0123 is 83. Of a secret, nobody would see that.
+    if result is UNUSABLE or (kind in ("str", "path") and not isinstance(value, str) and holds_secret(option)):
         problems.append(_wrong_type(option, value, place))
         return UNUSABLE
     if kind == "list":
@@ -135,6 +136,26 @@ def closest(word: object, known: Iterable[str], cutoff: float = 0.6) -> str | No
     """Return the known name that was probably meant."""
     matches = difflib.get_close_matches(str(word)[:80], list(known), n=1, cutoff=cutoff)
     return matches[0] if matches else None
+
+
+def letters(name: str) -> str:
+    """Return a name without what people write in several ways: case, hyphens and blanks, and the plural."""
+    text = re.sub(r"[\W_]", "", name).lower()
+    return text[:-1] if text.endswith("s") else text
+
+
+def edits(one: str, other: str) -> int:
+    """Return how many letters have to be added, left out, changed, or swapped with the next one."""
+    before: list[int] = []
+    last = list(range(len(other) + 1))
+    for row, letter in enumerate(one, start=1):
+        line = [row]
+        for column, wanted in enumerate(other, start=1):
+            least = min(last[column] + 1, line[-1] + 1, last[column - 1] + (letter != wanted))
+            swapped = row > 1 and column > 1 and (one[row - 2], letter) == (wanted, other[column - 2])
+            line.append(min(least, before[column - 2] + 1) if swapped else least)
+        before, last = last, line
+    return last[-1]
 
 
 def did_you_mean(word: object, known: Iterable[str], otherwise: str) -> str:
@@ -224,6 +245,8 @@ def _wrong_type(option: Option, value: object, place: Place) -> Problem:
     remedy = f"write {TYPES.get(kind, kind)}{_example(option, value)}"
     if isinstance(value, bool) and kind in ("str", "path"):
         remedy = "put it in quotes: YAML reads a bare on, off, yes or no as true or false"
+    elif isinstance(value, int | float) and kind in ("str", "path"):
+        remedy = "put it in quotes: YAML reads it as a number, and may change its digits"
     elif kind == "list":
         remedy = "write a list: one '- item' a line, or [item, item]"
     return Problem("wrong_type", _text(place), shown, f"must be {TYPES.get(kind, kind)}", remedy)

@@ -73,7 +73,8 @@ def test_a_mail_says_who_when_and_what():
         (
             {"HA_EVENT": "server_kept"},
             "dir1 real2 fails in web, and is kept in",
-            "real2 (198.18.20.22) fails its check of web. It still gets connections: too few others pass (minimum_alive).",
+            "real2 (198.18.20.22) fails its check of web. It still gets connections: too few others pass"
+            " (minimum_alive).",
         ),
         ({"HA_EVENT": "anything"}, "dir1 anything", "anything"),
     ],

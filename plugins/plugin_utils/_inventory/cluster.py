@@ -102,7 +102,7 @@ def cluster(model: Cluster) -> dict[str, Any]:
         "sync_id": _sync_id([*(vip["address"] for vip in vips), *(sync["peers"] if sync else ())]),
         "resource_groups": list(_resource_groups([*gateways, *vips], model.get("ha_standby") == "cold")),
         "real_server_vips": _real_server_vips(services),
-        "tunnel_sources": [str(own.address.ip) for name in model.directors for own in model.addresses[name]],
+        "tunnel_sources": [str(own.address.ip) for name in model.directors for own in model.routed(name)],
         "real_server_gateways": _real_server_gateways(model),
         "nat_interfaces": _nat_interfaces(model),
         "reserved_ports": {name: _reserved_ports(services, name) for name in model.directors},
@@ -126,12 +126,12 @@ def resolve_services(model: Cluster) -> list[dict[str, Any]]:
     `request` and `receive` where one of the two is the server's own. A service that a mark selects is one for each
     family of its vips; `ports` is {protocol: [[first, last]]}, of marks alone.
     """
-    near = {own.address.network for name in model.directors for own in model.addresses[name]}
+    near = {own.address.network for name in model.directors for own in model.routed(name)}
 
     @cache
     def address_of(name: str, family: int) -> str:
         """Choose the address that directors forward to: one in a director's network if there is one, else the first."""
-        candidates = [own.address for own in model.addresses[name] if own.address.version == family]
+        candidates = [own.address for own in model.routed(name) if own.address.version == family]
         if not candidates:
             problem = f"no IPv{family} address for a service with an IPv{family} VIP"
             raise ClusterError(f"host {name}: ha_interfaces: {problem}")
@@ -283,10 +283,11 @@ def _vips(model: Cluster) -> Iterator[dict[str, Any]]:
 
 
 def _placed(model: Cluster, address: Address, holder: str, what: str) -> dict[str, Any]:
-    # A VIP belongs to the interface whose network holds it; preflight has seen that both directors agree on it.
-    own = next(iter(model.interfaces_towards(holder, address)), None)
+    own = model.home(holder, address)
     if own is None:
-        raise ClusterError(f"{what} is in no network of director {holder}")
+        lost = not model.interfaces_towards(holder, address)
+        where = f"of director {holder}" if lost else "that both directors have on an interface of the same name"
+        raise ClusterError(f"{what} is in no network {where}")
     return {
         "address": str(address),
         "prefix": own.address.network.prefixlen,
@@ -346,10 +347,8 @@ def _links(model: Cluster) -> Iterator[dict[str, Any]]:
     if len(model.directors) < 2:
         return
     found: list[dict[str, Any]] = []
-    for first in model.addresses[model.directors[0]]:
-        peers = [
-            str(own.address.ip) for name in model.directors for own in model.addresses[name] if _linked(own, first)
-        ]
+    for first in model.routed(model.directors[0]):
+        peers = [str(own.address.ip) for name in model.directors for own in model.routed(name) if _linked(own, first)]
         if len(peers) == len(model.directors):
             found.append({"type": "ucast", "interface": first.interface, "peers": peers})
     # IPv4 where there is any: more can go wrong on the way to an IPv6 address.
@@ -369,11 +368,11 @@ def _witnesses(model: Cluster, links: Sequence[Mapping[str, Any]]) -> Iterator[t
     third = [name for name in model.groups.get("real_servers", ()) if name not in model.directors]
     for link in links:
         name, family = link["interface"], _family(link)
-        networks = {own.address.network for own in model.addresses[model.directors[0]] if own.interface == name}
+        networks = {own.address.network for own in model.routed(model.directors[0]) if own.interface == name}
         found = [
             str(own.address.ip)
             for host in third
-            for own in model.addresses[host]
+            for own in model.routed(host)
             if own.address.version == family and own.address.network in networks
         ]
         if found:
@@ -384,8 +383,8 @@ def _sync_link(
     links: Sequence[Mapping[str, Any]], vips: Sequence[Mapping[str, Any]], model: Cluster
 ) -> Mapping[str, Any] | None:
     others = {*model.groups.get("real_servers", ())} - {*model.directors}
-    theirs = {own.address.network for name in others for own in model.addresses.get(name, ())}
-    first = model.addresses[model.directors[0]] if model.directors else ()
+    theirs = {own.address.network for name in others for own in model.routed(name)}
+    first = model.routed(model.directors[0]) if model.directors else ()
     near = {own.interface for own in first if own.address.network in theirs}
     name = sync_interface([str(link["interface"]) for link in links], {vip["interface"] for vip in vips}, near)
     return next((link for link in links if link["interface"] == name), None)

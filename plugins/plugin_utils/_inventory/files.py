@@ -10,18 +10,21 @@ comes before it in the file.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import yaml
 
-from ansible_collections.codalvs.ha.plugins.module_utils._schema import show
+from ansible_collections.codalvs.ha.plugins.module_utils._schema import closest, letters, show
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import Complaint
 
 YAML = (".yml", ".yaml", ".json")
 VARIABLES = ("group_vars", "host_vars")
+INI = re.compile(r"^\s*\[[^\]\n]+\]\s*$", re.MULTILINE)  # Ansible tries it on each file that is no YAML
 MERGE = "tag:yaml.org,2002:merge"  # '<<', which may be there several times
 VAULT = "$ANSIBLE_VAULT"
+SECTIONS = ("vars", "children", "hosts")  # of a group
+MEANT = {"variables": "vars", "group_vars": "vars", "child": "children", "groups": "children"}
 LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first one is written in C, and not built everywhere
 
 
@@ -62,7 +65,7 @@ def _cycle(groups: Sequence[str], where: str) -> Complaint:
 
 
 def problems(path: Path, text: str, found: dict[str, list[str]] | None = None) -> Iterator[tuple[str, Complaint]]:
-    """Yield (rule, complaint) for a file; nothing for one that is no YAML or INI, which is Ansible's to say.
+    """Yield (rule, complaint) for a file. Of variables that are no YAML, Ansible itself says it.
 
     found: is filled with the children of its groups.
     """
@@ -74,11 +77,14 @@ def problems(path: Path, text: str, found: dict[str, list[str]] | None = None) -
         documents = (
             [node for node in yaml.compose_all(text, Loader=LOADER) if node] if path.suffix in ("", *YAML) else []
         )
-    except (yaml.YAMLError, RecursionError):
+    except (yaml.YAMLError, RecursionError) as error:
         documents = []
+        if path.suffix in YAML and not variables and path.name[:1] != "." and text[:2] != "#!" and not INI.search(text):
+            yield "unreadable_file", _unreadable(path, error)
     if path.suffix in YAML or variables or any(isinstance(node, yaml.MappingNode) for node in documents):
         for node in documents:
             yield from _duplicates(node, path, "", set())
+            yield from () if variables else _sections(node, path)
         edges = {} if variables else _merged(_children(node) for node in documents)
     else:
         edges = _ini_children(text)
@@ -87,6 +93,80 @@ def problems(path: Path, text: str, found: dict[str, list[str]] | None = None) -
         found.update(edges)
     if cycle:
         yield "group_cycle", _cycle(cycle, path.name)
+
+
+def _unreadable(path: Path, error: Exception) -> Complaint:
+    mark, what = getattr(error, "problem_mark", None), str(getattr(error, "problem", ""))
+    where = f" (line {mark.line + 1}{', a tab' if repr(chr(9)) in what else ''})" if mark else ""
+    problem = f"is no YAML{where}: Ansible goes on without it"
+    return Complaint(show(path.name), "", problem, "correct it; `ansible-inventory --list -i` with this file says more")
+
+
+def missing(sources: Iterable[str]) -> Iterator[tuple[str, Complaint]]:
+    """Yield the sources of an inventory that are not there; a comma makes a list of hosts of a source."""
+    for source in sources:
+        if "," not in source and not Path(source).exists():
+            problem = "is not there: Ansible goes on without it"
+            yield (
+                "unreadable_file",
+                Complaint(show(Path(source).name), "", problem, "correct the name, or leave it out"),
+            )
+
+
+def hidden(paths: Iterable[Path]) -> Iterator[tuple[str, Complaint]]:
+    """Yield files of variables that Ansible leaves out, because it takes the first of NAME, NAME.yml and so on."""
+    first: dict[tuple[Path, str], str] = {}
+    places = ((folder, part) for path in paths for folder, part in [_place(path)] if part)
+    order = ("", ".yml", ".yaml", ".json")
+    files = sorted(
+        {*places}, key=lambda place: (place[0], Path(place[1]).suffix in YAML, order.index(_suffix(place[1])))
+    )
+    for folder, part in files:
+        name = part.removesuffix(_suffix(part))
+        taken = first.setdefault((folder, name), part)
+        if taken != part:
+            problem = f"is left out: of one name, Ansible reads {taken} alone"
+            variable = f"{folder.name}/{part}"
+            yield (
+                "ignored_file",
+                Complaint(show(variable), "", problem, f"move it to {folder.name}/{taken}/, or join both"),
+            )
+
+
+def unread(
+    paths: Iterable[Path], folders: Collection[Path], names: Mapping[str, Collection[str]]
+) -> Iterator[tuple[str, Complaint]]:
+    """Yield files of variables whose names are those of groups or hosts, but for their spelling.
+
+    folders: what group_vars and host_vars are in that belong to this inventory alone; names: those of groups by
+    'group_vars', of hosts by 'host_vars'. A file of another name may be of a host that is gone.
+    """
+    spelled = {kind: {letters(name): name for name in names[kind]} for kind in VARIABLES}
+    for folder, part in dict.fromkeys(map(_place, paths)):
+        name = part.removesuffix(_suffix(part))
+        if not part or folder.parent not in folders or name in names[folder.name] or part in names[folder.name]:
+            continue
+        label = name.partition(".")[0] if folder.name == "host_vars" else name
+        meant = spelled[folder.name].get(letters(name)) or spelled[folder.name].get(letters(label))
+        if meant:
+            what = "group" if folder.name == "group_vars" else "host"
+            problem = f"is read by nobody: there is no such {what}"
+            yield "ignored_file", Complaint(show(f"{folder.name}/{part}"), "", problem, f"did you mean {meant!r}?")
+
+
+def _place(path: Path) -> tuple[Path, str]:
+    """Return the folder of variables that a file is in, and the name there that says whose they are; or ''."""
+    for folder in path.parents:
+        if folder.name in VARIABLES:
+            part = path.relative_to(folder).parts[0]
+            is_folder = len(path.relative_to(folder).parts) > 1
+            usable = is_folder or path.suffix in ("", *YAML) or "." in path.stem
+            return folder, part if usable and part[0] != "." and part[-1] != "~" else ""
+    return path.parent, ""
+
+
+def _suffix(name: str) -> str:
+    return Path(name).suffix if Path(name).suffix in YAML else ""
 
 
 def find_cycle(edges: Mapping[str, Iterable[str]]) -> list[str]:
@@ -140,20 +220,47 @@ def _pairs(node: yaml.Node | None) -> list[tuple[str, yaml.Node]]:
     return [(str(key.value), value) for key, value in pairs if isinstance(key, yaml.ScalarNode)]
 
 
-def _children(node: yaml.Node) -> dict[str, list[str]]:
-    """Return a YAML inventory's groups with their children."""
-    edges: dict[str, list[str]] = {}
+def _groups(node: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
+    """Yield a YAML inventory's groups, each place of a group once."""
     stack, seen = _pairs(node), set[tuple[str, int]]()
     while stack:
         name, group = stack.pop()
         if (name, id(group)) in seen:  # by an alias, which may lead to what is around it
             continue
         seen.add((name, id(group)))
+        yield name, group
+        stack += [pair for key, value in _pairs(group) if key == "children" for pair in _pairs(value)]
+
+
+def _children(node: yaml.Node) -> dict[str, list[str]]:
+    """Return a YAML inventory's groups with their children."""
+    edges: dict[str, list[str]] = {}
+    for name, group in _groups(node):
         for key, value in _pairs(group):
             if key == "children":
                 edges.setdefault(name, []).extend(child for child, _group in _pairs(value))
-                stack += _pairs(value)
     return edges
+
+
+def _sections(node: yaml.Node, path: Path) -> Iterator[tuple[str, Complaint]]:
+    """Yield what a group has beside vars, children and hosts, where one of these was surely meant; and lists of hosts.
+
+    Ansible leaves the former out, and the whole file because of the latter. What else is there may hold anchors.
+    """
+    if any(key == "plugin" for key, _value in _pairs(node)):
+        return  # it configures a plugin, and has no groups
+    for name, group in _groups(node):
+        for key, value in _pairs(group) if name[:1] not in ("_", ".") else ():
+            place = f"{show(name)}.{show(key)}"
+            if key in SECTIONS and isinstance(value, yaml.SequenceNode):
+                problem = f"must be a dictionary: Ansible reads nothing of {path.name}"
+                yield "unreadable_file", Complaint(place, "", problem, "write 'name:' in place of '- name'")
+            meant = None if key in SECTIONS else MEANT.get(key.lower()) or closest(key.lower(), SECTIONS, 0.8)
+            nested = isinstance(value, yaml.MappingNode) and {"hosts", "children"} & {each for each, _ in _pairs(value)}
+            if meant or (nested and key not in SECTIONS and not key.startswith(("x-", "_", "."))):
+                problem = f"is not vars, children or hosts: Ansible leaves it out ({path.name})"
+                remedy = f"did you mean {meant!r}?" if meant else "put the group below children"
+                yield "ignored_key", Complaint(place, "", problem, remedy)
 
 
 def _ini_children(text: str) -> dict[str, list[str]]:

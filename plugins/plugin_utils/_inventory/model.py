@@ -53,6 +53,11 @@ class HostAddress:
     variable: str
     address: IPv4Interface | IPv6Interface
 
+    @property
+    def is_of_a_link(self) -> bool:
+        """Tell whether it is an IPv6 address of one link, as each interface has one by itself."""
+        return self.address.version == 6 and self.address.is_link_local
+
 
 class RealServer(NamedTuple):
     """One real server of one service. There may be hundreds of thousands, so it is light."""
@@ -189,6 +194,11 @@ class Cluster:
         """The options of argument_specs by variable."""
         return self.values.options
 
+    @cached_property
+    def written(self) -> set[str]:
+        """The variables of ours that any host has."""
+        return {name for variables in self.hosts.values() for name in variables if name in self.options}
+
     @property
     def directors(self) -> Sequence[str]:
         """The hosts of the group `directors`, in order of preference."""
@@ -255,10 +265,17 @@ class Cluster:
     @cached_property
     def _networks(self) -> dict[tuple[str, int], set[Network]]:
         networks: dict[tuple[str, int], set[Network]] = {}
-        for host, own in self.addresses.items():
-            for entry in own:
+        for host in self.addresses:
+            for entry in self.routed(host):
                 networks.setdefault((host, entry.address.version), set()).add(entry.address.network)
         return networks
+
+    def routed(self, host: str) -> list[HostAddress]:
+        """Return a host's addresses without those of a link alone (fe80::/10), of which every network has the same.
+
+        Nobody can use one without the interface's name, which ip_vs, Heartbeat's links and routes have no place for.
+        """
+        return [own for own in self.addresses.get(host, ()) if not own.is_of_a_link]
 
     def networks(self, host: str, family: int) -> set[Network]:
         """Return the networks that a host is on."""
@@ -287,7 +304,26 @@ class Cluster:
 
     def interfaces_towards(self, host: str, address: Address) -> list[HostAddress]:
         """Return a host's own addresses whose network holds the given one."""
-        return [own for own in self.addresses.get(host, ()) if address in own.address.network]
+        return [own for own in self.routed(host) if address in own.address.network]
+
+    def home(self, host: str, address: Address) -> HostAddress | None:
+        """Return the address of a director beside which it holds a VIP or gateway, None where it can't.
+
+        haresources names one interface for both directors, so each must be in the network by an interface of this name.
+        Of several, it is one whose network both have, and of those the smallest network, as in a table of routes.
+        """
+        found = [near for near in (self.interfaces_towards(name, address) for name in self.directors) if near]
+        names = set.intersection(*({own.interface for own in near} for near in found)) if found else set()
+        shared = set.intersection(*({(own.interface, own.address.network) for own in near} for near in found or [[]]))
+        own = [each for each in self.interfaces_towards(host, address) if each.interface in names]
+        return min(
+            own,
+            key=lambda each: (
+                (each.interface, each.address.network) not in shared,
+                -each.address.network.prefixlen,
+            ),
+            default=None,
+        )
 
 
 def known(value: Any) -> Any:
@@ -405,7 +441,7 @@ def _real_servers(variable: str, service: Mapping[str, Any], group: Sequence[str
     """Return a service's real servers; `weight` is that of those which have none, or none that is usable."""
     port, forwarding = known(service["port"]), known(service["forwarding"])
     variable = f"{variable}.real_servers"
-    if not service["real_servers"]:
+    if service["real_servers"] is None:
         return [RealServer(variable, host, port, weight, forwarding) for host in group]
     entries = enumerate(known(service["real_servers"]) or ())
     usable = [(index, entry) for index, entry in entries if entry is not UNUSABLE and known(entry["host"]) is not None]
@@ -451,6 +487,9 @@ def to_host_addresses(host: str, declared: object) -> tuple[list[HostAddress], l
         if not is_interface_name(name):
             problem = "is no interface name: 1 to 15 characters without blanks, '/' and ':'"
             problems.append(Problem("bad_interface", variable, "", problem, "write the name that `ip link` shows"))
+        elif "@" in name:
+            problem = "is how `ip link` shows an interface that lies on another one"
+            problems.append(Problem("bad_interface", variable, "", problem, f"write {show(name.partition('@')[0])}"))
         for index, text in enumerate(value if isinstance(value, list | tuple) else [value]):
             if isinstance(text, Unevaluated):
                 continue  # reported by the schema

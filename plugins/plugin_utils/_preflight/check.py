@@ -10,16 +10,18 @@ rules about meaning are in the files beside this one, those about single values 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
 from ansible_collections.codalvs.ha.plugins.module_utils import _schema as schema
 from ansible_collections.codalvs.ha.plugins.module_utils._schema import UNUSABLE, closest, did_you_mean, show
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.cluster import cluster as plan
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import (
     OWN,
     Cluster,
+    ClusterError,
     Groups,
     Hosts,
     Values,
@@ -27,6 +29,7 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import
     to_cluster,
     to_host_addresses,
 )
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.nfs import nfs as nfs_plan
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight import (
     checks,
     coda,
@@ -76,9 +79,19 @@ NOUNS = {
     "dns_servers": "DNS server",
 }
 # What the inventory's files show, and its values no longer; see plugin_utils/_inventory/files.py.
-FILE_RULES = {"duplicate_key": "warning", "group_cycle": "error"}
+FILE_RULES = {
+    "duplicate_key": "warning",
+    "group_cycle": "error",
+    "ignored_file": "warning",
+    "ignored_key": "warning",
+    "unreadable_file": "error",
+}
 # What a role may find on the hosts later, accepted in the same way as the warnings here.
 FOUND_LATER = ("late_heartbeats",)
+
+
+# What no rule has seen, and the plan can't go on with.
+NO_PLAN = "no_plan"
 
 
 @dataclass(frozen=True)
@@ -116,7 +129,8 @@ def check(
     for name, complaint in in_files:
         found.setdefault((name, FILE_RULES[name], complaint), set()).add(INVENTORY)
     acknowledged: set[str] = set()
-    for cluster in _views(hosts, groups, values):
+    views = _views(hosts, groups, values)
+    for cluster in views:
         acknowledged |= {name for name in cluster.get("ha_acknowledged") or () if name is not UNUSABLE}
         same_value = cache(partial(_same_value, cluster))
         for each in RULES:
@@ -124,6 +138,9 @@ def check(
                 place = {complaint.host} if complaint.host else same_value(_variable(complaint.variable))
                 plain = Complaint(complaint.variable, complaint.value, complaint.problem, complaint.remedy)
                 found.setdefault((each.name, each.severity, plain), set()).update(place)
+    if not any(severity == "error" for _name, severity, _complaint in found):
+        for complaint in _no_plan(views[0], hosts, groups):
+            found[NO_PLAN, "error", complaint] = {INVENTORY}
     known_places = {complaint.variable for name, _severity, complaint in found if name != LAST_RESORT}
     findings = [
         _finding(name, severity, complaint, _place(places, hosts), acknowledged)
@@ -193,7 +210,7 @@ def unknown_acknowledgement(cluster: Cluster) -> Iterator[Complaint]:
     """A misspelt name would accept nothing; errors can't be accepted at all."""
     severities = {**FILE_RULES, **{each.name: each.severity for each in RULES}}
     warnings = sorted({*FOUND_LATER, *(name for name, severity in severities.items() if severity == "warning")})
-    errors = {*severities, *schema.RULES, "unknown_variable"} - {*warnings}
+    errors = {*severities, *schema.RULES, NO_PLAN, "unknown_variable"} - {*warnings}
     for index, name in enumerate(cluster.get("ha_acknowledged") or ()):
         variable = f"ha_acknowledged[{index}]"
         if name in errors:
@@ -227,6 +244,19 @@ def _host_complaints(
                 yield each.rule, host, Complaint(each.path, each.value, each.problem, each.remedy)
 
 
+def _no_plan(cluster: Cluster, hosts: Hosts, groups: Groups) -> Iterator[Complaint]:
+    """Make the plans that the roles make later of an inventory without errors: a fault there is one that rules miss."""
+    plans: tuple[tuple[str, Callable[[], object]], ...] = (
+        ("cluster", lambda: plan(cluster) if cluster.directors or cluster.groups.get("real_servers") else None),
+        ("NFS", lambda: nfs_plan(hosts, groups)),
+    )
+    for name, make in plans:
+        try:
+            make()
+        except ClusterError as error:
+            yield Complaint(f"plan of {name}", "", show(error, 200), "correct that place of the inventory")
+
+
 def _unknown(name: str, specs: Mapping[str, schema.Options], options: schema.Options) -> str | None:
     """Return the remedy for a variable that looks like one of ours; None when it is somebody else's, or was ours."""
     if name in RENAMED:
@@ -234,11 +264,46 @@ def _unknown(name: str, specs: Mapping[str, schema.Options], options: schema.Opt
     common = "ha_", "dns_zone_"  # prefixes that others use as well
     roles = tuple(f"{role}_" for role in specs if role != "preflight" and f"{role}_" not in common)
     if name.startswith((*roles, "coda_")):
-        return did_you_mean(name, options, "remove it, or use another prefix")
+        match = closest(name, options)
+        return (
+            f"did you mean {match!r}? Else remove it, or use another prefix"
+            if match
+            else "remove it, or use another prefix"
+        )
     if name.startswith(common):
         match = closest(name, options, 0.8)
         return f"did you mean {match!r}?" if match else None
-    return None
+    match = misspelt(name, tuple(options))
+    return f"did you mean {match!r}? Else choose another name" if match else None
+
+
+@cache
+def misspelt(name: str, options: tuple[str, ...]) -> str | None:
+    """Return the variable of ours that a name is but for one letter, its case and its underscores; None for others.
+
+    Prefixes that others use as well are left out, so that their names stay theirs.
+    """
+    near = _near(options)
+    return next((near[each] for each in _shortened(_plain(name)) if each in near), None) if len(name) > 8 else None
+
+
+@cache
+def _near(options: tuple[str, ...]) -> dict[str, str]:
+    """Return each variable by its name, and by its name without any one letter."""
+    found: dict[str, str] = {}
+    for name in options:
+        if not name.startswith(("ha_", "dns_zone_")):
+            for each in _shortened(_plain(name)):
+                found.setdefault(each, name)
+    return found
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+def _shortened(name: str) -> list[str]:
+    return [name, *(name[:place] + name[place + 1 :] for place in range(len(name)))]
 
 
 def _views(hosts: Hosts, groups: Groups, values: Values) -> list[Cluster]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.codalvs.ha.plugins.module_utils._coda import client as coda_client
@@ -144,7 +144,10 @@ def coda_address(cluster: Cluster) -> Iterator[Complaint]:
         given = own(cluster, host, "coda_server_address")
         declared = [entry for entry in cluster.addresses.get(host, ()) if entry.address.version == 4]
         if given is None and not declared:
-            if cluster.hosts[host].get("ha_interfaces") is None:
+            interfaces = cluster.hosts[host].get("ha_interfaces")
+            # Of addresses that can't be read, another rule says so.
+            empty = isinstance(interfaces, Mapping) and all(each in ([], ()) for each in interfaces.values())
+            if interfaces is None or empty or cluster.addresses.get(host):
                 remedy = "add, for example, ha_interfaces: {eth0: 10.0.0.11/24}"
                 yield Complaint("ha_interfaces", "", "a Coda server needs an IPv4 address", remedy, host)
             continue
@@ -235,6 +238,45 @@ def coda_volume(cluster: Cluster) -> Iterator[Complaint]:
     if given and (root is None or known(root["state"]) != "present"):
         problem = "has no volume '/', and without it clients see an empty realm"
         yield Complaint("coda_scm_volumes", "", problem, "add {name: /, replicas: [{server: …}]}", scm)
+
+
+@rule("coda_volume")
+def coda_replica_partition(cluster: Cluster) -> Iterator[Complaint]:
+    """A replica is made in a partition of its server; a volume that is there already needs none to be named."""
+    scm = next(iter(cluster.groups.get("coda_scm", ())), None)
+    partitions = {
+        server_name(cluster, host): [
+            known(each["path"]) for each in own(cluster, host, "coda_server_partitions") or () if each is not UNUSABLE
+        ]
+        for host in file_servers(cluster)
+    }
+    for path, volume in volumes(cluster):
+        for index, replica in enumerate(known(volume["replicas"]) or ()):
+            server, place = (
+                (None, None) if replica is UNUSABLE else map(known, (replica["server"], replica["partition"]))
+            )
+            there = partitions.get(str(server), [])
+            if place is not None and there and None not in there and place not in there:
+                problem = f"is no partition of {server}, which has {', '.join(map(str, there))}"
+                remedy = "name one of them, or add it to coda_server_partitions"
+                yield Complaint(f"{path}.replicas[{index}].partition", show(place), problem, remedy, scm)
+
+
+@rule("out_of_range")
+def coda_out_of_range(cluster: Cluster) -> Iterator[Complaint]:
+    """What coda_backup would delete everything with, and seconds that are none."""
+    backed_up = [host for host in servers_of(cluster.groups) if host in cluster.groups.get("coda_scm", ())]
+    clients = cluster.groups.get("coda_clients", ())
+    for hosts, name, least in (
+        (backed_up, "coda_backup_keep", 1),
+        (backed_up, "coda_backup_increments", 0),
+        (clients, "coda_client_server_probe", 0),
+    ):
+        for host in hosts:
+            number = own(cluster, host, name)
+            if number is not None and number < least:
+                problem = f"must be a whole number from {least} on"
+                yield Complaint(name, show(number), problem, "write such a number", host)
 
 
 @rule("coda_replicas", "warning")

@@ -39,6 +39,7 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import
     Service,
     known,
     to_address,
+    unusable,
 )
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.network import fault_in
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import Complaint, rule
@@ -239,7 +240,9 @@ def bad_ping(cluster: Cluster) -> Iterator[Complaint]:
             yield Complaint(variable, show(text), f"must be an {kind}", "write the address of a router")
             continue
         near = [own.address for host in cluster.directors for own in cluster.interfaces_towards(host, address)]
-        fault = None if address.is_loopback else fault_in(address, near)
+        # Of loopback another rule says more; 169.254.0.0/16 needs no interface's name.
+        reachable = address.is_loopback or (address.version == 4 and address.is_link_local)
+        fault = None if address.is_loopback else fault_in(address, near) or (None if reachable else unusable(address))
         if fault:
             yield Complaint(variable, show(text), f"is {fault}", "write the address of a router")
         elif address in seen:
@@ -321,12 +324,8 @@ def bad_witness(cluster: Cluster) -> Iterator[Complaint]:
         if not isinstance(values, list | tuple):
             yield Complaint(variable, show(values), "must be a list of addresses", "write it like [192.0.2.21]")
             continue
-        networks = [
-            own.address.network
-            for host in cluster.directors
-            for own in cluster.addresses.get(host, ())
-            if own.interface == name
-        ]
+        everywhere = [own for host in cluster.directors for own in cluster.addresses.get(host, ())]
+        near = [own.address for own in everywhere if own.interface == name]
         for index, text in enumerate(values):
             address = to_address(text)
             owner = cluster.all_addresses.get(address) if address else None
@@ -337,8 +336,10 @@ def bad_witness(cluster: Cluster) -> Iterator[Complaint]:
                 fault = f"is an address of director {owner.host}, which can't be its own witness"
             elif address in _floating(cluster):
                 fault = "is a VIP or gateway, which answers wherever it is"
-            elif networks and not any(address in network for network in networks):
+            elif near and not any(address in own.network for own in near):
                 fault = f"is in no network of {name}, and can't be asked there"
+            elif wrong := fault_in(address, near):
+                fault = f"is {wrong}"
             if fault:
                 remedy = "name a host or gateway of that network that is no director"
                 yield Complaint(f"{variable}[{index}]", show(text), fault, remedy)
@@ -651,7 +652,7 @@ def _common_interfaces(cluster: Cluster) -> set[str] | None:
 def _shared_interfaces(cluster: Cluster) -> set[str]:
     """Return the interfaces by which both directors are in one network: the default links."""
     first, second = (
-        {(own.interface, own.address.network) for own in cluster.addresses.get(host, ())} for host in cluster.directors
+        {(own.interface, own.address.network) for own in cluster.routed(host)} for host in cluster.directors
     )
     return {interface for interface, _network in first & second}
 
@@ -724,7 +725,7 @@ def _bad_link_interface(
         yield Complaint(f"{variable}.interface", show(interface), problem, remedy)
     elif link["type"] == "ucast" and not link["peers"]:
         networks = [
-            {own.address.network for own in cluster.addresses[host] if own.interface == interface}
+            {own.address.network for own in cluster.routed(host) if own.interface == interface}
             for host in cluster.directors
             if cluster.addresses.get(host)
         ]

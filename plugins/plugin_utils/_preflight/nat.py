@@ -53,8 +53,7 @@ def _gateway_fault(cluster: Cluster, variable: str, gateway: Address | None) -> 
     lost = [host for host, found in near.items() if not found and cluster.addresses.get(host)]
     if lost:
         return f"is in no network of {' and '.join(lost)}", "choose one in a network of both directors"
-    names = [{own.interface for own in found} for found in near.values() if found]
-    if len(names) == 2 and not names[0] & names[1]:
+    if all(near.values()) and not any(cluster.home(host, gateway) for host in near):
         return "its network is on interfaces of different names", "give them the same name on both directors"
     first = next(other for other in cluster.gateways if other == gateway or _share(cluster, other, gateway))
     if first != gateway:

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from ipaddress import IPv4Interface, IPv6Interface
 
-from ansible_collections.codalvs.ha.plugins.module_utils._schema import UNUSABLE, closest, did_you_mean, show
+from ansible_collections.codalvs.ha.plugins.module_utils._schema import UNUSABLE, did_you_mean, edits, letters, show
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.cluster import sync_interface
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import (
     STORAGE,
     Address,
     Cluster,
+    HostAddress,
     Network,
     Service,
     is_interface_name,
@@ -27,6 +28,7 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import Complaint, fallback_address, rule
 
 GROUPS = ("directors", "real_servers", *STORAGE["coda"], *STORAGE["nfs"], "dns_servers", "clients")
+SHORT_WORD = 4  # letters
 INVENTORY = "inventory"  # stands for the host of a finding that is about none
 
 
@@ -55,15 +57,47 @@ def unknown_group(cluster: Cluster) -> Iterator[Complaint]:
 
 
 def _meant(cluster: Cluster, name: str) -> str | None:
-    """Return the group that a misspelt name stands for, None for a group of ours or of the operator's own."""
-    meant = None if name in GROUPS else closest(name, GROUPS, 0.8)
-    if meant == "dns_servers" and not cluster.dns_servers:
-        return None  # many have DNS servers, and this inventory has none of ours
-    there = cluster.groups.get(meant, ()) if meant else ()
-    # Names such as real_servers_web or old_directors are close as well, but meant to be different; so is a group that
-    # has no other hosts than the known one.
-    longer = there and re.fullmatch(rf"{meant}[_-].+|.+[_-]{meant}", name)
-    return None if longer or set(cluster.groups[name]) <= set(there) else meant
+    """Return the group that a misspelt name stands for, None for a group of ours or of the operator's own.
+
+    Words such as servers and clients are common: one word alone may be misspelt, and only if the group that was meant
+    has no hosts yet. Another case, hyphen or plural is a mistake beside hosts as well.
+    """
+    if name in GROUPS:
+        return None
+    for group in GROUPS[:-1]:  # nothing depends on clients, and many have groups of such names
+        there = cluster.groups.get(group, ())
+        if set(cluster.groups[name]) <= set(there) or not _is_used(cluster, group):
+            continue
+        if letters(name) == letters(group) or (not there and _is_misspelt(name, group)):
+            return group
+    return None
+
+
+def _is_used(cluster: Cluster, group: str) -> bool:
+    """Tell whether the inventory needs a group, or something else of its kind is there."""
+    if group in ("directors", "real_servers"):
+        return not cluster.is_without_balancing or "ha_virtual_services" in cluster.written
+    kind = group.partition("_")[0]
+    prefix = "dns_zone_" if kind == "dns" else f"{kind}_"
+    return any(cluster.groups.get(other) for other in STORAGE.get(kind, ())) or any(
+        each.startswith(prefix) for each in cluster.written
+    )
+
+
+def _is_misspelt(name: str, group: str) -> bool:
+    """Tell whether one word of a group's name is written wrongly: of a short one, other letters are another word."""
+    pairs = list(zip(re.split(r"[\W_]+", name.lower()), group.split("_"), strict=False))
+    wrong = [(one, other) for one, other in pairs if one != other]
+    if len(re.split(r"[\W_]+", name)) != len(group.split("_")):
+        return edits(letters(name), letters(group)) <= 1
+    one, other = wrong[0]
+    short = len(other) <= SHORT_WORD
+    same_length = len(one) == len(other)
+    return (
+        len(wrong) == 1
+        and edits(one, other) <= 2 - short
+        and not (short and same_length and sorted(one) != sorted(other))
+    )
 
 
 @rule("director_count")
@@ -115,6 +149,10 @@ def missing_interfaces(cluster: Cluster) -> Iterator[Complaint]:
             yield Complaint(
                 "ha_interfaces", "", problem, "add, for example, ha_interfaces: {eth0: 192.0.2.11/24}", host
             )
+        elif isinstance(declared, Mapping) and all(value in ([], ()) for value in declared.values()):
+            problem = "is empty, and this host has no other address"
+            remedy = "write it like 192.0.2.11/24"
+            yield Complaint(f"ha_interfaces.{show(next(iter(declared)))}", "", problem, remedy, host)
 
 
 @rule("bad_interface")
@@ -138,13 +176,21 @@ def unusable_address(cluster: Cluster) -> Iterator[Complaint]:
 
 @rule("duplicate_address")
 def duplicate_address(cluster: Cluster) -> Iterator[Complaint]:
-    """Two hosts with one address answer each other's packets."""
-    for own in cluster.all_readable.values():
+    """Two hosts with one address answer each other's packets; that of a link counts in each network for itself."""
+    links: dict[object, HostAddress] = {}
+    for host, own in cluster.all_readable.items():
         for entry in own:
             first = cluster.all_addresses[entry.address.ip]
+            if entry.is_of_a_link:
+                places = [
+                    each.address.network for each in own if each.interface == entry.interface and not each.is_of_a_link
+                ]
+                keys = [(entry.address.ip, place) for place in (*places, (host, entry.interface))]
+                first = next((links[key] for key in keys if key in links), entry)
+                links |= {key: entry for key in keys if key not in links}
             if first is not entry and not entry.address.is_loopback:
                 problem = f"is the address of {first.host} ({first.variable}) as well"
-                remedy = "give each host an address of its own"
+                remedy = "give each host an address of its own, or leave an interface out that is for the host alone"
                 yield Complaint(entry.variable, str(entry.address), problem, remedy, entry.host)
 
 
@@ -288,7 +334,7 @@ def vip_interfaces_differ(cluster: Cluster) -> Iterator[Complaint]:
     """haresources is one file for both directors, and it names the interface."""
     for service, vip in _vips(cluster):
         names = {host: {own.interface for own in cluster.interfaces_towards(host, vip)} for host in cluster.directors}
-        if len(names) == 2 and all(names.values()) and not set.intersection(*names.values()):
+        if len(names) == 2 and all(names.values()) and not any(cluster.home(host, vip) for host in names):
             where = ", ".join(f"{'/'.join(sorted(found))} on {host}" for host, found in names.items())
             problem = f"its network is on interfaces of different names: {where}"
             yield _vip_complaint(service, problem, "give the interface the same name on both directors")
@@ -348,7 +394,8 @@ def wrong_family(cluster: Cluster) -> Iterator[Complaint]:
 
     for service in cluster.services:
         family = service.family
-        without = lacking(family) if family else set()
+        # Of a VIP that nobody can reach, that it is one says enough.
+        without = lacking(family) if family and not (service.vip and unusable(service.vip)) else set()
         for server in service.real_servers:
             if server.host in without:
                 problem = f"real server {server.host} has no IPv{family} address, as the service needs it"
@@ -427,13 +474,9 @@ def open_sync(cluster: Cluster) -> Iterator[Complaint]:
     wanted, is_hot = cluster.get("lvs_director_sync"), cluster.get("ha_standby") == "hot"
     if len(cluster.directors) != 2 or not (is_hot if wanted is None else wanted):
         return
-    own = {host: cluster.addresses.get(host, ()) for host in cluster.directors}
-    public = {
-        entry.interface
-        for host in cluster.directors
-        for _service, vip in _vips(cluster)
-        for entry in cluster.interfaces_towards(host, vip)
-    }
+    own = {host: cluster.routed(host) for host in cluster.directors}
+    homes = (cluster.home(host, vip) for host in cluster.directors for _service, vip in _vips(cluster))
+    public = {entry.interface for entry in homes if entry}
     first, second = ([(entry.interface, entry.address.network) for entry in own[host]] for host in cluster.directors)
     shared = [name for name, network in first if (name, network) in second]
 
@@ -454,7 +497,7 @@ def open_sync(cluster: Cluster) -> Iterator[Complaint]:
         problem = (
             f"clients are in that network ({who}), and anybody there can tell the directors of made-up connections"
         )
-        remedy = "give both directors a network of their own, set lvs_director_sync to false, or accept it"
+        remedy = "give both directors a network of their own, or set lvs_director_sync to false"
         yield Complaint("lvs_director_sync_interface", show(interface), problem, remedy)
 
 

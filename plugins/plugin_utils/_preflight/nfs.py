@@ -9,7 +9,13 @@ import re
 from collections.abc import Iterator
 
 from ansible_collections.codalvs.ha.plugins.module_utils._schema import UNUSABLE, show
-from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import STORAGE, Cluster, known, to_address
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import (
+    STORAGE,
+    Cluster,
+    known,
+    to_address,
+    unusable,
+)
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.nfs import members
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.network import INVENTORY
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import Complaint, rule
@@ -17,6 +23,8 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import
 PATH = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")  # a word in exports(5) and fstab(5)
 BELOW = re.compile(r"(?![/.]+(/|$))[^/]+(/(?!\.{1,2}(/|$))[^/]+)*")  # a path without '.' and '..'
 MODE = re.compile(r"[0-7]{3,4}")
+CLIENT = re.compile(r"[^\s#()'\"\\,-][^\s#()'\"\\]*")  # a word of exports(5), which no option follows
+NFS = 2049
 OPTION = re.compile(r"[a-z0-9_][a-z0-9_.-]*(=[A-Za-z0-9_.:/@-]+)?")
 
 
@@ -63,6 +71,36 @@ def nfs_hosts(cluster: Cluster) -> Iterator[Complaint]:
             if families and offered and not families & offered:
                 problem = f"has no address of a family that {server} has as well"
                 yield Complaint("ha_interfaces", "", problem, "give both an IPv4 or an IPv6 address", host)
+
+
+@rule("nfs_settings")
+def nfs_addresses(cluster: Cluster) -> Iterator[Complaint]:
+    """A line of exports(5) is cut at blanks, '#' and brackets, and a folder without a client is for everybody."""
+    for host in cluster.groups.get("nfs_server", ()):
+        for index, client in enumerate(cluster.value(host, "nfs_server_clients") or ()):
+            if client is not UNUSABLE and not CLIENT.fullmatch(client):
+                problem = "must be one address, network or host name, without blanks, quotes, brackets and '#'"
+                yield Complaint(f"nfs_server_clients[{index}]", show(client), problem, "write it like 10.0.20.21", host)
+    for host in cluster.groups.get("nfs_clients", ()):
+        address = to_address(cluster.value(host, "nfs_client_server"))
+        # Linux routes the IPv4 addresses of a link like others.
+        fault = unusable(address) if address and not (address.version == 4 and address.is_link_local) else None
+        ports = [service.get("port") for service in cluster.services if address and service.vip == address]
+        if fault or (ports and not {0, NFS, None} & {*ports}):
+            problem = f"is {fault}" if fault else "is a VIP, of which no service has NFS's port"
+            yield Complaint("nfs_client_server", show(str(address)), problem, "write it like 10.0.20.11", host)
+
+
+@rule("open_export", "warning")
+def open_export(cluster: Cluster) -> Iterator[Complaint]:
+    """What NFS lets in it believes: a client says itself which user it is."""
+    for host in cluster.groups.get("nfs_server", ()):
+        for index, client in enumerate(cluster.value(host, "nfs_server_clients") or ()):
+            if client in ("*", "0.0.0.0/0", "0.0.0.0/0.0.0.0", "::/0"):
+                problem = "lets everybody mount the folder who reaches the server"
+                yield Complaint(
+                    f"nfs_server_clients[{index}]", show(client), problem, "name a network or addresses", host
+                )
 
 
 @rule("nfs_settings")

@@ -235,6 +235,18 @@ def port_mapping(cluster: Cluster) -> Iterator[Complaint]:
                 )
 
 
+@rule("empty_real_servers")
+def empty_real_servers(cluster: Cluster) -> Iterator[Complaint]:
+    """Left out, it means all real servers. With all its entries removed it can't mean the same."""
+    seen = set()
+    for service in cluster.services:
+        written = "real_servers" in service.written and not service.options["real_servers"]
+        if written and service.variable not in seen:
+            seen.add(service.variable)
+            problem = "is empty, and only without this line all hosts of the group real_servers serve"
+            yield Complaint(f"{service.variable}.real_servers", "", problem, "list hosts, or leave it out")
+
+
 @rule("no_weight", "warning")
 def no_weight(cluster: Cluster) -> Iterator[Complaint]:
     """Weight 0 takes no new connections."""
@@ -348,7 +360,7 @@ def _duplicates(
 
 def _listed(service: Service) -> Sequence[RealServer]:
     """Return the real servers that the inventory lists one by one, not the default."""
-    return service.real_servers if service.options["real_servers"] else ()
+    return () if service.options["real_servers"] is None else service.real_servers
 
 
 def _range(variable: str, value: object, low: int, high: int) -> Iterator[Complaint]:

@@ -50,6 +50,8 @@ FACILITY = re.compile(rf"{'|'.join(FACILITIES)}|local[0-7]")
 RELAY = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 MINUTE, WEEK = 60, 604800  # s
 ADDRESSEE = re.compile(r"[A-Za-z0-9._%+-]+(@[A-Za-z0-9.-]+)?")
+# What our roles start on directors; each run would start again what it has stopped.
+OWN_UNITS = "ha-hooks|heartbeat|heartbeat-vips|ipvs-guard|ipvs-resync|ipvs-sync|ldirectord|lvs-packet-marks"
 # Variables and what each of their words has to look like: they reach command lines and names of files.
 WORDS = {
     "lvs_director_modules": (
@@ -58,12 +60,13 @@ WORDS = {
         "ip_vs_wrr",
     ),
     "lvs_director_disabled_units": (
-        re.compile(r"(?!heartbeat(\.service)?$)[A-Za-z0-9:_.@\\][A-Za-z0-9:_.@\\-]*"),
-        "must be the name of a systemd unit, and not of Heartbeat's",
+        re.compile(rf"(?!({OWN_UNITS})(\.service)?$)[A-Za-z0-9:_.@\\][A-Za-z0-9:_.@\\-]*"),
+        "must be the name of a systemd unit, and none that the directors need themselves",
         "nginx.service",
     ),
 }
 COMMANDS = ("ha_hook", "heartbeat_peer_returned")
+FILES = ("dns_zone_file", "heartbeat_debug_log", "heartbeat_log")
 PATHS = (
     *("dns_zone_file", "dns_zone_includes"),
     *("coda_backup_folder", "coda_backup_restore_archive", "coda_server_rvm_data", "coda_server_rvm_log"),
@@ -221,6 +224,8 @@ def bad_path(cluster: Cluster) -> Iterator[Complaint]:
                 if isinstance(path, str) and not re.fullmatch(r"/[^\s\"#%\\]+", path):
                     problem = "must be an absolute path without blanks, quotes, '#', '%' and backslashes"
                     yield Complaint(place, show(path), problem, "start it with /", host)
+                elif isinstance(path, str) and name in FILES and path.endswith("/"):
+                    yield Complaint(place, show(path), "must be a file, and is a folder", "name a file in it", host)
 
 
 @rule(LAST_RESORT)
@@ -317,3 +322,7 @@ def bad_word(cluster: Cluster) -> Iterator[Complaint]:
         if command and command[0] is not UNUSABLE and not re.fullmatch(r"/.*[^/]", command[0], re.DOTALL):
             problem = "must be the absolute path of a program"
             yield Complaint(f"{name}[0]", show(command[0]), problem, "write it like /usr/local/sbin/tell")
+        elif command and command[0] is not UNUSABLE and re.search(r"\s-", command[0]):
+            problem = "is a program with its arguments in one word, and no file has this name"
+            remedy = "make each argument an item of its own: [/usr/local/sbin/tell, --loud]"
+            yield Complaint(f"{name}[0]", show(command[0]), problem, remedy)

@@ -10,7 +10,10 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.files import
     all_problems,
     files_of,
     find_cycle,
+    hidden,
+    missing,
     problems,
+    unread,
 )
 
 
@@ -22,6 +25,19 @@ def found(name: str, text: str) -> list[tuple[str, str]]:
     ("name", "text", "expected"),
     [
         ("hosts.yml", "all: {vars: {a: 1}, hosts: {x: {a: 1}, y: {a: 1}}}", []),
+        ("more.yml", "all:\n  hosts:\n\tx:\n", [("unreadable_file", "more.yml")]),
+        ("more.yml", "all: {hosts: {x: }\n", [("unreadable_file", "more.yml")]),
+        ("more.yml", "[a]\nx: y: z\n", []),  # which Ansible reads as INI
+        ("more.yml", "#!/bin/sh\necho '{' \"\n", []),
+        ("hosts.yml", "a: {hosts: [x, y]}", [("unreadable_file", "a.hosts")]),
+        *(
+            ("hosts.yml", f"all: {{children: {{a: {{{key}: {{b: 1}}}}}}}}", [("ignored_key", f"a.{key}")])
+            for key in ("var", "variables", "childrens", "host", "Hosts", "group_vars")
+        ),
+        ("hosts.yml", "all: {a: {hosts: {x: }}}", [("ignored_key", "all.a")]),
+        ("hosts.yml", "a: {x-common: &c {hosts: {x: }}, _b: {hosts: }, remarks: why, hosts: {x: }}", []),
+        ("hosts.yml", "_meta: {hostvars: {x: {}}}\na: {hosts: {x: {host: 1, var: 2}}}", []),
+        ("more.yml", "plugin: constructed\ngroups: {a: {host: x}}", []),
         ("hosts.yml", "all:\n  vars:\n    a: 1\n    b: 2\n    a: 3\n", [("duplicate_key", "all.vars.a")]),
         ("group_vars/all.yml", "a: [{b: 1}, {b: 1, b: 2}]", [("duplicate_key", "a[1].b")]),
         ("group_vars/all/main", "a: 1\na: 2", [("duplicate_key", "a")]),
@@ -47,6 +63,49 @@ def found(name: str, text: str) -> list[tuple[str, str]]:
 )
 def test_files(name: str, text: str, expected: list[tuple[str, str]]) -> None:
     assert found(name, text) == expected
+
+
+def test_sources_that_are_not_there_are_named(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yml").touch()
+    sources = [str(tmp_path / "hosts.yml"), str(tmp_path), "one,two", "localhost,", str(tmp_path / "nope.yml")]
+    assert [(rule, each.variable) for rule, each in missing(sources)] == [("unreadable_file", "nope.yml")]
+
+
+def test_of_one_name_ansible_reads_a_folder_alone_or_the_first_file() -> None:
+    names = (
+        "all/main.yml",
+        "all/vault.yml",
+        "all.yml",
+        "web.yaml",
+        "web.yml",
+        "one.example.org",
+        "one.example.net.yml",
+    )
+    paths = [Path("/i/group_vars") / name for name in names] + [
+        Path("/i/host_vars/all.yml"),
+        Path("/p/group_vars/all.yml"),
+    ]
+    given = {(rule, each.variable) for rule, each in hidden(paths)}
+    assert given == {("ignored_file", "group_vars/all.yml"), ("ignored_file", "group_vars/web.yaml")}
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("group_vars/director.yml", "directors"),
+        ("group_vars/real-servers/main.yml", "real_servers"),
+        ("group_vars/RealServers", "real_servers"),
+        ("host_vars/dir1.example.org", "dir1"),
+        ("host_vars/DIR1.yml", "dir1"),
+        *((f"group_vars/{name}", None) for name in ("all.yml", "directors", "staging.yml", ".hidden", "director.yml~")),
+        *((f"host_vars/{name}", None) for name in ("dir1.yml", "dir3.yml", "old.example.org", "directors.yml")),
+    ],
+)
+def test_files_whose_names_are_nearly_those_of_groups_or_hosts(name: str, meant: str | None) -> None:
+    names = {"group_vars": {"all", "directors", "real_servers"}, "host_vars": {"dir1", "dir2"}}
+    given = list(unread([Path("/i") / name], [Path("/i")], names))
+    assert not list(unread([Path("/shared") / name], [Path("/i")], names))
+    assert [each.remedy for _rule, each in given] == ([f"did you mean {meant!r}?"] if meant else [])
 
 
 def test_a_cycle_may_lead_through_several_files() -> None:

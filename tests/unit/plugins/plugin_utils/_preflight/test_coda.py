@@ -344,3 +344,18 @@ def test_what_a_server_knows_and_the_inventory_does_not_say(
     text: str, servers: list[str] | None, expected: list[str]
 ) -> None:
     assert unsaid(text, VICETAB, servers) == expected
+
+
+def test_a_replica_is_in_a_partition_of_its_server() -> None:
+    there = [{"path": "/vicepa"}, {"path": "/vicepb"}]
+    for partition, is_wrong in ((None, False), ("/vicepb", False), ("/vicepz", True)):
+        replica = {"server": ONE, **({"partition": partition} if partition else {})}
+        hosts = coda({ONE: {"coda_scm_volumes": [{**ROOT, "replicas": [replica]}], "coda_server_partitions": there}})
+        wrong = {("coda_volume", ONE, "coda_scm_volumes[0].replicas[0].partition")}
+        assert found(hosts) == (wrong if is_wrong else set())
+
+
+def test_archives_are_kept() -> None:
+    for name, wrong, right in (("coda_backup_keep", 0, 1), ("coda_backup_increments", -1, 0)):
+        assert found(coda({ONE: {name: wrong}})) == {("out_of_range", ONE, name)}
+        assert found(coda({ONE: {name: right}})) == set()
