@@ -45,8 +45,10 @@ RULE = re.compile(r"^\| `(\w+)` \| (.*) \|$", re.MULTILINE)  # a row of docs/pre
 # The menu: what a group is called, and its pages.
 MENU = {
     "Set up": (
+        "docs/quickstart",
         "docs/inventory",
         "docs/examples",
+        "docs/forwarding",
         "docs/preflight",
         "docs/checks",
         "docs/modes",
