@@ -78,15 +78,18 @@ bench-preflight: ## what preflight and the plan of a large inventory cost, again
 bench-second-run: ## what a run that changes nothing costs, against gathering facts
 	tests/with-lab benchmarks/second_run
 
-.PHONY: venv build release-check clean
+.PHONY: venv build release release-check clean
 venv: ## the tools, in .venv/VERSION
 	@tests/venv $(PYTHON)
 
 build: ## the collection's tarball, in build/
 	"$$(tests/venv $(PYTHON))"/bin/ansible-galaxy collection build --force --output-path build
 
+release: ## VERSION=1.2.3: make this checkout that release, to be looked at and committed
+	tests/release $(VERSION)
+
 release-check: ## VERSION=1.2.3: whether this checkout is that release
-	tests/release-check $(VERSION)
+	tests/release --check $(VERSION)
 
 clean: ## remove what the tools made
 	rm -rf .venv build .ansible .hypothesis

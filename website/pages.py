@@ -69,7 +69,7 @@ MENU = {
         "lab/README",
         "CONTRIBUTING",
     ),
-    "Project": ("SECURITY", "CODE_OF_CONDUCT"),
+    "Project": (*(("CHANGELOG",) if (ROOT / "CHANGELOG.md").exists() else ()), "SECURITY", "CODE_OF_CONDUCT"),
 }
 # What antsibull-docs' pages refer to in Ansible's documentation: label, page, title.
 ANSIBLE_LABELS = (
