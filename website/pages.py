@@ -45,8 +45,10 @@ RULE = re.compile(r"^\| `(\w+)` \| (.*) \|$", re.MULTILINE)  # a row of docs/pre
 # The menu: what a group is called, and its pages.
 MENU = {
     "Set up": (
+        "docs/quickstart",
         "docs/inventory",
         "docs/examples",
+        "docs/forwarding",
         "docs/preflight",
         "docs/checks",
         "docs/modes",
@@ -67,7 +69,7 @@ MENU = {
         "lab/README",
         "CONTRIBUTING",
     ),
-    "Project": ("SECURITY", "CODE_OF_CONDUCT"),
+    "Project": (*(("CHANGELOG",) if (ROOT / "CHANGELOG.md").exists() else ()), "SECURITY", "CODE_OF_CONDUCT"),
 }
 # What antsibull-docs' pages refer to in Ansible's documentation: label, page, title.
 ANSIBLE_LABELS = (
