@@ -880,6 +880,32 @@ def test_failback_waits_for_a_director_that_serves():
     assert bench.run(11).changes == [TAKEN, ("move", "local")]
 
 
+def test_failback_waits_for_the_connections_that_were_missed():
+    """On a busy machine, the other director's ipvs-resync had not sent a datagram after 45 s."""
+    tells = vips.Report(held=(VIP,), claims="all", telling=True)
+    bench = Bench("dir1", failback=True).run(1, report=tells)
+    bench.judge.joined("active", 10, bench.now)
+    assert bench.run(vips.FAILBACK + 20).changes == []
+    assert bench.run(4, report=vips.Report(held=(VIP,), claims="all")).changes == [TAKEN, ("move", "local")]
+
+
+def test_failback_does_not_wait_for_ever():
+    """An ipvs-resync that hangs on the other director."""
+    bench = Bench("dir1", failback=True).run(1, report=vips.Report(held=(VIP,), claims="all", telling=True))
+    bench.judge.joined("active", 10, bench.now)
+    assert bench.run(vips.LEARNED - 12).changes == []
+    assert bench.run(5).changes == [TAKEN, ("move", "local")]
+
+
+def test_a_director_says_that_it_still_tells():
+    bench = Bench()
+    bench.judge.telling = True
+    bench.told.clear()
+    bench.run(2)
+    assert bench.told
+    assert all(report.telling for report in bench.told)
+
+
 def test_what_heartbeats_scripts_add_is_announced():
     """Their own announcement comes a second later."""
     bench = Bench("dir1").run(2)
@@ -954,7 +980,7 @@ def test_who_is_asked_to_take_over_does_so_if_it_serves_as_well(state, services,
 
 def test_reports_of_another_version_are_read():
     """Either director may have the newer program."""
-    report = vips.Report(held=(VIP,), claims="all", sees={"eth0": (1, 2)}, moves=1, services=3)
+    report = vips.Report(held=(VIP,), claims="all", sees={"eth0": (1, 2)}, moves=1, services=3, telling=True)
     assert vips.Report.read(report.write()) == report
     assert vips.Report.read('{"held": ["192.0.2.30"], "colour": "red"}') == vips.Report(held=(VIP,))
     assert vips.Report.read("{}") == vips.Report()
