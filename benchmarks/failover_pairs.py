@@ -118,8 +118,16 @@ class HeartbeatOnIPv6(Heartbeat):
 
     @staticmethod
     def described(**settings: Any) -> Cluster:
-        """Return the cluster of the example dual-stack, without marks: the lab's kernel has no packet filter."""
-        return OnIPv6(ROOT / "inventories" / "dual-stack", {"lvs_director_packet_marks": False, **settings})
+        """Return the cluster of the example dual-stack, with one active director, which the other pairs have too.
+
+        It is without marks: the lab's kernel has no packet filter.
+        """
+        inventory = ROOT / "inventories" / "dual-stack"
+        cluster = OnIPv6(inventory)
+        first = cluster.group("directors")[0]
+        services = [{**each, "preferred_director": first} for each in cluster.variables(first)["ha_virtual_services"]]
+        given = {"ha_virtual_services": services, "heartbeat_auto_failback": False, "lvs_director_packet_marks": False}
+        return OnIPv6(inventory, {**given, **settings})
 
     @property
     def made_anew(self) -> list[str]:

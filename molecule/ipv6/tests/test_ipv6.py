@@ -1,23 +1,39 @@
-"""An IPv6 VIP beside an IPv4 one: both move together, nothing leaves from it, and without it the other one goes on."""
+"""VIPs of both families on two directors that both work.
+
+Those of one director move together, nothing leaves from an IPv6 one, and without it the others go on. Each director
+takes the other one's VIPs when that one dies, and gives them back.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from ipaddress import ip_address
 from pathlib import Path
+from threading import Event
 
 import pytest
-from harness import ROOT, Cluster, ask, longest_outage, recap, run, wait_for
+from harness import EVENT_LIMIT, ROOT, Attempt, Cluster, ask, longest_outage, recap, run, wait_for
 
 CLUSTER = Cluster(ROOT / "inventories/dual-stack/hosts.yml", {"lvs_director_packet_marks": False})
 DIRECTORS, REAL_SERVERS, CLIENT = CLUSTER.group("directors"), CLUSTER.group("real_servers"), CLUSTER.group("clients")[0]
 *SERVICES, SHOP = CLUSTER.variables(DIRECTORS[0])["ha_virtual_services"]
 VIP4, VIP6, TUNNELLED = (service["vip"] for service in SERVICES)
+SHOP4, SHOP6 = SHOP["vips"]
+OWN = {DIRECTORS[0]: {VIP4, VIP6, TUNNELLED}, SHOP["preferred_director"]: {SHOP4, SHOP6}}  # VIPs by preferred director
 PUBLIC, DEDICATED = CLUSTER.variables(DIRECTORS[0])["ha_interfaces"]
 SPARE = "fd00:18:20::77"
 TAKEN_OVER = 6.0  # s in which clients are served again after their director has died
 LIMIT = 0.9  # s that an answer may take: machines that share a processor with other tests are slow at times
+UNDER_WAY = 1  # request of 20 a second that a move may reset: the other director learns of it a moment later
+KEPT = 2  # connections of each kind, at each VIP
+FAILBACK = 45.0  # s from Heartbeat's start until its director takes back what is its own
+AWAY = 100.0  # s from a director's start until it has taken back what is its own, and more
+AFTER = 3.0  # s of requests after a move
 SCRIPT = "/etc/ha.d/resource.d/IPv6addr2"
 ZONE = "lb.example.org"
 ELSEWHERE = "203.0.113.30"  # of another cluster
@@ -52,23 +68,16 @@ for url in sys.argv[1:]:
 """
 
 
-class OnIPv6(Cluster):
-    """The same cluster, watched at its IPv6 VIP."""
+class At(Cluster):
+    """The same cluster, watched at another VIP."""
+
+    def __init__(self, vip: str) -> None:
+        super().__init__(CLUSTER.inventory)
+        self._listing, self._vip = CLUSTER._listing, vip
 
     @property
     def vip(self) -> str:
-        return VIP6
-
-
-class ThroughTunnels(Cluster):
-    """The same cluster, watched at the IPv6 VIP of the tunnels."""
-
-    @property
-    def vip(self) -> str:
-        return TUNNELLED
-
-
-SIX, THROUGH = OnIPv6(CLUSTER.inventory), ThroughTunnels(CLUSTER.inventory)
+        return self._vip
 
 
 def shell(host: str, command: str) -> str:
@@ -90,10 +99,65 @@ def wait_holder(expected: str | None = None) -> str:
 
     def one() -> bool:
         found = CLUSTER.holders()
-        return len(found) == 1 and found == SIX.holders() and expected in (None, *found)
+        return len(found) == 1 and found == At(VIP6).holders() and expected in (None, *found)
 
     wait_for(f"{expected or 'one director'} holds both VIPs", one, 60)
     return CLUSTER.holders()[0]
+
+
+def held() -> dict[str, set[str]]:
+    """Return the VIPs that each director has."""
+    vips, found = set.union(*OWN.values()), {}
+    for director in DIRECTORS:
+        links = json.loads(ask(director, "ip", "-json", "address", "show", "dev", PUBLIC) or "[]")
+        found[director] = vips & {entry.get("local") for link in links for entry in link.get("addr_info", ())}
+    return found
+
+
+def all_on(director: str) -> dict[str, set[str]]:
+    """Return what held() says when one director has all VIPs."""
+    return {name: set.union(*OWN.values()) if name == director else set() for name in DIRECTORS}
+
+
+@contextmanager
+def watched(*vips: str) -> Iterator[dict[str, list[Attempt]]]:
+    """Ask each VIP 20 times a second; the body runs once all answer. Ends some seconds after it."""
+    seen: dict[str, list[Attempt]] = {vip: [] for vip in vips}
+    over = Event()
+
+    def listen(vip: str) -> None:
+        with closing(At(vip).poll(EVENT_LIMIT, limit=LIMIT)) as attempts:
+            for attempt in attempts:
+                seen[vip].append(attempt)  # one by one, as they come
+                if over.is_set():
+                    return
+
+    with ThreadPoolExecutor() as pool:
+        asking = [pool.submit(listen, vip) for vip in vips]
+        try:
+            wait_for("the client asks", lambda: all(len(found) > 10 for found in seen.values()), 30)
+            yield seen
+            time.sleep(AFTER)
+        finally:
+            over.set()
+        for each in asking:
+            each.result()
+    for vip, found in seen.items():
+        print(f"{vip}: outage {longest_outage(found):.2f} s, {len(lost(found))} of {len(found)} requests lost")
+
+
+def lost(attempts: list[Attempt]) -> list[Attempt]:
+    return [attempt for attempt in attempts if not attempt.ok]
+
+
+@contextmanager
+def unbroken(seconds: float, *vips: str) -> Iterator[None]:
+    """Keep connections of all kinds open to each VIP for some seconds. All of them must survive."""
+    with ExitStack() as stack:
+        kept = [stack.enter_context(At(vip).connections(each=KEPT, seconds=seconds)) for vip in vips]
+        yield
+    for vip, each in zip(vips, kept, strict=True):
+        assert all(count["survived"] == KEPT for count in each.counts.values()), (vip, each)
 
 
 def neighbour(wanted: str) -> str:
@@ -104,6 +168,11 @@ def neighbour(wanted: str) -> str:
 
 def mac(host: str, device: str) -> str:
     return json.loads(shell(host, f"ip -json link show dev {device}"))[0]["address"]
+
+
+def heartbeat_age(director: str) -> int:
+    """Return for how many seconds Heartbeat has been running; 0 if it does not."""
+    return int(ask(director, "sh", "-c", "ps -o etimes= -p $(cat /run/heartbeat.pid)").strip() or 0)
 
 
 def ready(director: str) -> bool:
@@ -120,8 +189,7 @@ def shop(*addresses: str) -> list[set[str]]:
     return [{*answers[first : first + 6]} for first in range(0, len(answers), 6)]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def marks() -> None:
+def set_marks(director: str) -> None:
     """Mark packets by tc: the lab's kernel has no packet filter. A director that loses power loses this, too."""
     rules = [
         f"tc filter add dev {PUBLIC} ingress protocol {'ipv6' if ':' in address else 'ip'} flower"
@@ -129,8 +197,13 @@ def marks() -> None:
         for address in SHOP["vips"]
         for port in SHOP["ports"]
     ]
+    shell(director, " && ".join([f"tc qdisc replace dev {PUBLIC} clsact", *rules]))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def marks() -> None:
     for director in DIRECTORS:
-        shell(director, " && ".join([f"tc qdisc replace dev {PUBLIC} clsact", *rules]))
+        set_marks(director)
 
 
 @pytest.fixture
@@ -141,8 +214,9 @@ def active() -> str:
     return wait_holder()
 
 
-def test_the_cluster_is_whole() -> None:
+def test_the_cluster_is_whole_and_each_director_has_its_own_vips() -> None:
     CLUSTER.wait_whole()
+    assert held() == OWN
 
 
 def test_directors_speak_ipv6_where_they_share_nothing_else(active: str) -> None:
@@ -162,7 +236,7 @@ def test_nothing_leaves_from_the_vip(active: str) -> None:
 
 
 def test_packets_come_through_tunnels_from_directors_alone(active: str) -> None:
-    attempts = list(THROUGH.poll(2, limit=LIMIT))
+    attempts = list(At(TUNNELLED).poll(2, limit=LIMIT))
     assert [attempt for attempt in attempts if not attempt.ok] == []
     assert {attempt.body.removeprefix("happy ").strip() for attempt in attempts} == {*REAL_SERVERS}
     senders = {
@@ -231,7 +305,6 @@ def test_a_mark_selects_two_ports_of_two_addresses(active: str) -> None:
     assert [line.split()[1:] for line in table.splitlines() if line.startswith("FWM")] == [
         [str(SHOP["fwmark"]), *family, "wrr", "persistent", "600"] for family in ([], ["IPv6"])
     ]
-    assert all(address(active, PUBLIC, vip) for vip in SHOP["vips"])
     assert all(address(real_server, "lo", vip) for vip in SHOP["vips"] for real_server in REAL_SERVERS)
     (server,), (server6,) = shop(*SHOP["vips"])
     assert {server, server6} <= {*REAL_SERVERS}
@@ -264,22 +337,49 @@ def test_the_script_never_fails() -> None:
         assert [call(action, wrong).splitlines()[-1] for action in ("start", "status", "stop")] == ["0", "3", "0"]
 
 
-def test_it_moves_by_switchover(active: str) -> None:
-    run("docker", "exec", CLIENT, "ping", "-c", "1", VIP6)
-    CLUSTER.playbook("codalvs.ha.switchover")
-    assert wait_holder() == other(active)
-    assert neighbour(VIP6) == mac(other(active), PUBLIC)
+@pytest.mark.parametrize(
+    ("victim", "asked"),
+    [(DIRECTORS[0], (VIP6, SHOP4)), (DIRECTORS[1], (VIP4, SHOP6))],  # of each director one, and of each family
+)
+def test_a_director_dies_and_takes_back_what_is_its_own(victim: str, asked: tuple[str, str], active: str) -> None:
+    wait_for("each director has its own VIPs", lambda: held() == OWN, 60)
+    heir = other(victim)
+    with unbroken(14, *asked):
+        time.sleep(1)  # the connections' age
+        with watched(*asked) as seen:
+            CLUSTER.cut_power(victim)
+            wait_for("the other one has all VIPs", lambda: held() == all_on(heir), 30)
+    assert max(map(longest_outage, seen.values())) < TAKEN_OVER
+    assert neighbour(asked[0]) == neighbour(asked[1]) == mac(heir, PUBLIC)
+    assert all(address(heir, PUBLIC, vip)["preferred_life_time"] == 0 for vip in (VIP6, TUNNELLED, SHOP6))
+    with unbroken(AWAY, *asked):  # begun while it is away
+        CLUSTER.power_on(victim)
+        set_marks(victim)
+        wait_for("it will soon take back its VIPs", lambda: heartbeat_age(victim) > FAILBACK - 15, 120)
+        with watched(*asked) as seen:
+            assert held() == all_on(heir)
+            wait_for("each director has its own VIPs again", lambda: held() == OWN, 60)
+    assert max(len(lost(found)) for found in seen.values()) <= UNDER_WAY, seen
+    assert {vip: neighbour(vip) for vip in asked} == {
+        vip: mac(next(name for name in DIRECTORS if vip in OWN[name]), PUBLIC) for vip in asked
+    }
 
 
-def test_it_moves_when_its_director_dies(active: str) -> None:
-    heir = other(active)
-    attempts = list(SIX.poll_through_power_cut(active, before=2, after=12))
-    print(f"outage {longest_outage(attempts):.2f} s")
-    assert longest_outage(attempts) < TAKEN_OVER
-    assert wait_holder() == heir
-    assert neighbour(VIP6) == mac(heir, PUBLIC)
-    assert address(heir, PUBLIC, VIP6)["preferred_life_time"] == 0
-    CLUSTER.power_on(active)
+def test_all_move_to_one_director_and_back_to_both(active: str) -> None:
+    """The playbook's own client watches a VIP that moves."""
+    wait_for("each director has its own VIPs", lambda: held() == OWN, 60)
+    first, second = DIRECTORS
+    with unbroken(60, VIP6, SHOP6):
+        for to, expected, holder in ((first, all_on(first), first), ("preferred", OWN, second)):
+            told = CLUSTER.playbook("codalvs.ha.switchover", "-e", f"switchover_to={to} switchover_watch=10")
+            assert held() == expected
+            failed = re.findall(rf"{CLIENT} at {SHOP4}: (\d+) of 1000 connections failed", " ".join(told.split()))
+            assert len(failed) == 1
+            assert int(failed[0]) <= UNDER_WAY
+            assert {vip: neighbour(vip) for vip in (VIP6, SHOP6)} == {
+                VIP6: mac(first, PUBLIC),
+                SHOP6: mac(holder, PUBLIC),
+            }
 
 
 def test_one_that_cannot_be_had_holds_nothing_up(active: str) -> None:
