@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: coda_acl
 short_description: Manage the access lists of Coda's folders
-version_added: 0.1.0
+version_added: 1.0.0
 author: The codalvs.ha engineers (@codalvs)
 description:
   - Takes the whole access list of each folder, compares it with what the servers say, and replaces it where they

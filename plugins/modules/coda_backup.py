@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: coda_backup
 short_description: Make archives of the volumes of a Coda cell
-version_added: 0.1.0
+version_added: 1.0.0
 author: The codalvs.ha engineers (@codalvs)
 description:
   - Freezes one replica of each volume for a moment, dumps the frozen state while the volume stays in use, and turns

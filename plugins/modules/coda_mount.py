@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: coda_mount
 short_description: Manage the mount points of a Coda cell's volumes
-version_added: 0.1.0
+version_added: 1.0.0
 author: The codalvs.ha engineers (@codalvs)
 description:
   - Creates and removes mount points. A mount point is a part of the volume that it lies in, so it is made

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: coda_rvm
 short_description: Initialise a Coda server's RVM and partitions, once and never again
-version_added: 0.1.0
+version_added: 1.0.0
 author: The codalvs.ha engineers (@codalvs)
 description:
   - Makes RVM's log and data with Coda's own C(rvmutl) and C(rdsinit), and the file C(FTREEDB) that makes a folder a

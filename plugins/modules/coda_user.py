@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: coda_user
 short_description: Manage the users, groups and passwords of a Coda cell
-version_added: 0.1.0
+version_added: 1.0.0
 author: The codalvs.ha engineers (@codalvs)
 description:
   - Takes lists of users and groups, compares them with Coda's protection database and C(auth2.pw) on the SCM, and makes

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: coda_volume
 short_description: Manage the volumes of a Coda cell
-version_added: 0.1.0
+version_added: 1.0.0
 author: The codalvs.ha engineers (@codalvs)
 description:
   - Takes a list of volumes, compares it with what the cell's servers say, and makes what is missing. Run it on the SCM.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: coda_volume_info
 short_description: Gather the volumes of a Coda cell, and what its file servers hold
-version_added: 0.1.0
+version_added: 1.0.0
 author: The codalvs.ha engineers (@codalvs)
 description:
   - Asks the SCM for the replicated volumes and every file server for what it holds, and reads only. Run it on the SCM.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: coda_wait
 short_description: Wait until a Coda client reaches its volumes and has sent all changes
-version_added: 0.1.0
+version_added: 1.0.0
 author: The codalvs.ha engineers (@codalvs)
 description:
   - Asks the client on this host about volumes until they are as wanted, and reads only.

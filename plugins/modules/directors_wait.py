@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: directors_wait
 short_description: Look at all directors again and again until they fulfil a condition together
-version_added: 0.1.0
+version_added: 1.0.0
 author: The codalvs.ha engineers (@codalvs)
 description:
   - Ansible's C(until) sees one host. To tell whether exactly one director holds each address, or whether one knows

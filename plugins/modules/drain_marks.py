@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: drain_marks
 short_description: Mark real servers as drained on a director, or take the marks away
-version_added: 0.1.0
+version_added: 1.0.0
 author: The codalvs.ha engineers (@codalvs)
 description:
   - A real server is drained as long as a file in C(/etc/lvs-drained) has its name, V(ADDRESS) for all ports or

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: heartbeat_check
 short_description: Check files for Heartbeat on the director itself, before they are installed
-version_added: 0.1.0
+version_added: 1.0.0
 author: The codalvs.ha engineers (@codalvs)
 description:
   - Heartbeat 3 has no test mode, and one bad line in any of its files stops it for good. This module applies its rules

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: heartbeat_info
 short_description: Gather what Heartbeat and the kernel say on a director
-version_added: 0.1.0
+version_added: 1.0.0
 author: The codalvs.ha engineers (@codalvs)
 description:
   - Returns the state of Heartbeat and of its nodes, and which of the given virtual addresses this host really has.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: heartbeat_switchover
 short_description: Give a director all virtual addresses, or its own, without an outage
-version_added: 0.1.0
+version_added: 1.0.0
 author: The codalvs.ha engineers (@codalvs)
 description:
   - Run it on the director that is to have the addresses. It takes them and tells the network, then lets Heartbeat on

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: ipvs
 short_description: Manage the kernel's IPVS table
-version_added: 0.1.0
+version_added: 1.0.0
 author: The codalvs.ha engineers (@codalvs)
 description:
   - Takes any number of virtual services with their real servers, reads the table once, and writes the difference at

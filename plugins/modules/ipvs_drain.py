@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: ipvs_drain
 short_description: Take a real server out of its services without breaking its connections, and back in
-version_added: 0.1.0
+version_added: 1.0.0
 author: The codalvs.ha engineers (@codalvs)
 description:
   - Gives a real server weight 0 in every service of this director that has it, so that it gets no new connections,

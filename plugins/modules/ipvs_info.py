@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: ipvs_info
 short_description: Gather the kernel's IPVS table, counters, connections and sync daemons
-version_added: 0.1.0
+version_added: 1.0.0
 author: The codalvs.ha engineers (@codalvs)
 description:
   - Reads what the kernel knows. Names of hosts and ports are never resolved.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: ipvs_sync
 short_description: Manage the daemons that synchronise IPVS connections between directors
-version_added: 0.1.0
+version_added: 1.0.0
 author: The codalvs.ha engineers (@codalvs)
 description:
   - Starts and stops the kernel's sync daemons. A master sends what it knows of connections by multicast, a backup

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: role_check
 short_description: Refuse what a role of this collection can't use of its variables
-version_added: 0.1.0
+version_added: 1.0.0
 author: The codalvs.ha engineers (@codalvs)
 description:
   - The first task of each role. Ansible's own comparison with the argument specification comes before it, and does not

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: tcp_probe
 short_description: Measure for how long a TCP service is away
-version_added: 0.1.0
+version_added: 1.0.0
 author: The codalvs.ha engineers (@codalvs)
 description:
   - Opens and closes a new TCP connection at fixed times, whatever became of the earlier ones.
