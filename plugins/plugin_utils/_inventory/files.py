@@ -151,7 +151,7 @@ def unread(
         if meant:
             what = "group" if folder.name == "group_vars" else "host"
             problem = f"is read by nobody: there is no such {what}"
-            yield "ignored_file", Complaint(show(f"{folder.name}/{part}"), "", problem, f"did you mean {meant!r}?")
+            yield "ignored_file", Complaint(show(f"{folder.name}/{part}"), "", problem, f"call it {meant}")
 
 
 def _place(path: Path) -> tuple[Path, str]:
@@ -259,7 +259,7 @@ def _sections(node: yaml.Node, path: Path) -> Iterator[tuple[str, Complaint]]:
             nested = isinstance(value, yaml.MappingNode) and {"hosts", "children"} & {each for each, _ in _pairs(value)}
             if meant or (nested and key not in SECTIONS and not key.startswith(("x-", "_", "."))):
                 problem = f"is not vars, children or hosts: Ansible leaves it out ({path.name})"
-                remedy = f"did you mean {meant!r}?" if meant else "put the group below children"
+                remedy = f"write {meant} in its place" if meant else "put the group below children"
                 yield "ignored_key", Complaint(place, "", problem, remedy)
 
 

@@ -105,7 +105,7 @@ def test_files_whose_names_are_nearly_those_of_groups_or_hosts(name: str, meant:
     names = {"group_vars": {"all", "directors", "real_servers"}, "host_vars": {"dir1", "dir2"}}
     given = list(unread([Path("/i") / name], [Path("/i")], names))
     assert not list(unread([Path("/shared") / name], [Path("/i")], names))
-    assert [each.remedy for _rule, each in given] == ([f"did you mean {meant!r}?"] if meant else [])
+    assert [each.remedy for _rule, each in given] == ([f"call it {meant}"] if meant else [])
 
 
 def test_a_cycle_may_lead_through_several_files() -> None:
