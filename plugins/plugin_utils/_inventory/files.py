@@ -256,7 +256,9 @@ def _sections(node: yaml.Node, path: Path) -> Iterator[tuple[str, Complaint]]:
                 problem = f"must be a dictionary: Ansible reads nothing of {path.name}"
                 yield "unreadable_file", Complaint(place, "", problem, "write 'name:' in place of '- name'")
             meant = None if key in SECTIONS else MEANT.get(key.lower()) or closest(key.lower(), SECTIONS, 0.8)
-            nested = isinstance(value, yaml.MappingNode) and {"hosts", "children"} & {each for each, _ in _pairs(value)}
+            nested = isinstance(value, yaml.MappingNode) and {"hosts", "children"} & {
+                each for each, _inner in _pairs(value)
+            }
             if meant or (nested and key not in SECTIONS and not key.startswith(("x-", "_", "."))):
                 problem = f"is not vars, children or hosts: Ansible leaves it out ({path.name})"
                 remedy = f"write {meant} in its place" if meant else "put the group below children"

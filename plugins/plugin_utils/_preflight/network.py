@@ -152,7 +152,7 @@ def missing_interfaces(cluster: Cluster) -> Iterator[Complaint]:
         elif isinstance(declared, Mapping) and all(value in ([], ()) for value in declared.values()):
             problem = "is empty, and this host has no other address"
             remedy = "write it like 192.0.2.11/24"
-            yield Complaint(f"ha_interfaces.{show(next(iter(declared)))}", "", problem, remedy, host)
+            yield Complaint(f"ha_interfaces.{show(min(declared, key=str))}", "", problem, remedy, host)
 
 
 @rule("bad_interface")
