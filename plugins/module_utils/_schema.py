@@ -138,8 +138,13 @@ def closest(word: object, known: Iterable[str], cutoff: float = 0.6) -> str | No
     return matches[0] if matches else None
 
 
+def spelling(name: str) -> str:
+    """Return a name without what people write in several ways: case, hyphens and blanks, but for those of numbers."""
+    return re.sub(r"(?<!\d)[\W_]+|[\W_]+(?!\d)", "", name).lower()
+
+
 def letters(name: str) -> str:
-    """Return a name without what people write in several ways: case, hyphens and blanks, and the plural."""
+    """Return the same without any separator, and without the plural."""
     text = re.sub(r"[\W_]", "", name).lower()
     return text[:-1] if text.endswith("s") else text
 

@@ -69,6 +69,7 @@ def test_clocks_are_compared_host_by_host() -> None:
     [
         (None, False),
         ([], False),
+        (["LOG"], False),  # a run that was killed
         (["cache", "spool", "lost+found"], False),  # a new file system, and a run that was killed
         (["DATA", "LOG", "cache", "pid"], False),
         (["initialised", "cache"], False),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from ansible_collections.codalvs.ha.plugins.module_utils._schema import closest, letters, show
+from ansible_collections.codalvs.ha.plugins.module_utils._schema import closest, letters, show, spelling
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import Complaint
 
 YAML = (".yml", ".yaml", ".json")
@@ -23,6 +23,7 @@ VARIABLES = ("group_vars", "host_vars")
 INI = re.compile(r"^\s*\[[^\]\n]+\]\s*$", re.MULTILINE)  # Ansible tries it on each file that is no YAML
 MERGE = "tag:yaml.org,2002:merge"  # '<<', which may be there several times
 VAULT = "$ANSIBLE_VAULT"
+DEFAULT = "/etc/ansible/hosts"
 SECTIONS = ("vars", "children", "hosts")  # of a group
 MEANT = {"variables": "vars", "group_vars": "vars", "child": "children", "groups": "children"}
 LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first one is written in C, and not built everywhere
@@ -34,7 +35,9 @@ def files_of(sources: Iterable[Path], playbooks: Path) -> list[Path]:
     beside: dict[Path, None] = {}
     for source in sources:
         if source.is_dir():
-            found.update(dict.fromkeys(sorted(path for path in source.rglob("*") if path.is_file())))
+            # Ansible leaves out what is hidden.
+            inner = ((path, path.relative_to(source).parts) for path in source.rglob("*") if path.is_file())
+            found.update(dict.fromkeys(sorted(path for path, parts in inner if not any(p[0] == "." for p in parts))))
         elif source.is_file():
             found[source] = None
             beside[source.parent] = None
@@ -103,9 +106,12 @@ def _unreadable(path: Path, error: Exception) -> Complaint:
 
 
 def missing(sources: Iterable[str]) -> Iterator[tuple[str, Complaint]]:
-    """Yield the sources of an inventory that are not there; a comma makes a list of hosts of a source."""
+    """Yield the sources of an inventory that are not there; a comma makes a list of hosts of a source.
+
+    Ansible's own default, for who gives none, need not be there.
+    """
     for source in sources:
-        if "," not in source and not Path(source).exists():
+        if "," not in source and source != DEFAULT and not Path(source).exists():
             problem = "is not there: Ansible goes on without it"
             yield (
                 "unreadable_file",
@@ -141,13 +147,15 @@ def unread(
     folders: what group_vars and host_vars are in that belong to this inventory alone; names: those of groups by
     'group_vars', of hosts by 'host_vars'. A file of another name may be of a host that is gone.
     """
-    spelled = {kind: {letters(name): name for name in names[kind]} for kind in VARIABLES}
+    alike = {"group_vars": letters, "host_vars": spelling}
+    spelled = {kind: {alike[kind](name): name for name in names[kind]} for kind in VARIABLES}
     for folder, part in dict.fromkeys(map(_place, paths)):
         name = part.removesuffix(_suffix(part))
         if not part or folder.parent not in folders or name in names[folder.name] or part in names[folder.name]:
             continue
         label = name.partition(".")[0] if folder.name == "host_vars" else name
-        meant = spelled[folder.name].get(letters(name)) or spelled[folder.name].get(letters(label))
+        found, like = spelled[folder.name], alike[folder.name]
+        meant = found.get(like(name)) or found.get(like(label))
         if meant:
             what = "group" if folder.name == "group_vars" else "host"
             problem = f"is read by nobody: there is no such {what}"

@@ -392,12 +392,19 @@ def coda_rights(cluster: Cluster) -> Iterator[Complaint]:
                     yield Complaint(place, show(rights), problem, "write, for example, rl", scm)
 
 
+# Folders of a Debian system that others need; what else is in use, the role finds on the host.
+SYSTEM = re.compile(
+    r"/(bin|boot|coda|dev|etc|home|lib(32|64)?|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp|vice"
+    r"|usr(/(bin|lib|local|sbin|share))?|var(/(cache|lib|log|mail|spool|tmp))?)"
+)
+
+
 def folder_fault(folder: str) -> str:
     """Return what is wrong with the folder of a client's cache, '' if nothing is."""
     if not re.fullmatch(r"(/[A-Za-z0-9._-]+)+", folder) or {".", ".."} & set(folder.split("/")):
         return "must be an absolute path of letters, digits, '.', '_' and '-', without '.' and '..' as names"
-    if folder.count("/") < 2:
-        return "is right below '/', and nobody but root could enter it any more"
+    if SYSTEM.fullmatch(folder):
+        return "is the system's own, and nobody but root could enter it any more"
     return ""
 
 

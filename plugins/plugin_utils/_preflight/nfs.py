@@ -22,7 +22,8 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import
 
 PATH = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")  # a word in exports(5) and fstab(5)
 BELOW = re.compile(r"(?![/.]+(/|$))[^/]+(/(?!\.{1,2}(/|$))[^/]+)*")  # a path without '.' and '..'
-MODE = re.compile(r"[0-7]{3,4}")
+SYMBOLIC = r"[ugoa]*[-+=][rwxXst]*"  # chmod(1)
+MODE = re.compile(rf"[0-7]{{3,4}}|{SYMBOLIC}(,{SYMBOLIC})*")
 CLIENT = re.compile(r"[^\s#()'\"\\,-][^\s#()'\"\\]*")  # a word of exports(5), which no option follows
 NFS = 2049
 OPTION = re.compile(r"[a-z0-9_][a-z0-9_.-]*(=[A-Za-z0-9_.:/@-]+)?")
@@ -142,7 +143,7 @@ def nfs_folders(cluster: Cluster) -> Iterator[Complaint]:
             if entry is UNUSABLE:
                 continue
             place, path, mode = f"nfs_server_folders[{index}]", known(entry["path"]), known(entry["mode"])
-            if path is not None and not BELOW.fullmatch(path):
+            if path is not None and not BELOW.fullmatch(path.rstrip("/")):
                 problem = "must be a path below the shared folder, without '.' and '..' as names"
                 yield Complaint(f"{place}.path", show(path), problem, "write it like www or www/static", host)
             number = isinstance(written, list) and isinstance(written[index].get("mode"), int | float)

@@ -67,7 +67,8 @@ def test_files(name: str, text: str, expected: list[tuple[str, str]]) -> None:
 
 def test_sources_that_are_not_there_are_named(tmp_path: Path) -> None:
     (tmp_path / "hosts.yml").touch()
-    sources = [str(tmp_path / "hosts.yml"), str(tmp_path), "one,two", "localhost,", str(tmp_path / "nope.yml")]
+    there = [str(tmp_path / "hosts.yml"), str(tmp_path), "one,two", "localhost,", "/etc/ansible/hosts"]
+    sources = [*there, str(tmp_path / "nope.yml")]
     assert [(rule, each.variable) for rule, each in missing(sources)] == [("unreadable_file", "nope.yml")]
 
 
@@ -99,10 +100,14 @@ def test_of_one_name_ansible_reads_a_folder_alone_or_the_first_file() -> None:
         ("host_vars/DIR1.yml", "dir1"),
         *((f"group_vars/{name}", None) for name in ("all.yml", "directors", "staging.yml", ".hidden", "director.yml~")),
         *((f"host_vars/{name}", None) for name in ("dir1.yml", "dir3.yml", "old.example.org", "directors.yml")),
+        ("host_vars/198.18.201.1.yml", None),  # another host
+        ("host_vars/web-11", None),
+        ("host_vars/Web-1-1.yml", "web-1-1"),
     ],
 )
 def test_files_whose_names_are_nearly_those_of_groups_or_hosts(name: str, meant: str | None) -> None:
-    names = {"group_vars": {"all", "directors", "real_servers"}, "host_vars": {"dir1", "dir2"}}
+    hosts = {"dir1", "dir2", "198.18.20.11", "web-1-1"}
+    names = {"group_vars": {"all", "directors", "real_servers"}, "host_vars": hosts}
     given = list(unread([Path("/i") / name], [Path("/i")], names))
     assert not list(unread([Path("/shared") / name], [Path("/i")], names))
     assert [each.remedy for _rule, each in given] == ([f"call it {meant}"] if meant else [])
@@ -139,6 +144,8 @@ def test_files_of_an_inventory(tmp_path: Path) -> None:
         "p/host_vars/x/a.yml",
         "d/x.yml",
         "d/group_vars/y",
+        "d/.github/workflows/ci.yml",
+        "d/.x.yml",
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()

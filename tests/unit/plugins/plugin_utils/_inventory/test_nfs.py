@@ -107,7 +107,8 @@ def test_folders_are_words(folder: str) -> None:
         ({"path": "..www", "mode": "750"}, None),
         ({"path": "www", "mode": 0o770}, "mode"),
         ({"path": "www", "mode": 755}, "mode"),
-        ({"path": "www", "mode": "u=rwx"}, "mode"),
+        ({"path": "www", "mode": "u=rwx,g=rX,o="}, None),
+        ({"path": "www", "mode": "rwx"}, "mode"),
         ({"path": "www", "mode": "0o770"}, "mode"),
         ({"path": ""}, "path"),
         ({"path": "/www"}, "path"),
@@ -115,7 +116,7 @@ def test_folders_are_words(folder: str) -> None:
         ({"path": "www/.."}, "path"),
         ({"path": "www/./a"}, "path"),
         ({"path": "."}, "path"),
-        ({"path": "www/"}, "path"),
+        ({"path": "www/"}, None),
     ],
 )
 def test_folders_in_the_folder(folder: dict[str, Any], wrong: str | None) -> None:
