@@ -108,12 +108,15 @@ def packages_for(groups: set[str], checker: str = "ldirectord") -> set[str]:
 
 @pytest.mark.parametrize("playbook", ["coda", "nfs", "directors", "real_servers", "dns"])
 def test_a_host_gets_the_packages_of_all_roles_of_its_plays(playbook: str) -> None:
-    plays = [play for play in load(f"playbooks/{playbook}.yml") if "roles" in play]
-    assert plays
-    for play in plays:
-        groups = {group for group in play["hosts"].split(":") if group[0] not in "&!"}
-        roles = {entry["role"].rpartition(".")[2] for entry in play["roles"]}
+    found = 0
+    for play in load(f"playbooks/{playbook}.yml"):
+        included = [task.get("ansible.builtin.include_role", {}).get("name") for task in play.get("tasks", [])]
+        names = [entry["role"] for entry in play.get("roles", [])] + included
+        roles = {name.rpartition(".")[2] for name in filter(None, names)}
+        found += len(roles)
+        groups = {group for group in play.get("hosts", "").split(":") if group[:1] not in ("&", "!")}
         assert packages_for(groups) >= roles & set(LISTS), play["name"]
+    assert found
 
 
 def test_a_host_gets_no_other_packages() -> None:
