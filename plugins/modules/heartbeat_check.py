@@ -129,7 +129,8 @@ from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.haresources 
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.parting import parting
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.values import MISSING, WARNING, Problem
 
-FILES, PID = "/etc/ha.d", "/run/heartbeat.pid"
+FILES = "/etc/ha.d"
+PID = "/run/heartbeat.pid"
 RESOURCE_DIRECTORIES = ("/etc/ha.d/resource.d", "/etc/init.d")  # in Heartbeat's order
 
 
