@@ -19,7 +19,7 @@ SERVICES = {service["name"]: service for service in CHECKED}
 # These have one server with another one, and so one fault.
 SAME_SERVER = {"dns_tcp": "dns", "pops": "pop", "imaps": "imap", "connect_udp": "ping"}
 FAULTS = [name for name in SERVICES if name not in (*SAME_SERVER, "on", "off")]
-NOTICED = 180.0  # s for all of them, one after the other, beside other labs
+NOTICED = 300.0  # s for all of them, one after the other, beside other labs
 TOGETHER = 10.0  # s between two failures that ipvs-guard takes for one
 LOW = 2.0  # s in which fewer than the minimum may be in, beside other labs
 LOOK = """
