@@ -87,5 +87,5 @@ def test_the_mark_of_who_is_kept_in() -> None:
     """The guard sets it, and whoever drains another one must not count on it."""
     assert guard.KEPT == KEPT
     marked = "-a -t 192.0.2.30:80 -r 192.0.2.21:80 -g -w 1"
-    (service,) = parse_table(["-A -t 192.0.2.30:80 -s rr", f"{marked} -x {guard.KEPT}"]).values()
-    assert [server.upper for server in service.servers.values()] == [KEPT]
+    table = parse_table(["-A -t 192.0.2.30:80 -s rr", f"{marked} -x {guard.KEPT}"])
+    assert [server.upper for service in table.values() for server in service.servers.values()] == [KEPT]

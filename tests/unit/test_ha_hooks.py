@@ -579,7 +579,7 @@ def test_a_command_that_hangs_holds_up_no_other(program, tmp_path):
     for name in ("takeover", "loss"):
         for listener in one.listeners.values():
             listener.hear(hooks.Event(name, "now", (VIP,)), 1.0)
-    for _ in range(3):
+    for _turn in range(3):
         one.turn()
         one.wait(0.3)
     assert (tmp_path / "mailed").read_text() == "takeover\nloss\n"

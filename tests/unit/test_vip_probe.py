@@ -168,11 +168,11 @@ def test_what_is_no_packet_says_nothing(perl: Perl, packet: bytes) -> None:
 def test_what_counts_as_yes_and_no(perl: Perl, vip: str, own: str) -> None:
     pair, other = (ip_address(vip), ip_address(own)), ip_address(vip) + 1
     for number in (0, 41, 2**32 - 1):  # the number after the last one is the first
-        door = {"address": pair[0].packed, "port": 80, "number": number}
         right = (number + 1) % 2**32
 
-        def said(addresses: tuple, ports: tuple[int, int], acknowledged: int, flags: int, door: dict = door) -> bytes:
+        def said(addresses: tuple, ports: tuple[int, int], acknowledged: int, flags: int, asked: int = number) -> bytes:
             packet = answer(perl, addresses, ports, acknowledged, flags)
+            door = {"address": pair[0].packed, "port": 80, "number": asked}
             return perl("verdict", packet, pair[1].packed, door, 40000)[0]
 
         assert said(pair, (80, 40000), right, SYN | ACK) == b"open"

@@ -148,7 +148,7 @@ def gone(noted: Iterable[str], services: Collection[Mapping[str, Any]]) -> list[
         name for service in services for server in service.get("real_servers") or () for name in _names(server, service)
     }
     unused = drained - used if services else set()
-    return sorted(name for name in unused if not any(covers(other, name) for other in drained - {name}))
+    return sorted(name for name in unused if not any(covers(wider, name) for wider in drained - {name}))
 
 
 def problems(noted: Collection[str], drained: Sequence[str], active: Sequence[str], whole: bool) -> list[str]:
