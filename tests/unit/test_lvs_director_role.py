@@ -51,8 +51,9 @@ def test_marks_go_after_the_services_that_they_select() -> None:
         tasks("ldirectord"),
         "Install ldirectord's configuration, once ldirectord has accepted it",
         "Run ldirectord on this director all the time",
-        "Wait until the IPVS table has nothing old",
+        "Wait until the IPVS table has no old mark",
         *going,
+        "Wait until the IPVS table has nothing old",
     )
 
 

@@ -292,7 +292,10 @@ def inside() -> None:
 
 def look(there: tuple[str, ...]) -> None:
     for server, vip in (("198.18.20.21", "198.18.20.30"), ("fd00:18:20::21", "[fd00:18:20::30]")):
-        assert asked("direct", server, f"{vip}:80") == "open"
+        end = time.monotonic() + 10  # the link has just come up
+        while (found := asked("direct", server, f"{vip}:80")) != "open" and time.monotonic() < end:
+            time.sleep(0.1)
+        assert found == "open"
         assert asked("direct", server, f"{vip}:80", f"{vip}:81", f"{vip}:82") == f"closed: {vip}:81 {vip}:82"
     sockets = subprocess.run([*there, "ss", "-Htan"], capture_output=True, text=True, check=True).stdout
     assert [line.split()[0] for line in sockets.splitlines()] == ["LISTEN"]  # no half of a connection stays
