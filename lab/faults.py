@@ -54,10 +54,10 @@ def fit(director: str) -> bool:
         "ipvsadm --list --daemon | grep -c sync",
         ENDS_SOON,
     ]
-    *states, held, real_servers, daemons, ends = (shell(director, "; ".join(asked), check=False).split() + [""] * 6)[:6]
+    *states, word, real_servers, daemons, ends = (shell(director, "; ".join(asked), check=False).split() + [""] * 6)[:6]
     return (
         states == ["active"] * 2
-        and held != "transition"
+        and word != "transition"
         and (real_servers, daemons, ends) == (str(len(REAL_SERVERS)), "2", "0")
     )
 
@@ -81,13 +81,17 @@ def said(director: str) -> str:
     """Return what a director's programs said last, for the reader of a failure."""
     units = "--unit heartbeat-vips --unit heartbeat"
     lines = shell(director, f"journalctl {units} --lines 12 --output short-iso --no-hostname", check=False)
-    return f"{director} at {time.strftime('%T')}:\n{lines}"
+    return f"{director} at {time.strftime('%T')}, resources {held(director)}:\n{lines}"
+
+
+def held(director: str) -> str:
+    """Return the resources that Heartbeat believes to hold: all, local, foreign, none or transition."""
+    return shell(director, "cl_status rscstatus", check=False).strip()
 
 
 def claims(director: str) -> bool:
     """Return whether Heartbeat believes that a director holds the VIP, which prefers the first one."""
-    word = shell(director, "cl_status rscstatus", check=False).strip()
-    return word in ("all", "local" if director == DIRECTORS[0] else "foreign")
+    return held(director) in ("all", "local" if director == DIRECTORS[0] else "foreign")
 
 
 def wait_whole() -> str:
@@ -95,7 +99,10 @@ def wait_whole() -> str:
     wait_for("both directors are fit", lambda: all(fit(name) for name in DIRECTORS), WHOLE)
     holder = wait_one_holder()
     # If they don't agree, heartbeat-vips mends that some seconds later, when the next test expects peace.
-    wait_for("Heartbeat agrees", lambda: all(claims(name) == (name == holder) for name in DIRECTORS), 60)
+    try:
+        wait_for("Heartbeat agrees", lambda: all(claims(name) == (name == holder) for name in DIRECTORS), 60)
+    except HarnessError as error:
+        raise HarnessError("\n".join([f"{error}; {holder} has the VIP", *map(said, DIRECTORS)])) from error
     return wait_one_holder(holder)
 
 
