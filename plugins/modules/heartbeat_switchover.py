@@ -138,6 +138,9 @@ from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.options import re
 from ansible_collections.codalvs.ha.plugins.module_utils._network.neighbours import answered
 
 PAUSE = 1.0  # s between two looks
+# s after which the other director is asked once more. Its Heartbeat drops a request without a word while it carries out
+# an earlier one, such as a failback that has just moved other addresses.
+AGAIN = 15.0
 
 
 def commands(only_own: bool) -> dict[str, list[str]]:
@@ -173,8 +176,12 @@ def refuse_unfit(module: AnsibleModule, state: State) -> None:
         module.fail_json(msg=f"Nothing was changed: {state.node} is not fit: {'; '.join(reasons)}.", unfit=reasons)
 
 
-def wait(module: AnsibleModule, vips: Vips, end: float) -> Holders:
-    """Wait until this director is the only holder, and return the holders; fail when the time is over."""
+def wait(module: AnsibleModule, vips: Vips, end: float, release: list[str]) -> Holders:
+    """Wait until this director is the only holder, and return the holders; fail when the time is over.
+
+    release: the command that asks the other director to release what it holds; it is repeated.
+    """
+    asked = time.monotonic()
     while True:
         state = look(module, vips)
         found = holders(vips, state, ())
@@ -188,6 +195,9 @@ def wait(module: AnsibleModule, vips: Vips, end: float) -> Holders:
                 f"Heartbeat holds here: {state.resources or 'nothing'}; it says of the nodes: {dict(state.nodes)}.",
                 holders=found,
             )
+        if "release" in plan(found, state.node) and time.monotonic() > asked + AGAIN:
+            module.run_command(release, check_rc=True)
+            asked = time.monotonic()
         time.sleep(PAUSE)
 
 
@@ -218,7 +228,7 @@ def main() -> None:
     for step in [] if module.check_mode else steps:
         began = time.monotonic()
         if step == "wait":
-            found = wait(module, vips, end)
+            found = wait(module, vips, end, commands(only_own)["release"])
         else:
             module.run_command(commands(only_own)[step], check_rc=True)
         seconds[step] = round(time.monotonic() - began, 2)
