@@ -29,8 +29,7 @@ PUBLIC, DEDICATED = CLUSTER.variables(DIRECTORS[0])["ha_interfaces"]
 SPARE = "fd00:18:20::77"
 TAKEN_OVER = 6.0  # s in which clients are served again after their director has died
 LIMIT = 0.9  # s that an answer may take: machines that share a processor with other tests are slow at times
-SLOW = 2  # requests of 20 a second that are late where machines share a processor with other tests
-UNDER_WAY = 1  # request of 20 a second that a move may reset: the other director learns of it a moment later
+HANDED_BACK = 4.0  # s without an answer at a planned move on a busy machine; docs/benchmarks.md has a quiet one
 KEPT = 2  # connections of each kind, at each VIP
 FAILBACK = 45.0  # s from Heartbeat's start until its director takes back what is its own
 AWAY = 100.0  # s from a director's start until it has taken back what is its own, and more
@@ -401,7 +400,7 @@ def test_a_director_dies_and_takes_back_what_is_its_own(victim: str, asked: tupl
             assert held() == all_on(heir)
             wait_for("each director has its own VIPs again", lambda: held() == OWN, 60)
     missed = {vip: lost(found) for vip, found in seen.items()}
-    assert max(map(len, missed.values())) <= UNDER_WAY + SLOW, missed
+    assert max(map(longest_outage, seen.values())) < HANDED_BACK, missed
     assert {vip: neighbour(vip) for vip in asked} == {
         vip: mac(next(name for name in DIRECTORS if vip in OWN[name]), PUBLIC) for vip in asked
     }
@@ -418,7 +417,7 @@ def test_all_move_to_one_director_and_back_to_both(active: str) -> None:
             plain = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", told).split())
             failed = re.findall(rf"{CLIENT} at {SHOP4}: (\d+) of 1000 connections failed", plain)
             assert len(failed) == 1
-            assert int(failed[0]) <= SLOW * 5  # it asks five times as often
+            assert int(failed[0]) < HANDED_BACK * 100  # it asks a hundred times a second
             assert {vip: neighbour(vip) for vip in (VIP6, SHOP6)} == {
                 VIP6: mac(first, PUBLIC),
                 SHOP6: mac(holder, PUBLIC),
@@ -440,6 +439,7 @@ def test_one_that_cannot_be_had_holds_nothing_up(active: str) -> None:
         wait_for(
             "Heartbeat's log names it",
             lambda: f"ERROR: IPv6addr2 {ip_address(VIP6).exploded}" in ask(heir, "cat", "/var/log/ha-log"),
+            120,
         )
         began = time.monotonic()
         shell(heir, "systemctl restart heartbeat")
