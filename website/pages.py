@@ -29,7 +29,7 @@ from ansible.vars.manager import VariableManager
 from antsibull_docs_parser.md import to_md
 from antsibull_docs_parser.parser import Context, parse
 
-from ansible_collections.codalvs.ha.plugins.action.preflight import ActionModule, Seen
+from ansible_collections.codalvs.ha.plugins.action.preflight import ActionModule, Seen, _in_files
 from ansible_collections.codalvs.ha.plugins.module_utils import _schema as schema
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.specs import read_specs
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight import check as preflight
@@ -166,13 +166,13 @@ def meaning(option: dict[str, Any]) -> str:
 def findings() -> Iterator[str]:
     """Yield the lines of the page with all rules of preflight: severity, meaning, an example and its remedy."""
     examples: dict[str, preflight.Finding] = {}
-    for path in sorted(WRONG.glob("*.yml")):
+    for path in sorted(WRONG.iterdir()):
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # Ansible warns of what is wrong, too
             found = check(path)
         for finding in found:
             examples.setdefault(finding.rule, finding)
     severities = {rule.name: rule.severity for rule in preflight.RULES}
-    severities |= dict.fromkeys((*schema.RULES, "unknown_variable"), "error")
+    severities |= dict.fromkeys((*schema.RULES, "unknown_variable", preflight.NO_PLAN), "error") | preflight.FILE_RULES
     meanings = dict(RULE.findall((ROOT / "docs/preflight.md").read_text(encoding="utf-8")))
     yield "# What preflight finds"
     yield ""
@@ -195,10 +195,11 @@ def check(path: Path) -> list[preflight.Finding]:
     action = object.__new__(ActionModule)  # without the task and the connection that it has in a play
     action._loader = loader
     groups = inventory.get_groups_dict()
-    prefixes = ("ha_", "coda_", *(f"{role}_" for role in specs))
+    prefixes = ("ha_", "coda_", "ansible_connection", *(f"{role}_" for role in specs))
     seen: Seen = {}
     hosts = {host: action._variables(hostvars, host, prefixes, seen) for host in groups["all"]}
-    return preflight.check(hosts, groups, specs)
+    run = {"ansible_inventory_sources": [str(path)], "playbook_dir": str(ROOT / "playbooks"), "groups": groups}
+    return preflight.check(hosts, groups, specs, _in_files(run))
 
 
 def ansible_inventory() -> bytes:

@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pages
 import pytest
 import yaml
 
@@ -263,6 +264,16 @@ def test_every_rule_of_preflight_is_explained() -> None:
     for name, severity in [*preflight.FILE_RULES.items(), *((rule.name, rule.severity) for rule in preflight.RULES)]:
         known[severity].add(name)
     assert told == known
+
+
+def test_every_rule_of_preflight_has_an_example_on_the_site() -> None:
+    page = "\n".join(pages.findings())
+    examples = re.findall(r"^## `(\w+)`\n\n[^\n]+\n\n```text\n(.*?)\n```$", page, re.MULTILINE | re.DOTALL)
+    told = {
+        row[0].strip("`") for heading in ("Warnings", "Errors") for row in rows(ROOT / "docs/preflight.md", heading)
+    }
+    assert {name for name, example in examples if re.search(rf"\[{name}\]\n +-> \S", example)} == told
+    assert str(ROOT) not in page
 
 
 def test_every_check_is_explained() -> None:

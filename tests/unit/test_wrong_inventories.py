@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ALL_WRONG = sorted((ROOT / "tests/inventories_wrong").glob("*.yml"))
+ALL_WRONG = sorted((ROOT / "tests/inventories_wrong").iterdir())  # files, and folders of files
 # Each is a whole run of Ansible. After one Python has tried all, every fifth shows how another one differs.
 WRONG = ALL_WRONG[::5] if os.environ.get("EXAMPLES") == "few" else ALL_WRONG
 GOOD = ROOT / "inventories/quickstart/hosts.yml"
-EXPECTED = re.compile(r"^# expect: (?P<rule>\w+) on (?P<host>.+?): (?P<variable>\S+)$", re.MULTILINE)
+EXPECTED = re.compile(r"^# expect: (?P<rule>\w+) on (?P<host>.+?): (?P<variable>.+)$", re.MULTILINE)
 PRINTED = re.compile(
-    r"^ *(?:ERROR|WARNING) +(?P<host>.+?): (?P<variable>\S+)(?: = .*)?\n.*\[(?P<rule>\w+)\]$", re.MULTILINE
+    r"^ *(?:ERROR|WARNING) +(?P<host>.+?): (?P<variable>.+?)(?: = .*)?\n.*\[(?P<rule>\w+)\]$", re.MULTILINE
 )
 # In every wrong inventory that holds a secret, this is (part of) it.
 SECRET = "hunter2"
@@ -71,18 +71,24 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Run]:
         return dict(zip(WRONG, pool.map(run, WRONG), strict=True))
 
 
+def expected(inventory: Path) -> list[tuple[str, str, str]]:
+    """Return the rule, the host and the variable of each mistake that an inventory's first lines name."""
+    text = (inventory / "hosts.yml" if inventory.is_dir() else inventory).read_text(encoding="utf-8")
+    return EXPECTED.findall(text)
+
+
 def test_none_gets_lost() -> None:
-    assert len(ALL_WRONG) >= 53
+    assert len(ALL_WRONG) >= 74
+    assert [int(inventory.name[:2]) for inventory in ALL_WRONG] == [*range(1, len(ALL_WRONG) + 1)]
 
 
 @pytest.mark.parametrize("inventory", WRONG, ids=lambda path: path.stem)
 def test_wrong_inventory(inventory: Path, runs: dict[Path, Run]) -> None:
     run = runs[inventory]
-    text = inventory.read_text(encoding="utf-8")
-    expected = {(match["rule"], match["host"], match["variable"]) for match in EXPECTED.finditer(text)}
+    mistakes = set(expected(inventory))
     printed = {(match["rule"], match["host"], match["variable"]) for match in PRINTED.finditer(run.output)}
-    assert expected
-    assert printed == expected, run.output
+    assert mistakes
+    assert printed == mistakes, run.output
     assert run.exit_code != 0
     assert run.touches == ""
     assert run.hosts_in_recap() == ["localhost"]
@@ -90,8 +96,7 @@ def test_wrong_inventory(inventory: Path, runs: dict[Path, Run]) -> None:
 
 
 def test_one_inventory_has_many_mistakes() -> None:
-    counts = [len(EXPECTED.findall(inventory.read_text(encoding="utf-8"))) for inventory in ALL_WRONG]
-    assert max(counts) >= 20
+    assert max(len(expected(inventory)) for inventory in ALL_WRONG) >= 20
 
 
 @pytest.mark.parametrize("limit", [(), ("--limit", "dir1"), ("--check",)], ids=["all", "limit", "check"])

@@ -433,7 +433,8 @@ def duplicate_node_name(cluster: Cluster) -> Iterator[Complaint]:
     for host, name in cluster.node_names.items():
         if counts[name] > 1:
             problem = "both directors have this node name (Heartbeat folds upper case)"
-            yield Complaint("heartbeat_node_name", show(name), problem, "set it to what uname -n says there", host)
+            remedy = "give each director a host name of its own, and set this to what uname -n says there"
+            yield Complaint("heartbeat_node_name", show(name), problem, remedy, host)
 
 
 @rule("unknown_node")
@@ -555,7 +556,9 @@ def ldirectord_unstarted(cluster: Cluster) -> Iterator[Complaint]:
         if starts != is_cold:
             does = "starts ldirectord" if starts else "does not start ldirectord"
             problem = f"ha_standby is {standby}, and the group {does}"
-            yield Complaint(f"heartbeat_resource_groups[{index}].resources", "", problem, "make them agree")
+            change, other = ("add ldirectord to it", "hot") if is_cold else ("take ldirectord out of it", "cold")
+            remedy = f"{change}, or set ha_standby: {other}"
+            yield Complaint(f"heartbeat_resource_groups[{index}].resources", "", problem, remedy)
 
 
 def held_addresses(cluster: Cluster) -> dict[Address, set[str]]:

@@ -264,7 +264,8 @@ def bad_netmask(cluster: Cluster) -> Iterator[Complaint]:
         if netmask is not None and service.family and not is_netmask(service.family, netmask):
             allowed = "a dotted mask such as 255.255.255.0" if service.family == 4 else "a prefix length from 1 to 128"
             variable = f"{service.variable}.persistence.netmask"
-            yield Complaint(variable, show(netmask), f"must be {allowed} for IPv{service.family}", "correct it")
+            problem = f"must be {allowed} for IPv{service.family}"
+            yield Complaint(variable, show(netmask), problem, "write such a value, or leave it out")
 
 
 @rule("bad_fallback")
@@ -317,7 +318,7 @@ def static_and_managed(cluster: Cluster) -> Iterator[Complaint]:
     """In cold standby Heartbeat starts the checker, which a static table does without."""
     if cluster.get("ha_checker") == "none" and cluster.get("ha_standby") == "cold":
         problem = "in cold standby Heartbeat starts the checker, and there is none (ha_checker)"
-        yield Complaint("ha_standby", "cold", problem, "leave out either this or ha_checker")
+        yield Complaint("ha_standby", "cold", problem, "set ha_standby: hot, or leave out ha_checker")
 
 
 @rule("bad_table")
