@@ -113,6 +113,8 @@ def write(path: Path, text: str) -> None:
 
 def reference(text: str) -> str:
     """Return a page of antsibull-docs with a role's main entry point first, and without links that lead nowhere."""
+    if "ERROR while parsing" in text:  # which antsibull-docs does not count as an error
+        raise SystemExit(text[text.index("ERROR while parsing") :].partition("\n")[0])
     text = CONTENTS.sub("", text)  # the theme has a list of a page's sections already
     text = text.replace("Codalvs.Ha\n==========\n", "Modules, filters and roles\n==========================\n")
     if HOMELESS in text:
