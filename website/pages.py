@@ -40,6 +40,12 @@ WRONG = ROOT / "tests/inventories_wrong"
 RECORDS = sorted(ROOT.glob("docs/decisions/[0-9]*.md"))  # in the menu below the page that lists them
 EXAMPLES = sorted(ROOT.glob("inventories/*/README.md"))  # likewise
 CONTENTS = re.compile(r"^\.\. contents::\n(?:   .*\n)+", re.MULTILINE)
+# What antsibull-docs writes of addresses that lead nowhere while the collection has no public home (docs/releases.md).
+HOMELESS = "https://codalvs.example/"
+LINKS = re.compile(r"(?:^Collection links\n~+\n\n)?^\.\. ansible-links::\n\n(?:  .*\n)+", re.MULTILINE)
+GALAXY = re.compile(r"`(codalvs\.ha collection) <https://galaxy\.ansible\.com/[^>]*>`_")
+INSTALL = re.compile(r"To install it,? use: :code:`[^`]*`\.")
+ENTRY = re.compile(r"^(?=\.\. _ansible_collections\..*__entrypoint-)|^(?=\.\. Extra links$)", re.MULTILINE)
 LINK = re.compile(r"(?<=\]\()([^)#\s]+)")
 RULE = re.compile(r"^\| `(\w+)` \| (.*) \|$", re.MULTILINE)  # a row of docs/preflight.md
 # The menu: what a group is called, and its pages.
@@ -94,8 +100,8 @@ def main(target: Path) -> None:
     write(target / "index.md", f"{with_index(ROOT / 'README.md')}\n{menu}")
     write(target / "variables.md", "\n".join(variables()))
     write(target / "findings.md", "\n".join(findings()))
-    for page in target.glob("reference/*.rst"):  # the theme has a list of a page's sections already
-        write(page, CONTENTS.sub("", page.read_text(encoding="utf-8")))
+    for page in target.glob("reference/*.rst"):
+        write(page, reference(page.read_text(encoding="utf-8")))
     (ROOT / "build/website/ansible.inv").write_bytes(ansible_inventory())
 
 
@@ -103,6 +109,20 @@ def write(path: Path, text: str) -> None:
     """Write a page, with the folder that it is in."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
+
+
+def reference(text: str) -> str:
+    """Return a page of antsibull-docs with a role's main entry point first, and without links that lead nowhere."""
+    if "ERROR while parsing" in text:  # which antsibull-docs does not count as an error
+        raise SystemExit(text[text.index("ERROR while parsing") :].partition("\n")[0])
+    text = CONTENTS.sub("", text)  # the theme has a list of a page's sections already
+    text = text.replace("Codalvs.Ha\n==========\n", "Modules, filters and roles\n==========================\n")
+    if HOMELESS in text:
+        text = LINKS.sub("", text)
+        text = GALAXY.sub(r":ref:`\1 <plugins_in_codalvs.ha>`", text)
+        text = INSTALL.sub("To install it, see :doc:`On your own machines </index>`.", text)
+    head, *parts = ENTRY.split(text)
+    return "".join((head, *sorted(parts, key=lambda part: "__entrypoint-main:\n" not in part)))
 
 
 def with_index(page: Path) -> str:
