@@ -25,7 +25,7 @@ down: ## end every lab of this machine
 test: ## everything that CI runs
 	@$(RUN)
 
-lint: ## yamllint, ansible-lint, ruff, mypy, shellcheck, codespell, changelog fragments, galaxy-importer, actionlint, docs
+lint: ## yamllint, ansible-lint, ruff, mypy, shellcheck, codespell, proselint, changelog fragments, galaxy-importer, actionlint, docs
 	@$(RUN) lint
 
 unit: ## pytest and hypothesis
