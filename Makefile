@@ -22,7 +22,7 @@ down: ## end every lab of this machine
 	lab/lab down --all
 
 .PHONY: test lint unit sanity sanity-core molecule gone native docs
-test: ## everything that CI runs
+test: ## all checks and all scenarios
 	@$(RUN)
 
 lint: ## yamllint, ansible-lint, ruff, mypy, shellcheck, codespell, proselint, changelog fragments, galaxy-importer, actionlint, docs
