@@ -113,7 +113,7 @@ def refusals(given: dict[str, Any], found: set[str]) -> list[str]:
     """Return why nothing can be done here. given: the module's options; found: names of the files in the folder."""
     wrong = problems(found | {*given["others"]}, given["drained"], given["active"], given["whole"])
     if given["checker"] and given["checker"] != configured(DEFAULTS):
-        wrong.insert(0, "ha_checker has changed since this director was configured; run site.yml first")
+        wrong.insert(0, "ha_checker has changed since this director was configured; run codalvs.ha.site first")
     return wrong
 
 

@@ -134,7 +134,7 @@ def absent_storage(cluster: Cluster) -> Iterator[Complaint]:
     for index, host in enumerate(cluster.get("ha_absent") or ()):
         if known(host) is not None and host in servers:
             problem = "is a server of the shared files, which can't be left out"
-            remedy = "remove it, and run directors.yml or real_servers.yml, which don't need it"
+            remedy = "remove it, and run codalvs.ha.directors or codalvs.ha.real_servers, which don't need it"
             yield Complaint(f"ha_absent[{index}]", show(host), problem, remedy)
 
 
