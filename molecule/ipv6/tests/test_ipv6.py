@@ -415,9 +415,10 @@ def test_all_move_to_one_director_and_back_to_both(active: str) -> None:
             told = CLUSTER.playbook("codalvs.ha.switchover", "-e", f"switchover_to={to} switchover_watch=10")
             assert held() == expected
             plain = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", told).split())
-            failed = re.findall(rf"{CLIENT} at {SHOP4}: (\d+) of 1000 connections failed", plain)
-            assert len(failed) == 1
-            assert int(failed[0]) < HANDED_BACK * 100  # it asks a hundred times a second
+            failed = re.findall(rf"{CLIENT} at {SHOP4}: (\d+) of (\d+) connections failed", plain)
+            assert len(failed) == 1, plain[-1000:]
+            missed, tried = map(int, *failed)
+            assert missed < HANDED_BACK * 100 < tried  # it asks a hundred times a second, if the machine can
             assert {vip: neighbour(vip) for vip in (VIP6, SHOP6)} == {
                 VIP6: mac(first, PUBLIC),
                 SHOP6: mac(holder, PUBLIC),
