@@ -98,5 +98,5 @@ def test_a_director_that_was_configured_for_another_checker_is_refused(
     assert done.get("failed", False) == refused
     assert (tmp_path / "marks").exists() != refused
     if refused:
-        said = "Nothing was changed: ha_checker has changed since this director was configured; run codalvs.ha.site first."
-        assert done["msg"] == said
+        said = "ha_checker has changed since this director was configured; run codalvs.ha.site first."
+        assert done["msg"] == f"Nothing was changed: {said}"
