@@ -121,6 +121,8 @@ def reference(text: str) -> str:
         text = LINKS.sub("", text)
         text = GALAXY.sub(r":ref:`\1 <plugins_in_codalvs.ha>`", text)
         text = INSTALL.sub("To install it, see :doc:`On your own machines </index>`.", text)
+        if HOMELESS in text:
+            raise SystemExit(f"antsibull-docs names {HOMELESS} in a way that LINKS, GALAXY and INSTALL don't know")
     head, *parts = ENTRY.split(text)
     return "".join((head, *sorted(parts, key=lambda part: "__entrypoint-main:\n" not in part)))
 

@@ -12,7 +12,8 @@ version_added: 1.0.0
 author: The codalvs.ha engineers (@codalvs)
 description:
   - Run it on the director that is to have the addresses. It takes them and tells the network, then lets Heartbeat on
-    the other director give them up, waits until that is so, and tells the network once more.
+    the other director give them up (and asks again every 15 seconds while it does not), waits until that is so, and
+    tells the network once more.
   - For some seconds both directors have them. Established connections go on if both know these
     (M(codalvs.ha.ipvs_sync)) and both have the same table.
   - It refuses, before anything is changed, when this director is not fit to serve. All reasons are named.
@@ -195,7 +196,8 @@ def wait(module: AnsibleModule, vips: Vips, end: float, release: list[str]) -> H
                 f"Heartbeat holds here: {state.resources or 'nothing'}; it says of the nodes: {dict(state.nodes)}.",
                 holders=found,
             )
-        if "release" in plan(found, state.node) and time.monotonic() > asked + AGAIN:
+        lacking = "release" in plan(found, state.node) and state.resources != "transition"
+        if lacking and time.monotonic() > asked + AGAIN:
             module.run_command(release, check_rc=True)
             asked = time.monotonic()
         time.sleep(PAUSE)
