@@ -43,7 +43,7 @@ CONTENTS = re.compile(r"^\.\. contents::\n(?:   .*\n)+", re.MULTILINE)
 # What antsibull-docs writes of addresses that lead nowhere while the collection has no public home (docs/releases.md).
 HOMELESS = "https://codalvs.example/"
 LINKS = re.compile(r"(?:^Collection links\n~+\n\n)?^\.\. ansible-links::\n\n(?:  .*\n)+", re.MULTILINE)
-GALAXY = re.compile(r"`(codalvs\.ha collection) <https://galaxy\.ansible\.com/[^>]*>`_")
+GALAXY = re.compile(r"`(codalvs\.ha collection) <https://[^>]*>`_")
 INSTALL = re.compile(r"To install it,? use: :code:`[^`]*`\.")
 ENTRY = re.compile(r"^(?=\.\. _ansible_collections\..*__entrypoint-)|^(?=\.\. Extra links$)", re.MULTILINE)
 LINK = re.compile(r"(?<=\]\()([^)#\s]+)")
