@@ -29,7 +29,8 @@ PUBLIC, DEDICATED = CLUSTER.variables(DIRECTORS[0])["ha_interfaces"]
 SPARE = "fd00:18:20::77"
 TAKEN_OVER = 6.0  # s in which clients are served again after their director has died
 LIMIT = 0.9  # s that an answer may take: machines that share a processor with other tests are slow at times
-HANDED_BACK = 4.0  # s without an answer at a planned move on a busy machine; docs/benchmarks.md has a quiet one
+HANDED_BACK = 4.0  # s without an answer at a failback, on a machine so busy that the whole lab stands still for three
+SWITCHED_OVER = 50  # of a hundred connections a second that may fail at a switchover there; `default` allows none
 KEPT = 2  # connections of each kind, at each VIP
 FAILBACK = 45.0  # s from Heartbeat's start until its director takes back what is its own
 AWAY = 100.0  # s from a director's start until it has taken back what is its own, and more
@@ -418,7 +419,8 @@ def test_all_move_to_one_director_and_back_to_both(active: str) -> None:
             failed = re.findall(rf"{CLIENT} at {SHOP4}: (\d+) of (\d+) connections failed", plain)
             assert len(failed) == 1, plain[-1000:]
             missed, tried = map(int, *failed)
-            assert missed < HANDED_BACK * 100 < tried  # it asks a hundred times a second, if the machine can
+            assert missed <= SWITCHED_OVER
+            assert tried > 500  # it asks a hundred times a second, if the machine can
             assert {vip: neighbour(vip) for vip in (VIP6, SHOP6)} == {
                 VIP6: mac(first, PUBLIC),
                 SHOP6: mac(holder, PUBLIC),
