@@ -6,8 +6,10 @@
 
 Attempts begin at fixed times, whatever became of those before, so the error of an outage is one interval. Each is a new
 TCP connection with a time limit shorter than TCP's first retransmission (1 s), so that a repeated SYN can't hide an
-outage. A line is {"at": seconds since the epoch, "ok": bool, "body": first line or error}; lines come in the order in
-which the attempts began.
+outage. Time in which this process itself did not run, because its machine stood still, does not count.
+
+A line is {"at": seconds since the epoch, "ok": bool, "body": first line or error}; lines come in the order in which the
+attempts began.
 """
 
 from __future__ import annotations
@@ -17,7 +19,39 @@ import asyncio
 import json
 import time
 from asyncio import Queue, Task
+from collections.abc import Coroutine
 from typing import Any
+
+TICK = 0.05  # s between two looks at the clock
+JITTER = 0.1  # s that a look may come too late without being called a standstill
+
+
+class Standstill:
+    """For how long (s) this process has not run since its start."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    async def watch(self) -> None:
+        """Look at the clock over and over; add up how much too late the looks come."""
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(TICK)
+            late = time.monotonic() - before - TICK
+            if late > JITTER:
+                self.seconds += late
+
+
+async def in_time(work: Coroutine[Any, Any, str], limit: float, still: Standstill) -> str:
+    """Return what the work returns; raise TimeoutError once this process has run for limit seconds without it."""
+    end = time.monotonic() + limit - still.seconds
+    task = asyncio.create_task(work)
+    # After a standstill, the clock's look is due before this limit, so it has been added up by now.
+    while (left := end + still.seconds - time.monotonic()) > 0:
+        if (await asyncio.wait({task}, timeout=left))[0]:
+            return task.result()
+    task.cancel()
+    raise TimeoutError
 
 
 async def ask(address: str, port: int, path: str) -> str:
@@ -37,11 +71,11 @@ async def ask(address: str, port: int, path: str) -> str:
     return body.decode(errors="replace").strip().partition("\n")[0]
 
 
-async def attempt(options: argparse.Namespace) -> dict[str, Any]:
+async def attempt(options: argparse.Namespace, still: Standstill) -> dict[str, Any]:
     """Ask once, and tell what came of it."""
     at = time.time()
     try:
-        body = await asyncio.wait_for(ask(options.address, options.port, options.path), options.limit)
+        body = await in_time(ask(options.address, options.port, options.path), options.limit, still)
         return {"at": at, "ok": True, "body": body}
     except TimeoutError:
         return {"at": at, "ok": False, "body": "timed out"}
@@ -49,22 +83,25 @@ async def attempt(options: argparse.Namespace) -> dict[str, Any]:
         return {"at": at, "ok": False, "body": str(error)}
 
 
-async def begin(options: argparse.Namespace, attempts: Queue[Task[dict[str, Any]] | None]) -> None:
+async def begin(options: argparse.Namespace, still: Standstill, attempts: Queue[Task[dict[str, Any]] | None]) -> None:
     """Begin the attempts, each at its time."""
     start = time.monotonic()
     for number in range(int(options.seconds / options.interval)):
         await asyncio.sleep(start + number * options.interval - time.monotonic())
-        attempts.put_nowait(asyncio.create_task(attempt(options)))
+        attempts.put_nowait(asyncio.create_task(attempt(options, still)))
     attempts.put_nowait(None)
 
 
 async def poll(options: argparse.Namespace) -> None:
     """Print each attempt, once all before it are printed."""
     attempts: Queue[Task[dict[str, Any]] | None] = Queue()
-    beginning = asyncio.create_task(begin(options, attempts))
+    still = Standstill()
+    watching = asyncio.create_task(still.watch())
+    beginning = asyncio.create_task(begin(options, still, attempts))
     while (task := await attempts.get()) is not None:
         print(json.dumps(await task), flush=True)
     await beginning
+    watching.cancel()
 
 
 def main() -> None:

@@ -5,10 +5,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from pathlib import Path
 
 import pytest
 from harness import Attempt, Cluster, HarnessError, Rounds, excerpt, is_full, longest_outage, recap
+from programs import load
+
+poll = load("molecule/shared/poll.py")
 
 
 @pytest.mark.parametrize(
@@ -93,3 +98,32 @@ def test_a_cluster_is_in_cold_standby_where_its_variables_say_so(
 ) -> None:
     cluster = Cluster(Path(__file__).resolve().parents[2] / "inventories" / inventory, extra_vars)
     assert cluster.hot_standby == hot
+
+
+async def answer(pieces: int) -> str:
+    """Answer in pieces that take a tenth of a second each."""
+    for _piece in range(pieces):
+        await asyncio.sleep(0.1)
+    return "answered"
+
+
+async def ask_through_a_standstill(pieces: int) -> str:
+    """Ask with a limit of half a second, and let this process stand still for a second meanwhile."""
+    still = poll.Standstill()
+    watching = asyncio.create_task(still.watch())
+    asking = asyncio.create_task(poll.in_time(answer(pieces), 0.5, still))
+    await asyncio.sleep(0.05)
+    time.sleep(1)  # noqa: ASYNC251 - a process that stands still does not wait
+    try:
+        return await asking
+    finally:
+        watching.cancel()
+
+
+def test_a_standstill_of_the_client_does_not_count() -> None:
+    assert asyncio.run(ask_through_a_standstill(3)) == "answered"
+
+
+def test_an_answer_that_takes_too_long_counts_after_a_standstill_too() -> None:
+    with pytest.raises(TimeoutError):
+        asyncio.run(ask_through_a_standstill(30))
