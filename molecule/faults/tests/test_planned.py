@@ -25,6 +25,7 @@ from faults import (
     assert_served,
     fit,
     other,
+    said,
     shell,
     stays,
     wait_one_holder,
@@ -43,7 +44,7 @@ def unnoticed(seconds: float, under_way: int = 0) -> Iterator[None]:
     """Let a client ask 20 times a second and keep connections open meanwhile. Only a request under way may fail."""
     with CLUSTER.connections(each=KEPT, seconds=seconds + 5) as kept, watched(seconds) as seen:
         yield
-    assert len(seen.lost) <= under_way, seen
+    assert len(seen.lost) <= under_way, "\n".join([repr(seen), *map(said, DIRECTORS)])
     assert all(count["survived"] == KEPT for count in kept.counts.values()), kept
 
 
