@@ -163,8 +163,9 @@ def test_the_table_is_what_ipvs_guard_reads(blocks):
 def test_what_is_watched_is_what_ldirectord_keeps(inventory, tmp_path):
     """ipvs-guard knows from ldirectord's file how the kernel has each; no password of a check is in ours."""
     keys = {"active": 1, "keys": [{"id": 1, "method": "crc"}]}
-    given = json.dumps({"folder": str(tmp_path), "ha_hook": ["/bin/true"], "heartbeat_authkeys": keys})
-    options = ["-i", ROOT / "inventories" / inventory, "-e", given]
+    given = {"folder": str(tmp_path), "ha_hook": ["/bin/true"], "heartbeat_authkeys": keys}
+    given["files"] = ["ldirectord/templates/ldirectord.cf", "ha_hook/templates/ha-hooks.json"]
+    options = ["-i", ROOT / "inventories" / inventory, "-e", json.dumps(given)]
     subprocess.run(["ansible-playbook", *options, ROOT / "tests/unit/render.yml"], check=True, cwd=ROOT)
     configs = list(tmp_path.glob("*.ldirectord.cf"))
     assert len(configs) == 2

@@ -25,7 +25,9 @@ def run(playbook: str, limit: str = "all", **variables: Any) -> subprocess.Compl
 def test_fencing_ping_groups_and_watchdog(tmp_path: Path) -> None:
     written = run(
         "render.yml",
+        "dir1",
         folder=str(tmp_path),
+        files=["heartbeat/templates/ha.cf"],
         heartbeat_stonith=[
             {"host": "DIR1", "type": "external/ipmi", "parameters": "dir2 192.0.2.9 admin a,b lan"},
             {"host": "dir2", "type": "suicide"},
@@ -125,7 +127,7 @@ def test_a_director_in_transition_without_vips_acquires_nothing(
 ) -> None:
     """Such a word may stay for ever, and failed every later change of VIPs."""
     holds = {"resources": resources, "held": held}
-    result = run("role.yml", part="acquire.yml", __heartbeat_looks=1, __heartbeat_holds=holds)
+    result = run("role.yml", part="acquire.yml", __heartbeat_alone_looks=1, __heartbeat_holds=holds)
     assert (result.returncode == 0) == (refused is None), result.stdout
     assert refused is None or refused in " ".join(result.stdout.split())
 
