@@ -37,7 +37,7 @@ class Checker:
     """
 
     program: str = "ldirectord"
-    fork: bool | None = None
+    fork: bool = True  # as the role has it with several services
     limit: int | None = None  # s until a check has failed
     connects: int | None = None
     one_port: bool = False
@@ -55,7 +55,7 @@ class Checker:
             "file": f"{name}-{services}.conf",
             "first": MOST if self.one_port else 0,
             "services": services,
-            "fork": DEFAULTS["ldirectord_fork"] if self.fork is None else self.fork,
+            "fork": self.fork,
             "timeout": self.limit or DEFAULTS["ldirectord_check_timeout"],
             "negotiate_timeout": self.limit or DEFAULTS["ldirectord_negotiate_timeout"],
             "check": {"connects": self.connects} if self.connects else {},

@@ -75,10 +75,10 @@ def test_without_a_peer_there_are_no_ratios() -> None:
 
 
 def test_all_rows_are_printed() -> None:
-    found = figures(rows([seen("ldirectord", 10), seen("ldirectord-fork", 10, 4, "silent", detect_s=[30.0, 60.0])]))
+    found = figures(rows([seen("ldirectord", 10), seen("ldirectord-one", 10, 4, "silent", detect_s=[30.0, 60.0])]))
     *_head, first, second, late, _detect, _cpu = table(found, 60).splitlines()
     assert first.split() == ["ldirectord", "10", "0", "-", "-", "-", "-", "10.0%", "-"]
-    assert second.split() == ["ldirectord-fork", "10", "4", "silent", "45.00", "60.00", "-", "-", "10.0%", "-", "+"]
+    assert second.split() == ["ldirectord-one", "10", "4", "silent", "45.00", "60.00", "-", "-", "10.0%", "-", "+"]
     assert late == "+: some were not out after 60 s"
 
 
@@ -89,9 +89,8 @@ def test_rows_with_a_weight_are_read_from_the_table() -> None:
 
 
 def test_what_is_not_set_is_the_default_of_the_role() -> None:
-    assert Checker().settings("x", 10)["fork"] is DEFAULTS["ldirectord_fork"]
     assert Checker().settings("x", 10)["negotiate_timeout"] == DEFAULTS["ldirectord_negotiate_timeout"]
-    assert Checker(fork=True, limit=1).settings("x", 10)["timeout"] == 1
+    assert Checker(limit=1).settings("x", 10)["timeout"] == 1
 
 
 def test_services_of_one_port_are_rows_of_their_own() -> None:

@@ -324,6 +324,18 @@ def out_of(director: str) -> set[tuple[str, str]]:
     return {(f"{service} {family}".strip(), server) for service, family, server in rows}
 
 
+def test_no_old_process_of_ldirectord_checks_beside_new_ones(active: str) -> None:
+    """Each service has a process of its own. If their parent is killed, others take the place of all of them."""
+
+    def there() -> set[str]:
+        return set(ask(active, "cat", "/sys/fs/cgroup/system.slice/ldirectord.service/cgroup.procs").split())
+
+    before = there()
+    assert len(before) == 1 + int(ask(active, "grep", "-c", "^virtual", "/etc/ha.d/ldirectord.cf"))
+    run("docker", "exec", active, "sh", "-c", "kill -KILL $(cat /run/ldirectord.ldirectord.pid)")
+    wait_for("new processes check", lambda: len(there()) == len(before) and not there() & before, 90)
+
+
 def test_what_only_clients_would_notice_is_out(active: str) -> None:
     """One has lost a VIP, the other one its tunnels and the wildcard of a service. Their own addresses answer as ever.
 

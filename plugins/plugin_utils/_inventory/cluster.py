@@ -57,6 +57,7 @@ def cluster(model: Cluster) -> dict[str, Any]:
     The result is a dict of
     checker: who keeps the IPVS table, ldirectord or none;
     standby: hot or cold, where Heartbeat starts the checker with the VIPs;
+    fork: whether ldirectord has a process for each service unless the inventory says otherwise;
     services: the virtual services, with their real servers' addresses (see resolve_services);
     table: the same services in the vocabulary of the module ipvs, which knows no checks;
     marks: [{fwmark, family, addresses, protocol, ports: [text]}], which packets the directors mark, and how;
@@ -87,6 +88,7 @@ def cluster(model: Cluster) -> dict[str, Any]:
     return {
         "checker": model.get("ha_checker"),
         "standby": model.get("ha_standby"),
+        "fork": model.forks,
         "services": services,
         "table": [_in_table(service) for service in services],
         "marks": list(_marks(services)),

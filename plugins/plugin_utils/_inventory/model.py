@@ -225,6 +225,16 @@ class Cluster:
         """Tell whether a setting has a value, be it right or wrong."""
         return self.settings.get(name) is not None
 
+    @property
+    def forks(self) -> bool:
+        """Tell whether ldirectord has a process for each service.
+
+        If the inventory does not say, it has where there are several. But not where Heartbeat starts it: if ldirectord
+        is killed there, nobody ends its processes, which would go on by an old file.
+        """
+        said = self.get("ldirectord_fork")
+        return len(self.services) > 1 and self.get("ha_standby") != "cold" if said is None else bool(said)
+
     def value(self, host: str, name: str) -> Any:
         """Return one host's value of a variable, None if it is not given or not usable."""
         return known(self.values(host, name)[0])

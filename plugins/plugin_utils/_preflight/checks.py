@@ -114,7 +114,7 @@ def check_waits_for_ever(cluster: Cluster) -> Iterator[Complaint]:
     In one process that is the end of all checks. In a process of its own the service keeps what it had.
     """
     services = {(service.variable, service.family) for service in cluster.services}
-    if not is_watched(cluster) or cluster.get("ldirectord_fork") is not False or len(services) < 2:
+    if not is_watched(cluster) or cluster.forks or len(services) < 2:
         return
     for service in cluster.services:
         asked = asked_protocol(service)
@@ -224,7 +224,7 @@ def interval_without_fork(cluster: Cluster) -> Iterator[Complaint]:
     """ldirectord: 'checkinterval in virtual service … ignored when fork=no'."""
     for service in cluster.services:
         interval = known(service.check.get("interval"))
-        if interval is not None and cluster.get("ldirectord_fork") is False:
+        if interval is not None and not cluster.forks:
             variable = f"{service.variable}.check.interval"
             problem = "ldirectord ignores the interval of one service unless it forks"
             yield Complaint(

@@ -73,12 +73,12 @@ def detections(cluster: Cluster, fork: bool | None = None) -> list[Detection]:
     """Return each service's longest times with its worst host dead and all others alive.
 
     Services without real servers, or of which a time is wrong and reported, are left out. fork: in place of the
-    inventory's ldirectord_fork.
+    inventory's.
     """
-    forks = cluster.get("ldirectord_fork") if fork is None else fork
+    forks = cluster.forks if fork is None else fork
     watched = list(cluster.services) if is_watched(cluster) else []
     processes = [[service] for service in watched] if forks else [watched]
-    return [found for services in processes for found in _of_process(cluster, services, bool(forks))]
+    return [found for services in processes for found in _of_process(cluster, services, forks)]
 
 
 def slowest(found: Sequence[Detection]) -> tuple[int, int] | None:
@@ -107,7 +107,7 @@ def slow_detection(cluster: Cluster) -> Iterator[Complaint]:
 def _remedy(cluster: Cluster, budget: int, now: int) -> str:
     forked = slowest(detections(cluster, fork=True))
     shorter = "shorten the time limits of its check"
-    if cluster.get("ldirectord_fork") or not forked or forked[0] >= now:
+    if cluster.forks or not forked or forked[0] >= now:
         return f"{shorter}, use another check (docs/checks.md), or raise the bound"
     and_more = "" if forked[0] <= budget else f", and {shorter}"
     return f"set ldirectord_fork: true ({forked[0]} s){and_more}, or raise the bound"

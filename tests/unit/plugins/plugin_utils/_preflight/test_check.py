@@ -774,7 +774,9 @@ def changed_networks(vip: str) -> Hosts:
         (
             "check_waits_for_ever",
             f"{S}[0].check.service",
-            inventory(web(port=110, check=SIGNED_ON), web(name="b", port=81, check={"type": "connect"})),
+            inventory(
+                web(port=110, check=SIGNED_ON), web(name="b", port=81, check={"type": "connect"}), ldirectord_fork=False
+            ),
         ),
         *(
             ("connects_without_negotiate", f"{S}[0].check.connects", inventory(checking(connects=2, **check)))
@@ -1380,7 +1382,8 @@ def test_what_a_check_does_not_read_makes_no_other_check_of_it() -> None:
 
 @pytest.mark.parametrize(("port", "waits"), [(110, True), (995, True), (143, False), (993, False)])
 def test_which_check_waits_without_a_login(port: int, waits: bool) -> None:
-    hosts = inventory(web(port=port, check={}), web(name="b", port=81, check={"type": "connect"}))
+    services = web(port=port, check={}), web(name="b", port=81, check={"type": "connect"})
+    hosts = inventory(*services, ldirectord_fork=False)
     assert ("check_waits_for_ever" in {rule for rule, _host, _variable in found(hosts)}) == waits
 
 

@@ -44,7 +44,8 @@ def computed(*services: dict[str, Any], **variables: Any) -> list[tuple[int | No
 
 
 def found(*services: dict[str, Any], **variables: Any) -> list[Detection]:
-    return detections(parse(hosts(*services, **variables), GROUPS, OPTIONS))
+    """Return what is computed, for one process if nothing else is said."""
+    return detections(parse(hosts(*services, **{"ldirectord_fork": False, **variables}), GROUPS, OPTIONS))
 
 
 def many(number: int, **service: Any) -> list[dict[str, Any]]:
@@ -60,6 +61,16 @@ def test_one_service_is_out_after_its_limit_and_an_interval() -> None:
 def test_one_process_waits_for_every_check_of_the_dead_host() -> None:
     assert computed(*many(20)) == [(101, 1)] * 20
     assert computed(*many(20), ldirectord_fork=True) == [(6, 1)] * 20
+
+
+def test_several_services_have_processes_of_their_own_by_default() -> None:
+    assert computed(*many(20), ldirectord_fork=None) == [(6, 1)] * 20
+    assert not parse(hosts(*many(1)), GROUPS, OPTIONS).forks
+    assert parse(hosts(*many(2)), GROUPS, OPTIONS).forks
+    assert not parse(hosts(*many(2), ha_standby="cold"), GROUPS, OPTIONS).forks
+    assert parse(hosts(*many(2), ha_standby="cold", ldirectord_fork=True), GROUPS, OPTIONS).forks
+    for said in (False, "no"):
+        assert not parse(hosts(*many(2), ldirectord_fork=said), GROUPS, OPTIONS).forks
 
 
 def test_each_failure_in_a_row_takes_a_whole_round() -> None:
@@ -175,16 +186,17 @@ def warned(*services: dict[str, Any], **variables: Any) -> list[Finding]:
 
 
 def test_what_preflight_says() -> None:
-    (finding,) = warned(*many(20))
+    one = {"ldirectord_fork": False}
+    (finding,) = warned(*many(20), **one)
     assert (finding.rule, finding.severity, finding.host) == ("slow_detection", "warning", "all hosts")
     said = render([finding])
     assert "ha_detection_budget = 60" in said
     assert "may need 101 s to notice in s0 that real1 is silent (20 checks one after the other)" in said
     assert "so it is for 20 services" in said
     assert "set ldirectord_fork: true (6 s), or raise the bound, or accept it" in said
-    for accepted in ({"ha_detection_budget": 101}, {"ha_detection_budget": 0}, {"ldirectord_fork": True}):
+    for accepted in ({"ha_detection_budget": 101, **one}, {"ha_detection_budget": 0, **one}, {}):
         assert warned(*many(20), **accepted) == []
-    (finding,) = warned(*many(20), ha_acknowledged=["slow_detection"])
+    (finding,) = warned(*many(20), **one, ha_acknowledged=["slow_detection"])
     assert finding.severity == "acknowledged"
     (finding,) = warned({"port": 119}, ldirectord_fork=True)
     assert "(one check)" in finding.problem
