@@ -50,7 +50,7 @@ def test_steps_are_timed_as_the_log_grows(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(tests.time, "monotonic", lambda: next(now))
     stage = tests.Stage("molecule-x", "molecule", "3.11", "true")
     busy = iter([0.5, 2.5, 3.0, 4.0, 4.5])
-    steps = tests.Steps(stage, SimpleNamespace(read=lambda: next(busy)))
+    steps = tests.Steps(stage, SimpleNamespace(read=lambda: next(busy), lab_roots=list))
     steps.follow()  # there is no log yet
     with stage.log.open("a") as log:
         for text in (
@@ -87,7 +87,7 @@ def test_who_gives_way_does_so_with_all_its_sessions() -> None:
         while len(found) < 2:  # a process of a session of its own each
             time.sleep(0.01)
             found = tests.trees([process.pid], tests.parse_stats(tests.process_stats()))
-        tests.give_way([process.pid], 3)
+        tests.weigh([process.pid], 3)
         assert {tests.os.getpriority(tests.os.PRIO_PROCESS, number) for number in found} == {3}
     finally:
         tests.end_group(process)
