@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from ipaddress import ip_address
 
 import pytest
@@ -640,3 +643,32 @@ def test_however_guard_and_ldirectord_meet_the_right_ones_are_in(minimum, events
     if "racing look" not in {event for event, _at in events}:
         assert there - model.well == marked
         assert len(there) == max(minimum, len(model.well))
+
+
+@pytest.mark.parametrize(
+    ("ages", "alone"),
+    [
+        ((), False),  # one process checks all services
+        ((100.0,), False),
+        ((100.0, 99.0, 95.0), False),  # of one start, on a slow machine
+        ((100.0, 99.0, 40.0), True),
+        ((100.0, 0.2), False),  # ipvsadm
+        ((100.0, 4.0, 4.1), True),
+        ((4.0, 4.1), False),  # ldirectord has read its file again
+    ],
+)
+def test_a_process_of_ldirectords_that_was_replaced_alone_is_noticed(ages, alone):
+    assert guard.replaced(ages) is alone
+
+
+def test_processes_that_ldirectord_has_started_are_found():
+    program = "import sys; sys.stdin.read()"
+    before = guard.checkers(os.getpid())
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) as child:
+        new = guard.checkers(os.getpid())
+        assert len(new) == len(before) + 1
+        assert -0.1 < min(new) < 10
+        child.kill()
+        while len(guard.checkers(os.getpid())) > len(before):
+            pass  # it ends, and nobody waits for it
+    assert guard.checkers(2**22 + 1) == []

@@ -324,6 +324,26 @@ def out_of(director: str) -> set[tuple[str, str]]:
     return {(f"{service} {family}".strip(), server) for service, family, server in rows}
 
 
+def test_a_process_in_anothers_place_finds_out_who_is_well(active: str) -> None:
+    """It begins with what was true at ldirectord's start, so ipvs-guard has ldirectord look anew."""
+    server = REAL_SERVERS[0]
+    parent = ask(active, "cat", "/run/ldirectord.ldirectord.pid").strip()
+    shell(server, "systemctl stop nginx")
+    try:
+        wait_for("it is out", lambda: len(out_of(active)) == services(active), 60)
+        shell(active, f"kill -KILL $(cut -d ' ' -f 1 /proc/{parent}/task/{parent}/children)")
+        time.sleep(5)  # until another one has begun
+    finally:
+        shell(server, "systemctl start nginx")
+    wait_for("all are back", lambda: not out_of(active), 120)
+    assert ask(active, "cat", "/run/ldirectord.ldirectord.pid").strip() == parent
+
+
+def services(director: str) -> int:
+    """Return how many services ldirectord keeps, those of both families as two."""
+    return int(shell(director, "grep -c ^virtual /etc/ha.d/ldirectord.cf"))
+
+
 def test_no_old_process_of_ldirectord_checks_beside_new_ones(active: str) -> None:
     """Each service has a process of its own. If their parent is killed, others take the place of all of them."""
 
@@ -331,7 +351,7 @@ def test_no_old_process_of_ldirectord_checks_beside_new_ones(active: str) -> Non
         return set(ask(active, "cat", "/sys/fs/cgroup/system.slice/ldirectord.service/cgroup.procs").split())
 
     before = there()
-    assert len(before) == 1 + int(ask(active, "grep", "-c", "^virtual", "/etc/ha.d/ldirectord.cf"))
+    assert len(before) == 1 + services(active)
     run("docker", "exec", active, "sh", "-c", "kill -KILL $(cat /run/ldirectord.ldirectord.pid)")
     wait_for("new processes check", lambda: len(there()) == len(before) and not there() & before, 90)
 
