@@ -284,20 +284,12 @@ def recap(output: str) -> dict[str, dict[str, int]]:
 
 
 def wait_for(what: str, condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait until a condition (a function) is true; raise HarnessError when the time is over.
-
-    To look may start processes on machines that share a processor with what they are watched for, so looking takes a
-    quarter of the time at most.
-    """
+    """Wait until a condition (a function) is true; raise HarnessError when the time is over."""
     end = time.monotonic() + seconds
-    while True:
-        began = time.monotonic()
-        if condition():
-            return
-        now = time.monotonic()
-        if now > end:
+    while not condition():
+        if time.monotonic() > end:
             raise HarnessError(f"{what}: not after {seconds:.0f} s")
-        time.sleep(max(0.2, min(3 * (now - began), 2.0)))
+        time.sleep(0.2)
 
 
 def install_modules(host: str, place: str) -> None:

@@ -6,7 +6,8 @@
 
 Attempts begin at fixed times, whatever became of those before, so the error of an outage is one interval. Each is a new
 TCP connection with a time limit shorter than TCP's first retransmission (1 s), so that a repeated SYN can't hide an
-outage. Time in which this process itself did not run, because its machine stood still, does not count.
+outage. An attempt that gets no answer in time while this process itself did not run, because its machine stood still,
+tells nothing, and has no line. How many these were is said at the end, among the errors.
 
 A line is {"at": seconds since the epoch, "ok": bool, "body": first line or error}; lines come in the order in which the
 attempts began.
@@ -17,9 +18,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import sys
 import time
 from asyncio import Queue, Task
-from collections.abc import Coroutine
 from typing import Any
 
 TICK = 0.05  # s between two looks at the clock
@@ -42,18 +43,6 @@ class Standstill:
                 self.seconds += late
 
 
-async def in_time(work: Coroutine[Any, Any, str], limit: float, still: Standstill) -> str:
-    """Return what the work returns; raise TimeoutError once this process has run for limit seconds without it."""
-    end = time.monotonic() + limit - still.seconds
-    task = asyncio.create_task(work)
-    # After a standstill, the clock's look is due before this limit, so it has been added up by now.
-    while (left := end + still.seconds - time.monotonic()) > 0:
-        if (await asyncio.wait({task}, timeout=left))[0]:
-            return task.result()
-    task.cancel()
-    raise TimeoutError
-
-
 async def ask(address: str, port: int, path: str) -> str:
     """Return the first line of the page's body; raises OSError when there is none."""
     reader, writer = await asyncio.open_connection(address, port)
@@ -71,19 +60,22 @@ async def ask(address: str, port: int, path: str) -> str:
     return body.decode(errors="replace").strip().partition("\n")[0]
 
 
-async def attempt(options: argparse.Namespace, still: Standstill) -> dict[str, Any]:
-    """Ask once, and tell what came of it."""
-    at = time.time()
+async def attempt(options: argparse.Namespace, still: Standstill) -> dict[str, Any] | None:
+    """Ask once, and tell what came of it; None: nothing can be told."""
+    at, before = time.time(), still.seconds
     try:
-        body = await in_time(ask(options.address, options.port, options.path), options.limit, still)
+        body = await asyncio.wait_for(ask(options.address, options.port, options.path), options.limit)
         return {"at": at, "ok": True, "body": body}
     except TimeoutError:
-        return {"at": at, "ok": False, "body": "timed out"}
+        # After a standstill, the clock's look was due before this limit, so it has been added up by now.
+        return {"at": at, "ok": False, "body": "timed out"} if still.seconds == before else None
     except OSError as error:
         return {"at": at, "ok": False, "body": str(error)}
 
 
-async def begin(options: argparse.Namespace, still: Standstill, attempts: Queue[Task[dict[str, Any]] | None]) -> None:
+async def begin(
+    options: argparse.Namespace, still: Standstill, attempts: Queue[Task[dict[str, Any] | None] | None]
+) -> None:
     """Begin the attempts, each at its time."""
     start = time.monotonic()
     for number in range(int(options.seconds / options.interval)):
@@ -94,14 +86,20 @@ async def begin(options: argparse.Namespace, still: Standstill, attempts: Queue[
 
 async def poll(options: argparse.Namespace) -> None:
     """Print each attempt, once all before it are printed."""
-    attempts: Queue[Task[dict[str, Any]] | None] = Queue()
+    attempts: Queue[Task[dict[str, Any] | None] | None] = Queue()
     still = Standstill()
     watching = asyncio.create_task(still.watch())
     beginning = asyncio.create_task(begin(options, still, attempts))
+    untold = 0
     while (task := await attempts.get()) is not None:
-        print(json.dumps(await task), flush=True)
+        if told := await task:
+            print(json.dumps(told), flush=True)
+        else:
+            untold += 1
     await beginning
     watching.cancel()
+    if untold:
+        print(f"{untold} attempts met a standstill of this machine", file=sys.stderr, flush=True)
 
 
 def main() -> None:

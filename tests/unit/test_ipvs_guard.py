@@ -237,6 +237,15 @@ def test_what_was_never_there_is_not_put_in_but_named():
     assert guard.unseen(known, WANTED, {}) == []
 
 
+def test_a_drain_of_which_ldirectord_has_not_heard_is_named():
+    drained = changed("real = 198.18.20.21:80 gate 1", "real = 198.18.20.21:80 gate 0")
+    known = guard.remember({}, drained, TABLE)
+    assert guard.unseen(known, drained, TABLE) == ["the drain of 198.18.20.21:80 in TCP 198.18.20.30:80"]
+    assert put_back(TABLE, wanted=drained) == []  # weights are ldirectord's
+    there = guard.read_table([line.replace("Route   1", "Route   0") for line in SHOWN])
+    assert guard.unseen(known, drained, there) == []
+
+
 def test_where_nobody_else_fills_the_table_all_of_the_file_is_put_in():
     lines = guard.mend(guard.complete({}, WANTED), WANTED, {})
     assert [line for line in lines if line.startswith("-A")] == [f"-A {service.line}" for service in WANTED.values()]
@@ -646,19 +655,23 @@ def test_however_guard_and_ldirectord_meet_the_right_ones_are_in(minimum, events
 
 
 @pytest.mark.parametrize(
-    ("ages", "alone"),
+    ("looks", "noticed"),
     [
-        ((), False),  # one process checks all services
-        ((100.0,), False),
-        ((100.0, 99.0, 95.0), False),  # of one start, on a slow machine
-        ((100.0, 99.0, 40.0), True),
-        ((100.0, 0.2), False),  # ipvsadm
-        ((100.0, 4.0, 4.1), True),
-        ((4.0, 4.1), False),  # ldirectord has read its file again
+        ([{}, {}], False),  # one process checks all services
+        ([{"1": 100, "2": 99}, {"1": 103, "2": 102}], False),
+        ([{"1": 100, "2": 99, "3": 0.2}, {"1": 103, "2": 102}], False),  # ipvsadm
+        ([{"1": 100, "2": 99}, {"3": 1, "4": 0.5}, {"3": 4, "4": 3.5}], False),  # ldirectord has read its file again
+        ([{"1": 100, "2": 99}, {"1": 103, "3": 1}], True),  # one has ended
+        ([{"1": 100, "2": 99}, {"1": 103}, {"1": 106, "3": 1}, {"1": 109, "3": 4}], True),
+        ([{"1": 100, "2": 99}, {"2": 102, "3": 1}, {"2": 105, "3": 4}], True),  # or one has outlived a reload
+        ([{"1": 100}, {"2": 1}], False),  # a single one: nothing tells the two cases apart
     ],
 )
-def test_a_process_of_ldirectords_that_was_replaced_alone_is_noticed(ages, alone):
-    assert guard.replaced(ages) is alone
+def test_a_process_of_ldirectords_that_was_replaced_alone_is_noticed(looks, noticed):
+    checkers = guard.Checkers()
+    for there in looks:
+        checkers.see(there)
+    assert checkers.some_ended is noticed
 
 
 def test_processes_that_ldirectord_has_started_are_found():
@@ -666,9 +679,9 @@ def test_processes_that_ldirectord_has_started_are_found():
     before = guard.checkers(os.getpid())
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) as child:
         new = guard.checkers(os.getpid())
-        assert len(new) == len(before) + 1
-        assert -0.1 < min(new) < 10
+        assert new.keys() - before.keys() == {str(child.pid)}
+        assert -0.1 < new[str(child.pid)] < 10
         child.kill()
-        while len(guard.checkers(os.getpid())) > len(before):
+        while str(child.pid) in guard.checkers(os.getpid()):
             pass  # it ends, and nobody waits for it
-    assert guard.checkers(2**22 + 1) == []
+    assert guard.checkers(2**22 + 1) == {}

@@ -331,11 +331,16 @@ def test_a_process_in_anothers_place_finds_out_who_is_well(active: str) -> None:
     shell(server, "systemctl stop nginx")
     try:
         wait_for("it is out", lambda: len(out_of(active)) == services(active), 60)
-        shell(active, f"kill -KILL $(cut -d ' ' -f 1 /proc/{parent}/task/{parent}/children)")
-        time.sleep(5)  # until another one has begun
+        # It must not see the server return before it ends.
+        child = shell(active, f"cut -d ' ' -f 1 /proc/{parent}/task/{parent}/children").strip()
+        shell(active, f"kill -STOP {child}")
     finally:
         shell(server, "systemctl start nginx")
+    wait_for("the others have seen it return", lambda: len(out_of(active)) == 1, 60)
+    shell(active, f"kill -KILL {child}")
     wait_for("all are back", lambda: not out_of(active), 120)
+    said = shell(active, "journalctl --boot --unit ipvs-guard --output cat")
+    assert "not all of ldirectord's processes are of its last start" in said
     assert ask(active, "cat", "/run/ldirectord.ldirectord.pid").strip() == parent
 
 
@@ -350,8 +355,8 @@ def test_no_old_process_of_ldirectord_checks_beside_new_ones(active: str) -> Non
     def there() -> set[str]:
         return set(ask(active, "cat", "/sys/fs/cgroup/system.slice/ldirectord.service/cgroup.procs").split())
 
+    wait_for("each service has its process", lambda: len(there()) == 1 + services(active), 60)
     before = there()
-    assert len(before) == 1 + services(active)
     run("docker", "exec", active, "sh", "-c", "kill -KILL $(cat /run/ldirectord.ldirectord.pid)")
     wait_for("new processes check", lambda: len(there()) == len(before) and not there() & before, 90)
 

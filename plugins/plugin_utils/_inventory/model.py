@@ -226,14 +226,20 @@ class Cluster:
         return self.settings.get(name) is not None
 
     @property
-    def forks(self) -> bool:
-        """Tell whether ldirectord has a process for each service.
+    def may_fork(self) -> bool:
+        """Tell whether a process for each service does no harm.
 
-        If the inventory does not say, it has where there are several. But not where Heartbeat starts it: if ldirectord
-        is killed there, nobody ends its processes, which would go on by an old file.
+        Where Heartbeat starts ldirectord, nobody ends the processes of one that was killed. And a process never waits
+        for an external check that has taken too long, until no more processes can be started.
         """
+        external = any(service.check.get("type") == "external" for service in self.services)
+        return self.get("ha_standby") != "cold" and not external
+
+    @property
+    def forks(self) -> bool:
+        """Tell whether ldirectord has a process for each service; if nobody says so, where there are several."""
         said = self.get("ldirectord_fork")
-        return len(self.services) > 1 and self.get("ha_standby") != "cold" if said is None else bool(said)
+        return len(self.services) > 1 and self.may_fork if said is None else bool(said)
 
     def value(self, host: str, name: str) -> Any:
         """Return one host's value of a variable, None if it is not given or not usable."""

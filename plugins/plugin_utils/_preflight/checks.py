@@ -111,16 +111,21 @@ def check_needs_driver(cluster: Cluster) -> Iterator[Complaint]:
 def check_waits_for_ever(cluster: Cluster) -> Iterator[Complaint]:
     """Mail::POP3Client and DBI, once connected, wait without a limit, and Net::IMAP::Simple where it signs on.
 
-    In one process that is the end of all checks. In a process of its own the service keeps what it had.
+    In one process that is the end of all checks. In a process of its own the service keeps what it had. But when
+    ldirectord starts or reads its file again, one process makes the first check of all.
     """
     services = {(service.variable, service.family) for service in cluster.services}
-    if not is_watched(cluster) or cluster.forks or len(services) < 2:
+    if not is_watched(cluster) or len(services) < 2:
         return
+    ends = "all checks of all services"
+    if cluster.forks:
+        ends = "the checks of this service, and at ldirectord's next start or change those of all services"
+    forks = "set ldirectord_fork: true, which leaves the others alone until ldirectord's next start or change, or "
     for service in cluster.services:
         asked = asked_protocol(service)
         if asked and _grammar(asked).waits and _is_asked(service):
-            problem = f"a server of {asked} that takes a connection and says nothing stops all checks of all services"
-            remedy = "set ldirectord_fork: true, which leaves the others alone, or use check.type connect or external"
+            problem = f"a server of {asked} that takes a connection and says nothing stops {ends}"
+            remedy = f"{forks if cluster.may_fork and not cluster.forks else ''}use check.type connect or external"
             yield Complaint(f"{service.variable}.check.service", asked, problem, remedy)
 
 
@@ -227,9 +232,10 @@ def interval_without_fork(cluster: Cluster) -> Iterator[Complaint]:
         if interval is not None and not cluster.forks:
             variable = f"{service.variable}.check.interval"
             problem = "ldirectord ignores the interval of one service unless it forks"
-            yield Complaint(
-                variable, show(interval), problem, "set ldirectord_fork: true or use ldirectord_check_interval"
-            )
+            remedy = "use ldirectord_check_interval"
+            if cluster.may_fork:
+                remedy = f"set ldirectord_fork: true or {remedy}"
+            yield Complaint(variable, show(interval), problem, remedy)
 
 
 # What ldirectord does not look at, to know one check from another.

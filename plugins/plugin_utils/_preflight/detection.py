@@ -107,7 +107,7 @@ def slow_detection(cluster: Cluster) -> Iterator[Complaint]:
 def _remedy(cluster: Cluster, budget: int, now: int) -> str:
     forked = slowest(detections(cluster, fork=True))
     shorter = "shorten the time limits of its check"
-    if cluster.forks or not forked or forked[0] >= now:
+    if cluster.forks or not cluster.may_fork or not forked or forked[0] >= now:
         return f"{shorter}, use another check (docs/checks.md), or raise the bound"
     and_more = "" if forked[0] <= budget else f", and {shorter}"
     return f"set ldirectord_fork: true ({forked[0]} s){and_more}, or raise the bound"

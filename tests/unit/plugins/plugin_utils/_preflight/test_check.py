@@ -216,14 +216,6 @@ def behind_nat(*services: Any, gateways: Any = None, **shared: Any) -> Hosts:
             inventory(*(web(name=n, vip=v, port=3306, check=row("a")) for n, v in zip("ab", VIPS, strict=True))),
             id="one check for two services, which is the same",
         ),
-        pytest.param(
-            inventory(
-                web(port=110, check=SIGNED_ON),
-                web(name="b", port=81, check={"type": "connect"}),
-                ldirectord_fork=True,
-            ),
-            id="a check that may wait for ever, in a process of its own",
-        ),
         *(pytest.param(pair(one, two), id=f"two checks that are no pair {one}") for one, two in NO_PAIRS),
         pytest.param(
             dual_stack(
@@ -774,9 +766,7 @@ def changed_networks(vip: str) -> Hosts:
         (
             "check_waits_for_ever",
             f"{S}[0].check.service",
-            inventory(
-                web(port=110, check=SIGNED_ON), web(name="b", port=81, check={"type": "connect"}), ldirectord_fork=False
-            ),
+            inventory(web(port=110, check=SIGNED_ON), web(name="b", port=81, check={"type": "connect"})),
         ),
         *(
             ("connects_without_negotiate", f"{S}[0].check.connects", inventory(checking(connects=2, **check)))
@@ -1382,8 +1372,7 @@ def test_what_a_check_does_not_read_makes_no_other_check_of_it() -> None:
 
 @pytest.mark.parametrize(("port", "waits"), [(110, True), (995, True), (143, False), (993, False)])
 def test_which_check_waits_without_a_login(port: int, waits: bool) -> None:
-    services = web(port=port, check={}), web(name="b", port=81, check={"type": "connect"})
-    hosts = inventory(*services, ldirectord_fork=False)
+    hosts = inventory(web(port=port, check={}), web(name="b", port=81, check={"type": "connect"}))
     assert ("check_waits_for_ever" in {rule for rule, _host, _variable in found(hosts)}) == waits
 
 

@@ -69,6 +69,8 @@ def test_several_services_have_processes_of_their_own_by_default() -> None:
     assert parse(hosts(*many(2)), GROUPS, OPTIONS).forks
     assert not parse(hosts(*many(2), ha_standby="cold"), GROUPS, OPTIONS).forks
     assert parse(hosts(*many(2), ha_standby="cold", ldirectord_fork=True), GROUPS, OPTIONS).forks
+    external = {"check": {"type": "external", "command": "/usr/local/bin/look"}}
+    assert not parse(hosts(*many(2), external), GROUPS, OPTIONS).forks
     for said in (False, "no"):
         assert not parse(hosts(*many(2), ldirectord_fork=said), GROUPS, OPTIONS).forks
 
