@@ -254,6 +254,10 @@ def _wrong_type(option: Option, value: object, place: Place) -> Problem:
         remedy = "put it in quotes: YAML reads it as a number, and may change its digits"
     elif kind == "list":
         remedy = "write a list: one '- item' a line, or [item, item]"
+        if isinstance(value, str) and isinstance(place, str) and option.get("elements") == "str":
+            words = re.findall(r"[\w.:/-]+", value)[:6] if shown != HIDDEN else ()
+            items = ", ".join(f'"{word}"' for word in words or ("item", "item"))
+            remedy += f"; on the command line, -e '{{\"{place}\": [{items}]}}'"
     return Problem("wrong_type", _text(place), shown, f"must be {TYPES.get(kind, kind)}", remedy)
 
 

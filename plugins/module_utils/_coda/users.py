@@ -10,7 +10,7 @@ Passwords are lines of auth2.pw, XORed with a key that everybody knows: that hid
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 KEY = b"drseuss "
@@ -38,6 +38,16 @@ class Group(NamedTuple):
     name: str
     owner: str
     members: frozenset[str]  # users and groups, without the owner
+
+
+class Fault(NamedTuple):
+    """What is wrong with one entry of a list of users or groups."""
+
+    kind: str  # user or group
+    place: int  # in its list
+    name: str
+    problem: str
+    other: int | None = None  # place of the user that has the same name or number
 
 
 class Database(NamedTuple):
@@ -90,33 +100,38 @@ def conceal(password: str) -> str:
 
 def check(users: Iterable[User], groups: Iterable[Group]) -> list[str]:
     """Return what is wrong with a list of users and groups in itself. The answer holds no password."""
-    problems = []
-    names: set[str] = set()
-    uids: dict[int, str] = {}
-    for user in users:
+    return [f"{fault.kind} {fault.name}: {fault.problem}" for fault in faults(users, groups)]
+
+
+def faults(users: Iterable[User], groups: Iterable[Group]) -> Iterator[Fault]:
+    """Yield the same, entry by entry. cfs(1) takes no notice of the case of names in an access list."""
+    names: dict[str, tuple[int, str]] = {}
+    uids: dict[int, tuple[int, str]] = {}
+    for index, user in enumerate(users):
         if not USER.fullmatch(user.name):
-            problems.append(
-                f"user {user.name!r}: a name has 1 to 31 letters, digits, '_', '.' or '-', the first a letter or '_'"
-            )
-        if user.name in names:
-            problems.append(f"user {user.name}: is listed twice")
+            problem = "a name has 1 to 31 letters, digits, '_', '.' or '-', the first a letter or '_'"
+            yield Fault("user", index, repr(user.name), problem)
+        place, other = names.setdefault(user.name.lower(), (index, user.name))
+        if place != index:
+            case = f"differs from {other} in case alone, and access lists take them for one"
+            yield Fault("user", index, user.name, "is listed twice" if other == user.name else case, place)
+        holder, owner = uids.setdefault(user.uid, (index, user.name))
         if not 0 < user.uid < 1 << 31 or (user.uid == 1) != (user.name == "System"):
-            problems.append(f"user {user.name}: uid {user.uid} must be 2 to 2147483647; 1 is the user System")
-        if uids.setdefault(user.uid, user.name) != user.name:
-            problems.append(f"user {user.name}: uid {user.uid} is that of {uids[user.uid]}")
+            problem = f"uid {user.uid} must be 2 to 2147483647; 1 is the user System"
+            yield Fault("user", index, user.name, problem)
+        elif holder != index and place == index:  # of one that is listed twice, that is enough
+            yield Fault("user", index, user.name, f"uid {user.uid} is that of {owner}", holder)
         fault = None if user.password is None else password_fault(user.password)
         if fault:
-            problems.append(f"user {user.name}: the password {fault}")
-        names.add(user.name)
-    for group in groups:
+            yield Fault("user", index, user.name, f"the password {fault}")
+    known = set(names)
+    for index, group in enumerate(groups):
         if not GROUP.fullmatch(group.name):
-            problems.append(
-                f"group {group.name!r}: a name has 1 to 63 letters, digits, '_', '.', ':' or '-', the first a letter"
-            )
-        if group.name in names:
-            problems.append(f"group {group.name}: is listed twice, or is a user")
-        names.add(group.name)
-    return problems
+            problem = "a name has 1 to 63 letters, digits, '_', '.', ':' or '-', the first a letter"
+            yield Fault("group", index, repr(group.name), problem)
+        if group.name.lower() in known:
+            yield Fault("group", index, group.name, "is listed twice, or is a user; access lists ignore case")
+        known.add(group.name.lower())
 
 
 def plan(database: Database, passwords: str, users: Sequence[User], groups: Sequence[Group]) -> Plan:

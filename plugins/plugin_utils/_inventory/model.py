@@ -377,7 +377,7 @@ def unusable(address: Address) -> str | None:
     if address.is_link_local:
         return "a link-local address, which no router forwards"
     if isinstance(address, IPv4Address):
-        # RFC 1122, 3.2.1.3, and RFC 1112, 4: Linux takes neither.
+        # RFC 1122, 3.2.1.3, and RFC 1112, 4. Linux takes both by now, and many routers and clients neither.
         return "in a reserved range" if address.is_reserved or int(address) >> 24 == 0 else None
     return "an IPv4 address written as IPv6" if address.ipv4_mapped else None
 

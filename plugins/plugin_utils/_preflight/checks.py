@@ -73,6 +73,8 @@ def missing_check_command(cluster: Cluster) -> Iterator[Complaint]:
             yield Complaint(variable, "", "an external check needs its program", "add its absolute path")
         elif path is not None and not path.startswith("/"):
             yield Complaint(variable, show(path), "must be an absolute path on the directors", "write it from / on")
+        elif path is not None and path.endswith("/"):
+            yield Complaint(variable, show(path), "must be a program, and is a folder", "name a program in it")
 
 
 @rule("check_never_passes")
@@ -493,7 +495,7 @@ def _never_passes(service: Service) -> Iterator[tuple[str, str, str]]:
         problem = "is no host name, and web servers refuse such a request"
         if not _text_fault("virtualhost", host):
             yield "virtualhost", problem, "write the name alone, like www.example.com; a path belongs in request"
-    if command and str(kind).startswith("external") and _has_arguments(command) and not _text_fault("command", command):
+    if command and str(kind).startswith("external") and has_arguments(command) and not _text_fault("command", command):
         problem = "is run as it stands, without a shell: what follows the blank is no argument"
         yield "command", problem, "name a program that needs no arguments"
     if service.family == 6 and (kind == "ping" or (kind == "connect" and _is_udp(service))):
@@ -532,7 +534,7 @@ def _is_name(pattern: str) -> bool:
     return re.fullmatch(r"[A-Za-z0-9.^$-]*[A-Za-z][A-Za-z0-9.^$-]*", pattern) is not None
 
 
-def _has_arguments(command: str) -> bool:
+def has_arguments(command: str) -> bool:
     """Tell whether there are arguments behind a program's path; a folder's name may have a blank, too."""
     folder, _slash, name = command.rpartition("/")
     return " " in name or re.search(r" [-/\"']", folder) is not None

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import PurePosixPath
+from posixpath import normpath
 from typing import Any
 
 from ansible_collections.codalvs.ha.plugins.module_utils._coda import client as coda_client
@@ -20,9 +22,10 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.coda_cell im
     rvm_data_size,
     servers_of,
 )
-from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import Cluster, known, to_address
+from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import Cluster, known, to_address, unusable
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.network import INVENTORY
-from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import Complaint, rule
+from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import Complaint, rule, usable
+from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.settings import PATH, RELAY
 
 LONGEST_NAME = 63  # MAXHOSTNAMELEN with the closing zero
 LEAST_CACHE, MOST_PRIORITY = 2, 1000  # MiB (venus.conf.ex), hoard(1)
@@ -55,9 +58,12 @@ def server_name(cluster: Cluster, host: str) -> str:
 def volumes(cluster: Cluster) -> list[tuple[str, Any]]:
     """Return the well-formed volumes of the SCM, with their paths."""
     scm = next(iter(cluster.groups.get("coda_scm", ())), None)
-    given = own(cluster, scm, "coda_scm_volumes") if scm else None
-    entries = enumerate(given or ())
-    return [(f"coda_scm_volumes[{index}]", entry) for index, entry in entries if entry is not UNUSABLE]
+    return list(_entries(cluster, scm, "coda_scm_volumes")) if scm else []
+
+
+def _entries(cluster: Cluster, host: str, name: str) -> Iterator[tuple[str, Any]]:
+    """Yield the usable entries of a list, with their places."""
+    return usable(name, own(cluster, host, name))
 
 
 @rule("coda_scm_count")
@@ -168,12 +174,9 @@ def coda_partition(cluster: Cluster) -> Iterator[Complaint]:
     """Paths are words in vicetab and server.conf, and part of commands."""
     paths = ("coda_server_rvm_data", "coda_server_rvm_log")
     for host in file_servers(cluster):
-        entries = enumerate(own(cluster, host, "coda_server_partitions") or ())
-        given = [
-            (f"coda_server_partitions[{index}].path", known(entry["path"]))
-            for index, entry in entries
-            if entry is not UNUSABLE
-        ]
+        entries = _entries(cluster, host, "coda_server_partitions")
+        given = [(f"{place}.path", known(entry["path"])) for place, entry in entries]
+        folders = [path for _variable, path in given if path]
         if own(cluster, host, "coda_server_partitions") == []:
             problem = "a file server needs a folder for the contents of files"
             yield Complaint("coda_server_partitions", "", problem, "list one, such as {path: /vicepa}", host)
@@ -184,9 +187,26 @@ def coda_partition(cluster: Cluster) -> Iterator[Complaint]:
             if not re.fullmatch(r"(/[A-Za-z0-9._-]+)+", path) or "/.." in path:
                 problem = "must be an absolute path of letters, digits, '.', '_' and '-'"
                 yield Complaint(variable, show(path), problem, "write it like /vicepa", host)
+            elif is_in(path, "/dev"):
+                problem = "is a device, or would be gone after a reboot: a server needs folders and files on a disk"
+                remedy = "mount the disk, and name a folder or a file there"
+                yield Complaint(variable, show(path), problem, remedy, host)
             elif path in seen:
                 yield Complaint(variable, show(path), "is listed twice", "name another path", host)
+            elif outer := _around(path, folders) if variable.endswith(".path") else None:
+                problem = f"lies in the partition {outer}, whose files are the server's alone"
+                yield Complaint(variable, show(path), problem, "give each partition a place of its own", host)
             seen.add(path)
+
+
+def is_in(path: str, folder: str) -> bool:
+    """Tell whether an absolute path is a folder or lies in it."""
+    return PurePosixPath("/", normpath(path).lstrip("/")).is_relative_to(folder)
+
+
+def _around(path: str, folders: Collection[str]) -> str | None:
+    """Return another folder that a path lies in."""
+    return next((folder for folder in folders if folder != path and is_in(path, folder)), None)
 
 
 @rule("coda_rvm_size")
@@ -297,8 +317,7 @@ def coda_replicas(cluster: Cluster) -> Iterator[Complaint]:
 def coda_password(cluster: Cluster) -> Iterator[Complaint]:
     """Of a longer password Coda honours eight bytes, and says nothing; some characters would reach the system's log."""
     for host in cluster.groups.get("coda_scm", ()):
-        users = enumerate(own(cluster, host, "coda_scm_users") or ())
-        given = [(f"coda_scm_users[{index}]", user) for index, user in users if user is not UNUSABLE]
+        given = list(_entries(cluster, host, "coda_scm_users"))
         admin = own(cluster, host, "coda_scm_admin")
         for path, user in [*given, *([("coda_scm_admin", admin)] if admin else [])]:
             password = known(user["password"])
@@ -319,23 +338,21 @@ def coda_password(cluster: Cluster) -> Iterator[Complaint]:
 def coda_user(cluster: Cluster) -> Iterator[Complaint]:
     """pdbtool reports success whatever it is told."""
     for host in cluster.groups.get("coda_scm", ()):
-        users = [user for user in own(cluster, host, "coda_scm_users") or () if user is not UNUSABLE]
-        groups = [group for group in own(cluster, host, "coda_scm_groups") or () if group is not UNUSABLE]
+        users, groups = (list(_entries(cluster, host, name)) for name in ("coda_scm_users", "coda_scm_groups"))
         admin = own(cluster, host, "coda_scm_admin")
-        named = [
-            coda_users.User(user["name"], user["uid"])
-            for user in [{"name": "System", "uid": 1}, *([admin] if admin else []), *users]
-            if UNUSABLE not in (user["name"], user["uid"])
-        ]
-        owned = [
-            coda_users.Group(group["name"], group["owner"], frozenset())
-            for group in groups
-            if UNUSABLE not in (group["name"], group["owner"])
-        ]
-        for problem in coda_users.check(named, owned):
-            # It begins with 'user NAME: ' or 'group NAME: '.
-            kind, _colon, rest = problem.partition(" ")
-            yield Complaint(f"coda_scm_{kind}s", "", rest, "correct that entry", host)
+        label = "coda_scm_admin" if cluster.hosts[host].get("coda_scm_admin") else "coda_scm_admin, by default"
+        given = [("Coda's own user", {"name": "System", "uid": 1}), *([(label, admin)] if admin else []), *users]
+        named = [(place, user) for place, user in given if UNUSABLE not in (user["name"], user["uid"])]
+        owned = [(place, group) for place, group in groups if UNUSABLE not in (group["name"], group["owner"])]
+        places = {"user": [place for place, _user in named], "group": [place for place, _group in owned]}
+        for fault in coda_users.faults(
+            [coda_users.User(user["name"], user["uid"]) for _place, user in named],
+            [coda_users.Group(group["name"], group["owner"], frozenset()) for _place, group in owned],
+        ):
+            place = places[fault.kind][fault.place]
+            other = "" if fault.other is None else f" ({places['user'][fault.other]})"
+            problem = f"{place}, {fault.name}: {fault.problem}{other}"
+            yield Complaint(place.partition("[")[0], "", problem, "correct that entry", host)
 
 
 def names_in_lists(cluster: Cluster, scm: str) -> set[str]:
@@ -434,11 +451,60 @@ def coda_client_settings(cluster: Cluster) -> Iterator[Complaint]:
             problem = "there is no coda_scm to take the realm and its servers from"
             remedy = "set coda_client_realm and coda_client_servers, or list the SCM in coda_scm"
             yield Complaint("coda_client_realm", "", problem, remedy, host)
-        for index, entry in enumerate(own(cluster, host, "coda_client_hoard") or ()):
-            priority = known(entry["priority"]) if entry is not UNUSABLE else None
+
+
+@rule("coda_client")
+def coda_client_places(cluster: Cluster) -> Iterator[Complaint]:
+    """Files of servers, a line of words each, and of what to hoard; and a link that would lie in what it leads to."""
+    for host in cluster.groups.get("coda_clients", ()):
+        name = "ha_shared_folder" if own(cluster, host, "coda_client_link") is None else "coda_client_link"
+        link = own(cluster, host, name)
+        fault = link_fault(link, with_grammar=name == "coda_client_link") if link else ""
+        link_is_good = not fault
+        if fault:
+            yield Complaint(name, show(link), fault, "write it like /srv/shared", host)
+        servers = own(cluster, host, "coda_client_servers")
+        if servers == []:
+            remedy = "list the realm's file servers, or leave it out for those of coda_scm and coda_servers"
+            yield Complaint("coda_client_servers", "", "is empty, so the client would find no server", remedy, host)
+        for place, server in usable("coda_client_servers", servers):
+            if fault := server_fault(server):
+                yield Complaint(place, show(server), fault, "write it like coda1.example.net", host)
+        for place, entry in _entries(cluster, host, "coda_client_hoard"):
+            path, priority = known(entry["path"]), known(entry["priority"])
+            if path is not None and (fault := hoard_fault(path, link if link_is_good else None)):
+                yield Complaint(f"{place}.path", show(path), fault, "write it like www or www/static", host)
             if priority is not None and not 1 <= priority <= MOST_PRIORITY:
-                place, problem = f"coda_client_hoard[{index}].priority", f"must be 1 to {MOST_PRIORITY}"
-                yield Complaint(place, show(priority), problem, "write, for example, 500", host)
+                problem = f"must be 1 to {MOST_PRIORITY}"
+                yield Complaint(f"{place}.priority", show(priority), problem, "write, for example, 500", host)
+
+
+def link_fault(link: str, with_grammar: bool) -> str:
+    """Return what is wrong with the place of the link to the realm, '' if nothing is."""
+    if with_grammar and (not PATH.fullmatch(link) or link.endswith("/")):
+        return "must be an absolute path without blanks, quotes, '#', '%' and backslashes, and without '/' at its end"
+    return "is in /coda, where the realms themselves are" if is_in(link, "/coda") else ""
+
+
+def server_fault(server: str) -> str:
+    """Return what is wrong with a word of the client's file of realms, '' if nothing is."""
+    address = to_address(server)
+    if address is None:
+        word = server.removesuffix(".").replace("_", "-")  # which names in /etc/hosts may have
+        return "" if RELAY.fullmatch(word) else "must be one host name or IPv4 address"
+    if address.version == 6:
+        return "is an IPv6 address, and Coda knows IPv4 alone"
+    fault = None if address.is_link_local else unusable(address)
+    return f"is {fault}" if fault else ""
+
+
+def hoard_fault(path: str, link: str | None) -> str:
+    """Return what is wrong with a path below the realm, '' if nothing is. '/' is the realm itself."""
+    if not path or re.search(r"\s", path):
+        return "contains a blank, which ends it in the client's list" if path else "is empty"
+    if path.startswith("/") and (is_in(path, "/coda") or (link and is_in(path, link))):
+        return "must be a path below the realm, and begins at the root of this host"
+    return "" if is_in(f"/realm/{path}", "/realm") else "leads out of the realm"
 
 
 @rule("coda_login")

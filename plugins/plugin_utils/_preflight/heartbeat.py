@@ -36,13 +36,14 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.cluster impo
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import (
     Address,
     Cluster,
+    HostAddress,
     Service,
     known,
     to_address,
     unusable,
 )
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.network import fault_in
-from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import Complaint, rule
+from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import Complaint, rule, usable
 
 # Types of libstonith that fence nobody, or not when it matters: a director without power answers nobody.
 _NEEDS_ITS_VICTIM = "asks the other director itself: without power it can't answer, and nobody takes its addresses"
@@ -421,7 +422,10 @@ def _is_lost(cluster: Cluster, host: str, service: Service) -> bool:
 def bad_node_name(cluster: Cluster) -> Iterator[Complaint]:
     """Heartbeat wants what `uname -n` says, so a host name; upper case is folded."""
     for host, name in cluster.node_names.items():
-        if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9])?", name):
+        if cluster.value(host, "heartbeat_node_name") is None and to_address(name):
+            problem = "is an address, and Heartbeat knows a director by its host name"
+            yield Complaint("heartbeat_node_name", show(name), problem, "set it to what uname -n says there", host)
+        elif not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9])?", name):
             problem = "is not a host name: letters, digits, '-' and '.', at most 64"
             yield Complaint("heartbeat_node_name", show(name), problem, "set it to what uname -n says there", host)
 
@@ -606,7 +610,7 @@ def _with_unit(cluster: Cluster, name: str) -> str:
 
 def _keys(cluster: Cluster) -> list[tuple[str, Mapping[str, Any]]]:
     keys = known((cluster.get("heartbeat_authkeys") or {}).get("keys"))
-    return list(_usable("heartbeat_authkeys.keys", keys))
+    return list(usable("heartbeat_authkeys.keys", keys))
 
 
 def _bad_secret(variable: str, key: Mapping[str, Any]) -> Iterator[Complaint]:
@@ -622,18 +626,13 @@ def _bad_secret(variable: str, key: Mapping[str, Any]) -> Iterator[Complaint]:
 
 def _pings(cluster: Cluster) -> Iterator[tuple[str, str]]:
     """Yield the addresses to ping, alone or in a group."""
-    yield from _usable("heartbeat_ping", cluster.get("heartbeat_ping"))
+    yield from usable("heartbeat_ping", cluster.get("heartbeat_ping"))
     for variable, group in _entries(cluster, "heartbeat_ping_group"):
-        yield from _usable(f"{variable}.addresses", known(group["addresses"]))
+        yield from usable(f"{variable}.addresses", known(group["addresses"]))
 
 
 def _entries(cluster: Cluster, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    return _usable(name, cluster.get(name))
-
-
-def _usable(variable: str, values: Sequence[Any] | None) -> Iterator[tuple[str, Any]]:
-    """Yield the usable ones of a list, with their places."""
-    return ((f"{variable}[{index}]", value) for index, value in enumerate(values or ()) if value is not UNUSABLE)
+    return usable(name, cluster.get(name))
 
 
 def _parsed_groups(cluster: Cluster) -> list[Group]:
@@ -680,15 +679,7 @@ def _bad_link(
     if interface is not None and "interface" in required:
         yield from _bad_link_interface(cluster, variable, link, interface)
     if kind == "ucast":
-        directors = {str(own.address.ip) for host in cluster.directors for own in cluster.addresses.get(host, ())}
-        all_known = all(cluster.addresses.get(host) for host in cluster.directors)
-        for index, text in enumerate(known(link["peers"]) or ()):
-            address = None if text is UNUSABLE else to_address(text)
-            if text is not UNUSABLE and all_known and str(address) not in directors:
-                problem = "is not a director's address in ha_interfaces" if address else "must be an address"
-                yield Complaint(
-                    f"{variable}.peers[{index}]", show(text), problem, "name both directors' addresses there"
-                )
+        yield from _bad_peers(cluster, f"{variable}.peers", known(link["peers"]) or (), interface)
         yield from _lone_peers(cluster, variable, known(link["peers"]) or ())
     if kind == "mcast":
         group = to_address(known(link["group"]))
@@ -704,6 +695,31 @@ def _bad_link(
     device = known(link["device"])
     if kind == "serial" and device is not None and not DEVICE.fullmatch(device):
         yield Complaint(f"{variable}.device", show(device), "must be a device file", "write it like /dev/ttyS0")
+
+
+def _bad_peers(cluster: Cluster, variable: str, peers: Sequence[Any], interface: str | None) -> Iterator[Complaint]:
+    """Heartbeat binds both of a link's sockets to its interface, and hears nothing that comes in by another one."""
+    if not all(cluster.addresses.get(host) for host in cluster.directors):
+        return
+    directors = {own.address.ip: own for host in cluster.directors for own in cluster.addresses[host]}
+    here = [own for own in directors.values() if own.interface == interface]
+    for place, text in usable(variable, peers):
+        address, problem, remedy = to_address(text), "", "name both directors' addresses there"
+        own = directors.get(address) if address else None
+        if own is None:
+            problem = "is not a director's address in ha_interfaces" if address else "must be an address"
+        elif here and _is_elsewhere(own, here):
+            problem = f"is on {own.interface} of {own.host}, in no network of {interface}: nothing would arrive"
+            remedy = f"name {' and '.join(str(each.address.ip) for each in here)}, or leave peers out"
+        if problem:
+            yield Complaint(place, show(text), problem, remedy)
+
+
+def _is_elsewhere(peer: HostAddress, here: Sequence[HostAddress]) -> bool:
+    """Tell whether a peer is in none of these networks. One that is alone in its own may be routed by any interface."""
+    network = peer.address.network
+    is_alone = network.prefixlen == network.max_prefixlen
+    return not is_alone and not any(peer.address.ip in each.address.network for each in here)
 
 
 def _lone_peers(cluster: Cluster, variable: str, peers: Sequence[Any]) -> Iterator[Complaint]:

@@ -170,7 +170,7 @@ def unusable_address(cluster: Cluster) -> Iterator[Complaint]:
         for entry in own:
             fault = fault_in(entry.address.ip, [entry.address])
             if fault:
-                remedy = "write the host's own address, leave out loopback"
+                remedy = "write the host's own address; leave out loopback, and interfaces that no service needs"
                 yield Complaint(entry.variable, str(entry.address), f"is {fault}", remedy, entry.host)
 
 
@@ -442,8 +442,9 @@ def _vip_complaint(service: Service, problem: str, remedy: str) -> Complaint:
 
 def fault_in(ip: Address, near: list[IPv4Interface | IPv6Interface]) -> str | None:
     """Tell why an address can't be a host's, seen from the networks it is in."""
-    if ip.is_multicast or ip.is_loopback or ip.is_unspecified:
-        return unusable(ip)
+    fault = None if ip.is_link_local else unusable(ip)  # which counts on its own link
+    if fault:
+        return fault
     for network in (own.network for own in near if own.network.prefixlen < own.network.max_prefixlen - 1):
         if ip == network.network_address:
             return f"the network address of {network}"

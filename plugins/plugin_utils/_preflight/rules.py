@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.codalvs.ha.plugins.module_utils._schema import UNUSABLE
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import Address, Cluster, Service, to_address
 
 
@@ -44,6 +45,11 @@ def rule(name: str, severity: str = "error") -> Callable[[Callable[[Cluster], It
         return find
 
     return register
+
+
+def usable(variable: str, values: Sequence[Any] | None) -> Iterator[tuple[str, Any]]:
+    """Yield the usable ones of a list, with their places."""
+    return ((f"{variable}[{index}]", value) for index, value in enumerate(values or ()) if value is not UNUSABLE)
 
 
 FALLBACK = re.compile(r"(?:\[(?P<six>[^]]*)\]|(?P<four>[0-9.]+))(?::(?P<port>[0-9]{1,5}))?")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.options import LONGEST, read
 from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.table import LONGEST_IDLE, is_netmask
-from ansible_collections.codalvs.ha.plugins.module_utils._schema import did_you_mean, show
+from ansible_collections.codalvs.ha.plugins.module_utils._schema import UNUSABLE, did_you_mean, show
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import (
     Cluster,
     RealServer,
@@ -324,7 +324,11 @@ def static_and_managed(cluster: Cluster) -> Iterator[Complaint]:
 @rule("bad_table")
 def bad_table(cluster: Cluster) -> Iterator[Complaint]:
     """What the module codalvs.ha.ipvs would refuse on the directors."""
-    for problem in read(known(cluster.get("lvs_director_table")) or ())[1]:
+    table = known(cluster.get("lvs_director_table")) or ()
+    reported = {f"services[{index}]" for index, entry in enumerate(table) if entry is UNUSABLE}
+    for problem in read(table)[1]:
+        if problem.path in reported:
+            continue
         variable = re.sub(r"^services(\[\d+\])( \([^)]*\))?", r"lvs_director_table\1", problem.path)
         yield Complaint(variable, problem.value, problem.problem, problem.remedy)
 

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.table import LONGEST_IDLE
 from ansible_collections.codalvs.ha.plugins.module_utils._schema import (
@@ -21,6 +22,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils._schema import (
     show,
 )
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import OWN, Cluster, known, to_address
+from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.checks import has_arguments
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.network import GROUPS
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import Complaint, rule
 
@@ -67,6 +69,7 @@ WORDS = {
 }
 COMMANDS = ("ha_hook", "heartbeat_peer_returned")
 FILES = ("dns_zone_file", "heartbeat_debug_log", "heartbeat_log")
+PATH = re.compile(r"/[^\s\"#%\\]+")
 PATHS = (
     *("dns_zone_file", "dns_zone_includes"),
     *("coda_backup_folder", "coda_backup_restore_archive", "coda_server_rvm_data", "coda_server_rvm_log"),
@@ -221,7 +224,7 @@ def bad_path(cluster: Cluster) -> Iterator[Complaint]:
             given = cluster.value(host, name) if name in variables else None
             places = {f"{name}[{index}]": path for index, path in enumerate(given)} if isinstance(given, list) else {}
             for place, path in (places or {name: given}).items():
-                if isinstance(path, str) and not re.fullmatch(r"/[^\s\"#%\\]+", path):
+                if isinstance(path, str) and not PATH.fullmatch(path):
                     problem = "must be an absolute path without blanks, quotes, '#', '%' and backslashes"
                     yield Complaint(place, show(path), problem, "start it with /", host)
                 elif isinstance(path, str) and name in FILES and path.endswith("/"):
@@ -291,6 +294,12 @@ def bad_mail_relay(cluster: Cluster) -> Iterator[Complaint]:
         yield Complaint("ha_hook_mail_repeat", show(repeat), problem, "write 3600 for a mail each hour")
 
 
+def _is_several(command: Sequence[Any]) -> bool:
+    """Tell whether a program's arguments are in one word with it; where others follow, a blank may be in its name."""
+    word = command[0]
+    return re.search(r"\s[-/\"']", word) is not None or (len(command) == 1 and has_arguments(word))
+
+
 def _is_line(value: object) -> bool:
     return isinstance(value, str) and re.fullmatch(r"[ -~]+", value) is not None
 
@@ -322,7 +331,7 @@ def bad_word(cluster: Cluster) -> Iterator[Complaint]:
         if command and command[0] is not UNUSABLE and not re.fullmatch(r"/.*[^/]", command[0], re.DOTALL):
             problem = "must be the absolute path of a program"
             yield Complaint(f"{name}[0]", show(command[0]), problem, "write it like /usr/local/sbin/tell")
-        elif command and command[0] is not UNUSABLE and re.search(r"\s-", command[0]):
+        elif command and command[0] is not UNUSABLE and _is_several(command):
             problem = "is a program with its arguments in one word, and no file has this name"
             remedy = "make each argument an item of its own: [/usr/local/sbin/tell, --loud]"
             yield Complaint(f"{name}[0]", show(command[0]), problem, remedy)

@@ -108,6 +108,13 @@ def test_lists_wrong_in_themselves() -> None:
     assert len(check([User("a", 9), User("a", 9), User("b", 9)], [Group("a", "b", frozenset())])) == 3
 
 
+def test_names_that_differ_in_case_alone_are_one_in_access_lists() -> None:
+    assert check([User("bob", 9), User("Bob", 10)], []) == [
+        "user Bob: differs from bob in case alone, and access lists take them for one"
+    ]
+    assert len(check([User("bob", 9)], [Group("BOB", "bob", frozenset())])) == 1
+
+
 def test_eight_bytes_are_not_eight_characters() -> None:
     assert password_fault("12345678") is None
     assert "10 bytes" in (password_fault("ä" * 5) or "")

@@ -491,6 +491,9 @@ def static(weight: int = 1, **changes: Any) -> Hosts:
     return inventory(ha_checker="none", lvs_director_table=[service])
 
 
+STATIC = {"ha_checker": "none", "ha_acknowledged": ["unwatched_table"]}
+
+
 def changed_networks(vip: str) -> Hosts:
     """Return an inventory with this VIP, and a network on all hosts that it is in."""
     hosts = inventory(web(vip=vip))
@@ -662,7 +665,10 @@ def changed_networks(vip: str) -> Hosts:
         ("check_checks_nothing", f"{S}[0].check.service", inventory(checked(service="none"))),
         ("check_checks_nothing", f"{S}[0].check.type", inventory(checked(type="on"))),
         ("missing_check_command", f"{S}[0].check.command", inventory(checked(type="external-perl"))),
-        ("missing_check_command", f"{S}[0].check.command", inventory(checked(type="external", command="bin/x"))),
+        *(
+            ("missing_check_command", f"{S}[0].check.command", inventory(checked(type="external", command=text)))
+            for text in ("bin/x", "/usr/local/bin/", "/")
+        ),
         *(
             ("check_path_unusable", f"{S}[0].check.path", inventory(service))
             for service in (
@@ -816,10 +822,7 @@ def changed_networks(vip: str) -> Hosts:
             ("bad_fallback", f"{S}[0].fallback", dual_stack(web(vip="2001:db8::30", fallback=text)))
             for text in ("::1", "[::1]:81", "[ff02::1]", "[::]", "2001:db8::21", "[2001:db8::30]:80")
         ),
-        *(
-            ("unusable_vip", f"{S}[0].vip", changed_networks(vip))
-            for vip in ("169.254.20.30", "240.0.0.30", "0.1.2.3", "fe80::30", "::ffff:198.18.20.30")
-        ),
+        *(("unusable_vip", f"{S}[0].vip", changed_networks(vip)) for vip in ("169.254.20.30", "fe80::30")),
         ("bad_table", "lvs_director_table[0].scheduler", static(scheduler="wlrr")),
         ("bad_table", "lvs_director_table[0].real_servers[0].weight", static(weight=-1)),
         ("out_of_range", "lvs_director_timeouts.tcp", inventory(lvs_director_timeouts={"tcp": -1})),
@@ -857,11 +860,15 @@ def changed_networks(vip: str) -> Hosts:
             "lvs_director_sysctls.net.ipv4.vs.conntrack",
             inventory(lvs_director_sysctls={"net.ipv4.vs.conntrack": "1\nkernel.panic=1"}),
         ),
-        ("bad_word", "heartbeat_peer_returned[0]", inventory(heartbeat_peer_returned=["ipvs-resync"])),
+        *(
+            ("bad_word", "heartbeat_peer_returned[0]", inventory(heartbeat_peer_returned=[text]))
+            for text in ("ipvs-resync", "/usr/local/sbin/tell --loud")
+        ),
         *(
             ("bad_word", "ha_hook[0]", inventory(ha_hook=[text, "-x"]))
-            for text in ("tell", "/usr/local/sbin/", "", "/")
+            for text in ("tell", "/usr/local/sbin/", "", "/", "/usr/local/sbin/tell --loud", "/usr/bin/perl /root/tell")
         ),
+        ("bad_word", "ha_hook[0]", inventory(ha_hook=["/usr/local/sbin/tell us"])),
         *(("out_of_range", "ha_hook_timeout", inventory(ha_hook_timeout=seconds)) for seconds in (0, 3601)),
         *(
             ("bad_email", "ha_hook_mail_to[0]", inventory(ha_hook_mail_to=[text], ha_hook_mail_relay="mail"))
@@ -1030,6 +1037,11 @@ def changed_networks(vip: str) -> Hosts:
         ("bad_link", "heartbeat_links[0].interface", link(type="bcast", interface="eth2")),
         ("bad_link", "heartbeat_links[0].interface", link(type="ucast")),
         ("bad_link", "heartbeat_links[0].peers[0]", link(type="ucast", interface="eth0", peers=["198.18.20.99"])),
+        (
+            "bad_link",
+            "heartbeat_links[0].peers[1]",
+            link(type="ucast", interface="eth1", peers=["198.18.21.11", "198.18.20.12"]),
+        ),
         ("bad_link", "heartbeat_links[0].group", link(type="mcast", interface="eth0", group="192.0.2.1")),
         ("bad_link", "heartbeat_links[0].ttl", link(type="mcast", interface="eth0", group="239.0.0.1", ttl=0)),
         ("bad_link", "heartbeat_links[0].ttl", link(type="bcast", interface="eth0", ttl=1)),
@@ -1128,6 +1140,18 @@ def test_one_mistake_is_one_finding(rule: str, variable: str, hosts: Hosts) -> N
     assert found(hosts) == everywhere | extra.get(rule, set())
 
 
+@pytest.mark.parametrize("vip", ["240.0.0.30", "0.1.2.3", "::ffff:198.18.20.30"])
+def test_a_network_of_which_no_address_is_usable(vip: str) -> None:
+    everywhere = {("unusable_address", host, "ha_interfaces.eth0[1]") for host in ADDRESSES}
+    assert found(changed_networks(vip)) == {("unusable_vip", "all hosts", f"{S}[0].vip"), *everywhere}
+
+
+@pytest.mark.parametrize(("table", "place"), [(["web"], 0), ([{"vip": "198.18.20.30", "port": 80}, None], 1)])
+def test_what_is_no_entry_of_a_table_is_one_finding(table: list[object], place: int) -> None:
+    findings = check(inventory(lvs_director_table=table, **STATIC), GROUPS, SPECS)
+    assert [each.variable for each in findings if each.severity == "error"] == [f"lvs_director_table[{place}]"]
+
+
 def changed(host: str, **variables: Any) -> Hosts:
     hosts = inventory()
     hosts[host].update(variables)
@@ -1165,11 +1189,9 @@ def test_who_does_not_check_keeps_nobody_in(rule: str, variable: str, hosts: Hos
             changed("client1", ha_interfaces={"a-name-too-long-": []}),
         ),
         ("unusable_address", "client1", "ha_interfaces.lo", changed("client1", ha_interfaces={"lo": "127.0.0.1/8"})),
-        (
-            "unusable_address",
-            "client1",
-            "ha_interfaces.eth0",
-            changed("client1", ha_interfaces={"eth0": "198.18.20.0/24"}),
+        *(
+            ("unusable_address", "client1", "ha_interfaces.eth0", changed("client1", ha_interfaces={"eth0": text}))
+            for text in ("198.18.20.0/24", "240.1.1.1/24", "0.1.2.3/8", "255.255.255.255/32", "::ffff:198.18.20.22/120")
         ),
         (
             "duplicate_address",
@@ -1186,6 +1208,41 @@ def test_who_does_not_check_keeps_nobody_in(rule: str, variable: str, hosts: Hos
 def test_mistakes_of_one_host(rule: str, host: str, variable: str, hosts: Hosts) -> None:
     extra = {OPEN_SYNC} if rule == "single_link" else set()
     assert found(hosts) == {(rule, host, variable)} | extra
+
+
+@pytest.mark.parametrize(("name", "other"), [("198.18.20.11", "198.18.20.12"), ("2001:db8::11", "2001:db8::12")])
+def test_a_director_named_by_address_has_another_node_name(name: str, other: str) -> None:
+    hosts = inventory()
+    hosts = {name: hosts.pop("dir1"), other: hosts.pop("dir2"), **hosts}
+    groups = {**GROUPS, "directors": [name, other]}
+    assert found(hosts, groups) == {("bad_node_name", host, "heartbeat_node_name") for host in (name, other)}
+    for number, host in enumerate((name, other), start=1):
+        hosts[host]["heartbeat_node_name"] = f"dir{number}"
+    assert found(hosts, groups) == set()
+
+
+@pytest.mark.parametrize(
+    ("own", "peers"),
+    [
+        pytest.param("198.18.21.12/24", ["198.18.20.11", "198.18.21.12"], id="through a router"),
+        pytest.param("198.18.20.212/24", ["198.18.20.11", "198.18.20.12"], id="two interfaces in one network"),
+    ],
+)
+def test_peers_of_a_link_in_networks_of_its_interface(own: str, peers: list[str]) -> None:
+    links = [{"type": "ucast", "interface": "eth0", "peers": peers}, {"type": "serial", "device": "/dev/ttyS0"}]
+    hosts = inventory(web(real_servers=[{"host": "real1"}]), heartbeat_links=links)
+    hosts["dir2"]["ha_interfaces"] = {"eth0": own, "eth1": ["198.18.20.12/24", "198.18.22.12/24"]}
+    assert not [each for each in found(hosts) if each[0] == "bad_link"]
+
+
+def test_peers_of_a_link_that_any_interface_may_lead_to() -> None:
+    """Addresses of loopback, which routers know by the directors' own word."""
+    peers = ["198.18.29.11", "198.18.29.12"]
+    links = [{"type": "ucast", "interface": name, "peers": peers} for name in ("eth0", "eth1")]
+    hosts = inventory(heartbeat_links=links)
+    for host, address in zip(("dir1", "dir2"), peers, strict=True):
+        hosts[host]["ha_interfaces"]["dummy0"] = f"{address}/32"
+    assert found(hosts) == set()
 
 
 def test_node_names_are_compared_as_heartbeat_folds_them() -> None:
@@ -1322,6 +1379,15 @@ def test_a_director_in_another_network_is_not_all_that_it_lacks() -> None:
         (inventory(heartbeat_authkeys=SECRET), "must be a dictionary"),
         (held("IPaddr2::198.18.20.30/24/eth0::x"), "must be written IPaddr2::ADDRESS/PREFIX/INTERFACE[:LABEL]"),
         (inventory(web(vip="0.0.0.0")), "is the unspecified address, which no host has"),
+        (inventory(ha_absent="real1"), """on the command line, -e '{"ha_absent": ["real1"]}'"""),
+        (inventory(ha_absent="[real1, real2]"), """-e '{"ha_absent": ["real1", "real2"]}'"""),
+        (inventory(ha_absent=" "), """-e '{"ha_absent": ["item", "item"]}'"""),
+        (inventory(lvs_director_table=["web"], **STATIC), "write a dictionary, such as {vip: 192.0.2.30, port: 80}"),
+        (
+            link(type="ucast", interface="eth1", peers=PEERS),
+            "is on eth0 of dir1, in no network of eth1: nothing would arrive  [bad_link]\n"
+            "       -> name 198.18.21.11 and 198.18.21.12, or leave peers out",
+        ),
     ],
 )
 def test_messages_tell_what_to_write(hosts: Hosts, words: str) -> None:

@@ -151,6 +151,15 @@ def test_beside_a_cluster() -> None:
         ),
         (coda({ONE: {"coda_scm_tokens": {"update": "short"}}}), ("coda_password", ONE, "coda_scm_tokens.update")),
         (coda({ONE: {"coda_scm_users": [{"name": "a", "uid": 500}]}}), ("coda_user", ONE, "coda_scm_users")),
+        *(
+            (coda({ONE: {"coda_scm_users": [{"name": "bob", "uid": 501}, user]}}), ("coda_user", ONE, "coda_scm_users"))
+            for user in ({"name": "Bob", "uid": 502}, {"name": "bob", "uid": 501}, {"name": "system", "uid": 502})
+        ),
+        (
+            coda({ONE: {"coda_scm_groups": [{"name": "CodaAdmin", "owner": "codaadmin"}]}}),
+            ("coda_user", ONE, "coda_scm_groups"),
+        ),
+        (coda({ONE: {"coda_scm_admin": {"name": "1st", "uid": 500}}}), ("coda_user", ONE, "coda_scm_admin")),
         (coda({ONE: {"coda_scm_groups": [{"name": "9", "owner": "a"}]}}), ("coda_user", ONE, "coda_scm_groups")),
     ],
 )
@@ -163,9 +172,75 @@ def desk(**own: Any) -> Hosts:
 
 
 @pytest.mark.parametrize(
+    ("paths", "wrong"),
+    [
+        (["/vicepa", "/vicepa/b"], 1),
+        (["/vicepa/b/c", "/vicepa"], 0),
+        (["/vicepa", "/./vicepa/b"], 1),
+        (["/vicepa", "/dev/sdb1"], 1),
+        (["/vicepa", "/dev"], 1),
+        (["/vicepa", "/vicepab"], None),
+        (["/vicepa", "/devices"], None),
+    ],
+)
+def test_partitions_beside_each_other(paths: list[str], wrong: int | None) -> None:
+    hosts = coda({TWO: {"coda_server_partitions": [{"path": path} for path in paths]}})
+    expected = set() if wrong is None else {("coda_partition", TWO, f"coda_server_partitions[{wrong}].path")}
+    assert found(hosts) == expected
+
+
+@pytest.mark.parametrize("name", ["coda_server_rvm_data", "coda_server_rvm_log"])
+def test_rvm_is_in_files(name: str) -> None:
+    assert found(coda({TWO: {name: "/dev/sda"}})) == {("coda_partition", TWO, name)}
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        (
+            {"coda_scm_admin": {"name": "root", "uid": 9}, "coda_scm_users": [{"name": "a", "uid": 9}]},
+            "coda_scm_users[0], a: uid 9 is that of root (coda_scm_admin)",
+        ),
+        (
+            {"coda_scm_users": [{"name": "a", "uid": 500}]},
+            "coda_scm_users[0], a: uid 500 is that of codaadmin (coda_scm_admin, by default)",
+        ),
+        (
+            {"coda_scm_users": [{"name": "a", "uid": 9}, {"uid": 9}, {"name": "b", "uid": 9}]},
+            "coda_scm_users[2], b: uid 9 is that of a (coda_scm_users[0])",
+        ),
+    ],
+)
+def test_a_clash_of_numbers_names_both_places(variables: dict[str, Any], words: str) -> None:
+    assert words in {finding.problem for finding in check(coda({ONE: variables}), CELL, SPECS)}
+
+
+@pytest.mark.parametrize(
     ("own", "variable"),
     [
         ({}, None),
+        *(
+            ({"coda_client_hoard": [{"path": "www"}, {"path": path}]}, "coda_client_hoard[1].path")
+            for path in ("", "a b", "..", "../x", "www/../../x", "/coda/example.net/www", "/srv/shared/www")
+        ),
+        *(
+            ({"coda_client_hoard": [{"path": path}]}, None)
+            for path in ("/www", "www/", "www//static", ".", "/", "coda/x", "a:b", "größe", "a/..b")
+        ),
+        ({"coda_client_link": "/shared", "coda_client_hoard": [{"path": "/srv/shared/www"}]}, None),
+        *(
+            ({"coda_client_servers": [ONE, server]}, "coda_client_servers[1]")
+            for server in ("x y;", "", "a,b", "-x", "2001:db8::11", "0.0.0.0", "127.0.0.1", "10.0.20.256")
+        ),
+        *(({"coda_client_servers": [server]}, None) for server in ("10.98.20.11", "coda1", "coda1.x.", "coda_1")),
+        ({"coda_client_servers": []}, "coda_client_servers"),
+        *(
+            ({"coda_client_link": link}, "coda_client_link")
+            for link in ("srv/shared", "/a b", "/", "/srv/shared/", "/coda", "/coda/x", "//coda", "/srv/../coda/x")
+        ),
+        *(({"coda_client_link": link}, None) for link in ("", "/codax", "/srv/.shared", "/srv/größe")),
+        ({"ha_shared_folder": "/coda/x"}, "ha_shared_folder"),
+        ({"ha_shared_folder": "/coda/x", "coda_client_link": ""}, None),
         ({"coda_client_cache_size": 1}, "coda_client_cache_size"),
         ({"coda_client_reintegration_time": -1}, "coda_client_reintegration_time"),
         ({"coda_client_realm": "a/b"}, "coda_client_realm"),
