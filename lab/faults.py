@@ -96,12 +96,12 @@ def claims(director: str) -> bool:
 
 def wait_whole() -> str:
     """Wait until both directors are fit, one of them holds the VIP, and both Heartbeats agree; return it."""
-    wait_for("both directors are fit", lambda: all(fit(name) for name in DIRECTORS), WHOLE)
+    wait_for("both directors are fit", lambda: all(fit(name) for name in DIRECTORS), WHOLE, pause=2)
     wait_one_holder()
     # If the Heartbeats don't agree, heartbeat-vips mends that some seconds later, when the next test expects peace.
     # After a partition the VIP may move once more, to the director whose Heartbeat claims it.
     try:
-        wait_for("Heartbeat agrees", agreed, 60)
+        wait_for("Heartbeat agrees", agreed, 60, pause=1)
     except HarnessError as error:
         raise HarnessError("\n".join([f"{error}; {CLUSTER.holders()} have the VIP", *map(said, DIRECTORS)])) from error
     return wait_one_holder()

@@ -283,13 +283,16 @@ def recap(output: str) -> dict[str, dict[str, int]]:
     return {host: {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", counts)} for host, counts in lines}
 
 
-def wait_for(what: str, condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait until a condition (a function) is true; raise HarnessError when the time is over."""
+def wait_for(what: str, condition: Callable[[], bool], seconds: float = 60, pause: float = 0.2) -> None:
+    """Wait until a condition (a function) is true; raise HarnessError when the time is over.
+
+    pause: s between two looks. In the lab, a look at a machine takes more than a tenth of a second of its processor.
+    """
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
             raise HarnessError(f"{what}: not after {seconds:.0f} s")
-        time.sleep(0.2)
+        time.sleep(pause)
 
 
 def install_modules(host: str, place: str) -> None:
