@@ -10,6 +10,7 @@ set -eu
 
 mount -t proc proc "$TREE/proc"
 mount --rbind /dev "$TREE/dev"
+mount -t tmpfs tmpfs "$TREE/dev/shm"      # squid's shared memory has one name in all labs
 mount -t tmpfs -o "size=$((MEMORY + 512))m" tmpfs "$TREE/tmp"      # UML keeps the guest's memory in a file here
 mount --bind "$RUN" "$TREE/lab/run"
 mount --bind "$BASE" "$TREE/lab/base"
