@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import PurePosixPath
-from posixpath import normpath
+from posixpath import commonpath, normpath
 from typing import Any
 
 from ansible_collections.codalvs.ha.plugins.module_utils._coda import client as coda_client
@@ -201,7 +200,8 @@ def coda_partition(cluster: Cluster) -> Iterator[Complaint]:
 
 def is_in(path: str, folder: str) -> bool:
     """Tell whether an absolute path is a folder or lies in it."""
-    return PurePosixPath("/", normpath(path).lstrip("/")).is_relative_to(folder)
+    inner, outer = (normpath(f"/{each.lstrip('/')}") for each in (path, folder))
+    return commonpath((inner, outer)) == outer
 
 
 def _around(path: str, folders: Collection[str]) -> str | None:
