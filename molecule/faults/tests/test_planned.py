@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 from faults import (
+    BY_CHANCE,
     CLUSTER,
     DIRECTORS,
     LIMIT,
@@ -40,11 +41,11 @@ BOUNDED = 30.0  # s that a stop may take when the other director does not answer
 
 
 @contextmanager
-def unnoticed(seconds: float, under_way: int = 0) -> Iterator[None]:
-    """Let a client ask 20 times a second and keep connections open meanwhile. Only a request under way may fail."""
+def unnoticed(seconds: float, may_fail: int = 0) -> Iterator[None]:
+    """Let a client ask 20 times a second and keep connections open meanwhile. Only so many requests may fail."""
     with CLUSTER.connections(each=KEPT, seconds=seconds + 5) as kept, watched(seconds) as seen:
         yield
-    assert len(seen.lost) <= under_way, "\n".join([repr(seen), *map(said, DIRECTORS)])
+    assert len(seen.lost) <= may_fail, "\n".join([repr(seen), *map(said, DIRECTORS)])
     assert all(count["survived"] == KEPT for count in kept.counts.values()), kept
 
 
@@ -59,7 +60,7 @@ def test_heartbeat_is_stopped_and_started(active):
         wait_one_holder(other(active), 5)
         first = descriptors(active)
     assert descriptors(active) <= first, "each attempt to reach a Heartbeat that does not run costs one"
-    with unnoticed(20):
+    with unnoticed(20, BY_CHANCE):
         shell(active, "systemctl start heartbeat")
         wait_for("it is fit", lambda: fit(active), WHOLE)
     assert wait_whole() == other(active)
@@ -97,7 +98,7 @@ def test_a_director_reboots(active):
 
 
 def test_the_standby_reboots(active):
-    with unnoticed(45):
+    with unnoticed(45, BY_CHANCE):
         shell(other(active), "systemctl reboot", check=False)
         run("docker", "wait", other(active))
         CLUSTER.power_on(other(active))
