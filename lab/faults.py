@@ -24,7 +24,7 @@ STILL = 3.0  # s of undisturbed requests that prove a service
 # The kernel tells the other director of a new connection up to two seconds later, so the other director resets one that
 # is just under way at a handover: at 20 a second, that is one at most.
 UNDER_WAY = 1
-# Seen once in some fifty starts of the standby's Heartbeat: one SYN was lost at that moment. Nobody knows why.
+# Seen once: a request got no answer at the moment at which the standby's Heartbeat started. Nobody knows why.
 BY_CHANCE = 1
 WHOLE = 120.0  # s after which the cluster must be whole: a restarted Heartbeat waits 30 s, and then for the other one
 
