@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -64,6 +67,72 @@ def test_a_module_that_fails_ends_as_in_python(ask: Ask, program: bytes, code: i
 
 def test_what_a_module_registers_for_its_end_is_done(ask: Ask) -> None:
     assert ask(MODULE, b"import atexit; atexit.register(print, 'bye')") == (0, b"bye\n", b"")
+
+
+LOOK = b"""
+import json, os, signal, sys
+basic, warnings = (sys.modules[f"ansible.module_utils.{name}"] for name in ("basic", "common.warnings"))
+print(os.getpid(), os.getcwd(), os.environ.get("A"), sys.path[0], signal.getsignal(signal.SIGTERM))
+print(oct(os.umask(18)), hasattr(basic, "new"), basic._ANSIBLE_ARGS, warnings._global_warnings)
+print("ansible.x" in sys.modules)
+"""
+CHANGE = b"""
+import os, signal, sys, types
+os.chdir("/"), os.umask(0), sys.path.insert(0, "/x"), signal.signal(signal.SIGTERM, signal.SIG_IGN)
+os.environ["A"], sys.modules["ansible.x"] = "a", types.ModuleType("ansible.x")
+basic, warnings = (sys.modules[f"ansible.module_utils.{name}"] for name in ("basic", "common.warnings"))
+basic.new, basic._ANSIBLE_ARGS, warnings._global_warnings["w"] = 1, b"secret", 1
+sys.exit("changed")
+"""
+
+
+def test_modules_share_a_process_that_is_put_back(ask: Ask) -> None:
+    before = ask(MODULE, LOOK)
+    assert before[0] == 0
+    assert ask(MODULE, CHANGE) == (1, b"", b"changed\n")
+    assert ask(MODULE, LOOK) == before
+
+
+PID = b"import os; print(os.getpid())"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        b"import sys, types; sys.modules['apt'] = types.ModuleType('apt'); sys.modules['apt'].__file__ = '/x/apt.py'",
+        b"import threading, time; threading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
+        b"import os; os._exit(3)",
+    ],
+    ids=["foreign-library", "thread", "ends"],
+)
+def test_a_process_that_cannot_be_put_back_ends(ask: Ask, program: bytes) -> None:
+    before = ask(MODULE, PID)
+    assert ask(MODULE, program) == (3 if b"_exit" in program else 0, b"", b"")
+    assert ask(MODULE, PID) not in (before, (1, b"", b""))
+
+
+def test_a_child_that_returns_from_a_module_ends(ask: Ask) -> None:
+    assert ask(MODULE, b"import os, sys; child = os.fork(); child and os.waitpid(child, 0)") == (0, b"", b"")
+    assert ask(MODULE, b"print('here')") == (0, b"here\n", b"")
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_module_of_ansible_is_unpacked_once(ask: Ask, times: int) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("ansible/__init__.py", "")
+        file.writestr("ansible/modules/__init__.py", "")
+        tell = "from ansible.module_utils import basic; print(basic._ANSIBLE_ARGS.decode())"
+        file.writestr("ansible/modules/tell.py", tell)
+    words = {"ansible_module": "tell", "module_fqn": "ansible.modules.tell", "profile": "legacy", "params": "{'a': 1}"}
+    words |= {"rlimit_nofile": 0, "extensions": {}, "zip_data": base64.b64encode(archive.getvalue()).decode()}
+    lines = [f"{name}={value!r}," for name, value in words.items()] + ["date_time=datetime.datetime(2026, 1, 1),", ")"]
+    program = "\n".join(["if __name__ == '__main__':", "    _ansiballz_main(", *lines, ""]).encode()
+    for _ in range(times):
+        code, out, _errors = ask(MODULE, program)
+        assert out.startswith(b"{'a': 1}\n")
+        assert code == 1
+        assert b"did not handle its own exit" in out
 
 
 def test_ansible_is_there_before_the_module(ask: Ask) -> None:
