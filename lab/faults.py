@@ -133,14 +133,26 @@ class Seen:
     def lost(self) -> list[Attempt]:
         return [attempt for attempt in self.attempts if not attempt.ok]
 
+    def assert_lost(self, at_most: int = 0, since: float = 0.0) -> None:
+        """Assert that at most so many requests were lost that began at or after a time (s since the epoch)."""
+        lost = [attempt for attempt in self.lost if attempt.at >= since]
+        if len(lost) > at_most:
+            print(*map(said, DIRECTORS), sep="\n")
+            first = self.attempts[0].at
+            told = [f"after {attempt.at - first:.2f} s: {attempt.body}" for attempt in lost[:8]]
+            raise AssertionError(f"{len(lost)} of {len(self.attempts)} requests lost, {'; '.join(told)}")
+
 
 @contextmanager
-def watched(seconds: float) -> Iterator[Seen]:
-    """Let the client ask for some seconds; the body runs once the client gets answers. Ends when both have ended."""
+def watched(seconds: float, limit: float = LIMIT) -> Iterator[Seen]:
+    """Let the client ask for some seconds, and wait for each answer until a limit (s).
+
+    The body runs once the client gets answers. Ends when both have ended.
+    """
     seen = Seen([])
 
     def ask() -> None:
-        for attempt in CLUSTER.poll(seconds, limit=LIMIT):
+        for attempt in CLUSTER.poll(seconds, limit=limit):
             seen.attempts.append(attempt)  # one by one, as they come
 
     with ThreadPoolExecutor(max_workers=1) as pool:

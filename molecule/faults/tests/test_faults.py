@@ -22,6 +22,7 @@ from faults import (
     PUBLIC,
     REAL_SERVERS,
     TAKEN_OVER,
+    UNDER_WAY,
     WHOLE,
     assert_served,
     fit,
@@ -32,7 +33,10 @@ from faults import (
     wait_whole,
     watched,
 )
-from harness import ROOT, HarnessError, longest_outage, run, wait_for
+from harness import ROOT, HarnessError, run, wait_for
+
+PATIENCE = 25.0  # s that a client waits for an answer
+ACCEPTED = 1  # connections at 20 a second that a real server has accepted and not yet answered, for each death
 
 
 def test_a_director_loses_power_and_comes_back(active):
@@ -44,7 +48,7 @@ def test_a_director_loses_power_and_comes_back(active):
     with watched(30) as seen:
         CLUSTER.power_on(active)
         wait_for("it is fit", lambda: fit(active), WHOLE)
-    assert seen.outage == 0
+    seen.assert_lost()
     assert wait_whole() == other(active), "no failback unasked"
 
 
@@ -85,7 +89,7 @@ def test_ldirectord_is_killed(active):
     with watched(15) as seen:
         shell(active, "kill -KILL $(cat /run/ldirectord.ldirectord.pid)")
         wait_for("ldirectord runs", lambda: shell(active, "systemctl is-active ldirectord", check=False) == "active\n")
-    assert seen.outage == 0
+    seen.assert_lost()
     shell(REAL_SERVERS[0], "systemctl stop nginx")
     try:
         wait_for("the failed real server is out", lambda: not fit(active) and not fit(other(active)))
@@ -99,7 +103,7 @@ def test_the_dedicated_link_is_cut(active):
     with watched(15) as seen, links_cut(active, DEDICATED):
         time.sleep(3 * DEADTIME)
         assert CLUSTER.holders() == [active]
-    assert seen.outage == 0
+    seen.assert_lost()
     assert wait_whole() == active
 
 
@@ -117,7 +121,7 @@ def test_the_standby_loses_its_public_link(active):
     with watched(15) as seen, links_cut(other(active), PUBLIC):
         time.sleep(3 * DEADTIME)
         assert CLUSTER.holders() == [active]
-    assert seen.outage == 0
+    seen.assert_lost()
     assert wait_whole() == active
 
 
@@ -142,7 +146,7 @@ def test_the_dedicated_link_loses_packets(active, percent):
     finally:
         for director in DIRECTORS:
             shell(director, f"tc qdisc del dev {DEDICATED} root")
-    assert seen.outage == 0
+    seen.assert_lost()
     assert wait_whole() == active
 
 
@@ -153,7 +157,7 @@ def test_the_clock_jumps(active, hours):
         run(str(ROOT / "lab" / "lab"), "exec", "date", "--set", f"{hours} hour")
         time.sleep(10)
         assert CLUSTER.holders() == [active]
-    assert seen.outage == 0
+    seen.assert_lost()
     assert wait_whole() == active
 
 
@@ -234,11 +238,12 @@ def test_the_standby_is_killed_in_the_middle_of_a_takeover(active):
 
 
 def test_a_director_fails_while_the_checks_of_a_dead_real_server_time_out(active):
-    CLUSTER.cut_power(REAL_SERVERS[0])
+    """A client that asks again, as TCP does, waits. Only a connection that a dead machine had accepted is lost."""
     try:
-        with watched(20) as seen:
+        with watched(20, PATIENCE) as seen:
+            CLUSTER.cut_power(REAL_SERVERS[0])
             CLUSTER.cut_power(active)
-        assert longest_outage([attempt for attempt in seen.attempts if attempt.at > seen.attempts[0].at + 12]) == 0
+        seen.assert_lost(ACCEPTED + UNDER_WAY)
         wait_one_holder(other(active))
         assert_served(REAL_SERVERS[1:])
     finally:

@@ -153,7 +153,7 @@ def test_the_directors_cannot_ask_each_other(active):
     finally:
         guest(" && ".join(f"bridge link set dev {name} isolated off" for name in ports))
     assert moves(began) == []
-    assert seen.outage == 0
+    seen.assert_lost()
     assert wait_whole() == active
 
 
@@ -250,7 +250,7 @@ def test_a_link_goes_away_and_comes_back(active):
         guest(f"ip link set gone netns {process} name {DEDICATED}")
         shell(heir, f"ip address add {address} dev {DEDICATED} && ip link set {DEDICATED} up")
         wait_for("it is heard again", lambda: '"eth1": true' in shell(heir, "heartbeat-vips status"), 10)
-    assert seen.outage == 0
+    seen.assert_lost()
     with watched(12) as seen:
         CLUSTER.cut_power(active)
     assert seen.outage < TAKEN_OVER

@@ -96,7 +96,7 @@ def test_a_hook_is_told_and_holds_up_nothing(hooked):
         shell(hooked, SWITCH)
         wait_one_holder(hooked)
         assert shell(hooked, HANGS, check=False)
-    assert len(seen.lost) <= 2 * UNDER_WAY, seen
+    seen.assert_lost(2 * UNDER_WAY)
     assert told(hooked)[-1].startswith("loss "), "what follows waits"
     moves = [
         f"{hooked} holds",

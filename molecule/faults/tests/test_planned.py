@@ -26,7 +26,6 @@ from faults import (
     assert_served,
     fit,
     other,
-    said,
     shell,
     stays,
     wait_one_holder,
@@ -45,7 +44,7 @@ def unnoticed(seconds: float, may_fail: int = 0) -> Iterator[None]:
     """Let a client ask 20 times a second and keep connections open meanwhile. Only so many requests may fail."""
     with CLUSTER.connections(each=KEPT, seconds=seconds + 5) as kept, watched(seconds) as seen:
         yield
-    assert len(seen.lost) <= may_fail, "\n".join([repr(seen), *map(said, DIRECTORS)])
+    seen.assert_lost(may_fail)
     assert all(count["survived"] == KEPT for count in kept.counts.values()), kept
 
 
