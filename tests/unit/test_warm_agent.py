@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import base64
 import io
+import os
+import signal
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from harness import wait_for
 from programs import load
 
 relay = load("molecule/shared/warm/relay.py")
 agent = load("molecule/shared/warm/agent.py")
 MODULE = f"/bin/sh -c '{sys.executable} && sleep 0'"
-Ask = Callable[[str, bytes], tuple[int, bytes, bytes]]
+Ask = Callable[..., tuple[int, bytes, bytes]]
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +36,17 @@ def ask() -> Iterator[Ask]:
         process.stdin.flush()
         assert relay.receive(process.stdout, 4) == b"warm"
 
-        def ask(command: str, data: bytes) -> tuple[int, bytes, bytes]:
+        def ask(command: str, data: bytes, times: int = 1) -> tuple[int, bytes, bytes]:
+            """Ask so many times at once, and return the last answer."""
             assert process.stdin is not None
             assert process.stdout is not None
-            process.stdin.write(relay.REQUEST.pack(7, len(command), len(data)) + command.encode() + data)
+            request = relay.REQUEST.pack(7, len(command), len(data)) + command.encode() + data
+            process.stdin.write(request * times)
             process.stdin.flush()
-            number, code, *sizes = relay.ANSWER.unpack(relay.receive(process.stdout, relay.ANSWER.size))
-            assert number == 7
-            out, err = (relay.receive(process.stdout, size) for size in sizes)
+            for _ in range(times):
+                number, code, *sizes = relay.ANSWER.unpack(relay.receive(process.stdout, relay.ANSWER.size))
+                assert number == 7
+                out, err = (relay.receive(process.stdout, size) for size in sizes)
             return code, out, err
 
         yield ask
@@ -48,6 +55,11 @@ def ask() -> Iterator[Ask]:
 
 def test_a_command_has_its_input_its_output_and_its_code(ask: Ask) -> None:
     assert ask("cat; echo wrong >&2; exit 3", b"in") == (3, b"in", b"wrong\n")
+
+
+def test_requests_that_come_together_are_all_answered(ask: Ask) -> None:
+    assert ask("echo a", b"", times=8) == (0, b"a\n", b"")
+    assert ask(MODULE, b"print('a')", times=8) == (0, b"a\n", b"")
 
 
 def test_a_module_runs_in_a_copy(ask: Ask) -> None:
@@ -74,7 +86,8 @@ import json, os, signal, sys
 basic, warnings = (sys.modules[f"ansible.module_utils.{name}"] for name in ("basic", "common.warnings"))
 print(os.getpid(), os.getcwd(), os.environ.get("A"), sys.path[0], signal.getsignal(signal.SIGTERM))
 print(oct(os.umask(18)), hasattr(basic, "new"), basic._ANSIBLE_ARGS, warnings._global_warnings)
-print("ansible.x" in sys.modules)
+import tempfile
+print("ansible.x" in sys.modules, tempfile.gettempdir())
 """
 CHANGE = b"""
 import os, signal, sys, types
@@ -82,6 +95,9 @@ os.chdir("/"), os.umask(0), sys.path.insert(0, "/x"), signal.signal(signal.SIGTE
 os.environ["A"], sys.modules["ansible.x"] = "a", types.ModuleType("ansible.x")
 basic, warnings = (sys.modules[f"ansible.module_utils.{name}"] for name in ("basic", "common.warnings"))
 basic.new, basic._ANSIBLE_ARGS, warnings._global_warnings["w"] = 1, b"secret", 1
+import gettext, tempfile
+gettext.install("x")
+tempfile.tempdir = "/x"
 sys.exit("changed")
 """
 
@@ -102,13 +118,22 @@ PID = b"import os; print(os.getpid())"
         b"import sys, types; sys.modules['apt'] = types.ModuleType('apt'); sys.modules['apt'].__file__ = '/x/apt.py'",
         b"import threading, time; threading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
         b"import os; os._exit(3)",
+        b"import os; os.open('/etc/passwd', os.O_RDONLY)",
+        b"import os, time; os.fork() and os._exit(3); os.closerange(0, 3); time.sleep(30)",
     ],
-    ids=["foreign-library", "thread", "ends"],
+    ids=["foreign-library", "thread", "ends", "open-file", "ends-before-its-child"],
 )
 def test_a_process_that_cannot_be_put_back_ends(ask: Ask, program: bytes) -> None:
     before = ask(MODULE, PID)
     assert ask(MODULE, program) == (3 if b"_exit" in program else 0, b"", b"")
     assert ask(MODULE, PID) not in (before, (1, b"", b""))
+
+
+def test_a_worker_that_somebody_kills_is_replaced(ask: Ask) -> None:
+    process = int(ask(MODULE, PID)[1])
+    os.kill(process, signal.SIGKILL)
+    wait_for("it has ended", lambda: ") Z " in Path(f"/proc/{process}/stat").read_text())
+    assert ask(MODULE, b"print('here')") == (0, b"here\n", b"")
 
 
 def test_a_child_that_returns_from_a_module_ends(ask: Ask) -> None:

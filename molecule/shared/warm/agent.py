@@ -13,14 +13,17 @@ import ast
 import atexit
 import base64
 import contextlib
+import functools
 import gc
 import hashlib
 import importlib
 import io
 import json
 import os
+import platform
 import select
 import shlex
+import shutil
 import signal
 import socket
 import struct
@@ -28,9 +31,11 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import tempfile
 import threading
 import traceback
 import types
+import weakref
 import zipfile
 from typing import ClassVar
 
@@ -139,28 +144,40 @@ class Worker:
     @classmethod
     def begin(cls, settings, streams):
         """Have a worker run the module that the first of the files contains; return the worker."""
-        worker = cls.idle.pop() if cls.idle else cls()
-        socket.send_fds(worker.socket, [json.dumps(settings).encode()], streams)
-        return worker
+        while True:
+            worker = cls.idle.pop() if cls.idle else cls()
+            try:
+                socket.send_fds(worker.socket, [json.dumps(settings).encode()], streams)
+            except OSError:  # somebody has killed it
+                worker.ended()
+            else:
+                return worker
 
     def fileno(self):
         return self.socket.fileno()
 
     def code(self):
         """Return the module's exit code."""
-        said = self.socket.recv(DONE.size)
+        said = b""
+        with contextlib.suppress(OSError):
+            said = self.socket.recv(DONE.size)
         code, stays = DONE.unpack(said) if said else (None, False)
         if stays:
             self.idle.append(self)
             return code
-        self.socket.close()
-        ended = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        ended = self.ended()
         return ended if code is None else code
+
+    def ended(self):
+        """Return the exit code of a worker that ends."""
+        self.socket.close()
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
 def work(agent):
     """Run the modules that the agent asks for, one after the other, and end."""
     atexit._clear()
+    os.register_at_fork(after_in_child=agent.close)  # else nobody would learn of the worker's end while its child runs
     before = Before()
     stays = True
     while stays:
@@ -191,6 +208,7 @@ class Before:
         self.mask = mask
         self.signals = {number: signal.getsignal(number) for number in self.SIGNALS}
         self.streams = sys.stdin, sys.stdout, sys.stderr
+        self.files = open_files()
         self.names = set(sys.modules)
         # Ansible's library keeps warnings and arguments in variables of its modules.
         self.state = {name: state(name) for name in self.names if name.startswith(LIBRARY)}
@@ -223,8 +241,24 @@ class Before:
         for number, handler in self.signals.items():
             signal.signal(number, handler)
         sys.stdin, sys.stdout, sys.stderr = self.streams
+        socket.setdefaulttimeout(None)
+        # What these keep for later, and what the end of a module, which is not the program's, has told them.
+        platform._uname_cache = tempfile.tempdir = None
+        weakref.finalize._shutdown = weakref.finalize._registered_with_atexit = False
+        if processes := sys.modules.get("multiprocessing.util"):
+            processes._exiting = False
         gc.collect()
-        return True
+        return open_files() <= self.files
+
+
+def open_files():
+    """Return what this process has open, except for its own input, output and errors."""
+    found = set()
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the folder itself
+            if int(number) > 2:
+                found.add((number, os.readlink(f"/proc/self/fd/{number}")))
+    return found
 
 
 def is_standard(name):
@@ -235,15 +269,16 @@ def is_standard(name):
 
 def state(name):
     """Return a module's variables, and the contents of those that can be changed in place."""
-    variables = dict(vars(sys.modules[name]))
+    variables = {key: value for key, value in vars(sys.modules[name]).items() if key != "__builtins__"}
     return variables, {key: value.copy() for key, value in variables.items() if type(value) in (dict, list, set)}
 
 
 def restore(name, variables, containers):
     """Give a module its variables and their contents back."""
     now = vars(sys.modules[name])
-    for key in set(now) - set(variables):
-        del now[key]
+    for key in set(now) - set(variables) - {"__builtins__"}:
+        if not isinstance(now[key], types.ModuleType):  # a part of the package, imported since
+            del now[key]
     now.update(variables)
     for key, contents in containers.items():
         if now[key] != contents:
@@ -258,14 +293,21 @@ def unpack(program):
         return None
     call = ast.parse(b"wrapped(" + arguments).body[0].value
     found = {word.arg: ast.literal_eval(word.value) for word in call.keywords if word.arg != "date_time"}
-    archive = found.pop("zip_data").encode()
-    folder = os.path.join(FOLDER, hashlib.sha1(archive).hexdigest())
+    return found | {"modlib_path": folder_of(found.pop("zip_data"))}
+
+
+@functools.cache
+def folder_of(archive):
+    """Return the folder that has what an archive (base64) contains; archives differ in their times only."""
+    unzipped = zipfile.ZipFile(io.BytesIO(base64.b64decode(archive)))
+    contents = repr([(entry.filename, entry.CRC) for entry in unzipped.infolist()])
+    folder = os.path.join(FOLDER, hashlib.sha1(contents.encode()).hexdigest())
     if not os.path.exists(folder):
         part = f"{folder}.{os.getpid()}"
-        zipfile.ZipFile(io.BytesIO(base64.b64decode(archive))).extractall(part)
+        unzipped.extractall(part)
         with contextlib.suppress(OSError):  # another worker was quicker
             os.rename(part, folder)
-    return found | {"modlib_path": folder}
+    return folder
 
 
 def run_module(module_fqn, params, profile, extensions, modlib_path, **_others):
@@ -305,19 +347,23 @@ def run(settings):
     sys.stdout.flush()
     sys.stderr.flush()
     sys.modules["__main__"] = main
-    return code if isinstance(code, int) else bool(code)
+    return code & 255 if isinstance(code, int) else bool(code)
 
 
 def stream(number, mode):
     """Return a text file of an open one."""
-    return io.TextIOWrapper(io.FileIO(number, mode, closefd=False))
+    return io.TextIOWrapper(io.FileIO(number, mode, closefd=False), errors="backslashreplace" if number == 2 else None)
 
 
 def read(count):
     """Read so many bytes; if there are fewer, the other side has gone."""
-    data = sys.stdin.buffer.read(count)
-    if len(data) < count:
-        os._exit(0)
+    data = b""
+    while len(data) < count:
+        # read() would read the next request in advance, of which poll() would say nothing.
+        if not (part := sys.stdin.buffer.read1(count - len(data))):
+            shutil.rmtree(FOLDER, ignore_errors=True)
+            os._exit(0)
+        data += part
     return data
 
 
