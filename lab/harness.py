@@ -270,11 +270,14 @@ def booted(host: str) -> bool:
     return not running or ask(host, "systemctl", "is-active", "systemd-tmpfiles-setup.service").strip() == "active"
 
 
-def lose_packets(host: str, seconds: float, percent: int, links: Iterable[str]) -> None:
-    """Lose packets that a machine sends on its links, for some time."""
+def lose_packets(host: str, seconds: float, percent: int, links: Iterable[str]) -> float:
+    """Lose packets that a machine sends on its links, for some time; return for how long it was (s)."""
     add = "; ".join(f"tc qdisc add dev {name} root netem loss {percent}%" for name in links)
     end = "; ".join(f"tc qdisc del dev {name} root" for name in links)
-    run("docker", "exec", host, "sh", "-c", f"{add}; sleep {seconds}; {end}")
+    clock = "read {} rest </proc/uptime"
+    command = f"{clock.format('begin')}; {add}; sleep {seconds}; {end}; {clock.format('end')}; echo $begin $end"
+    began, ended = map(float, shell(host, command).split())
+    return ended - began
 
 
 def recap(output: str) -> dict[str, dict[str, int]]:

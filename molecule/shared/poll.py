@@ -6,8 +6,9 @@
 
 Attempts begin at fixed times, whatever became of those before, so the error of an outage is one interval. Each is a new
 TCP connection with a time limit shorter than TCP's first retransmission (1 s), so that a repeated SYN can't hide an
-outage. An attempt that gets no answer in time while this process itself did not run, because its machine stood still,
-tells nothing, and has no line. How many these were is said at the end, among the errors.
+outage. An answer that comes later than that, though TCP had to repeat nothing, was not lost: a machine was slow. An
+attempt that gets no answer while this process itself did not run, because its machine stood still, tells nothing, and
+has no line. How many these were is said at the end, among the errors.
 
 A line is {"at": seconds since the epoch, "ok": bool, "body": first line or error}; lines come in the order in which the
 attempts began.
@@ -18,6 +19,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import socket
+import struct
 import sys
 import time
 from asyncio import Queue, Task
@@ -25,6 +28,8 @@ from typing import Any
 
 TICK = 0.05  # s between two looks at the clock
 JITTER = 0.1  # s that a look may come too late without being called a standstill
+SLOW = 5.0  # s after which an answer is taken for lost, though TCP has had nothing to repeat
+REPEATED = 100  # where struct tcp_info has the number of segments that were sent again, of four bytes: linux/tcp.h
 
 
 class Standstill:
@@ -43,9 +48,23 @@ class Standstill:
                 self.seconds += late
 
 
-async def ask(address: str, port: int, path: str) -> str:
+class Connection:
+    """One of TCP's, whose repetitions can be counted until it is closed."""
+
+    def __init__(self, address: str) -> None:
+        self.socket = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+        self.socket.setblocking(False)
+
+    def repeated(self) -> bool:
+        """Return whether this machine had to send something again."""
+        info = self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, REPEATED + 4)
+        return struct.unpack_from("=I", info, REPEATED) != (0,)
+
+
+async def ask(connection: Connection, address: str, port: int, path: str) -> str:
     """Return the first line of the page's body; raises OSError when there is none."""
-    reader, writer = await asyncio.open_connection(address, port)
+    await asyncio.get_running_loop().sock_connect(connection.socket, (address, port))
+    reader, writer = await asyncio.open_connection(sock=connection.socket.dup())
     try:
         writer.write(f"GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
         answer = await reader.read()
@@ -63,14 +82,27 @@ async def ask(address: str, port: int, path: str) -> str:
 async def attempt(options: argparse.Namespace, still: Standstill) -> dict[str, Any] | None:
     """Ask once, and tell what came of it; None: nothing can be told."""
     at, before = time.time(), still.seconds
+    connection = Connection(options.address)
+    asking = asyncio.create_task(ask(connection, options.address, options.port, options.path))
     try:
-        body = await asyncio.wait_for(ask(options.address, options.port, options.path), options.limit)
-        return {"at": at, "ok": True, "body": body}
-    except TimeoutError:
-        # After a standstill, the clock's look was due before this limit, so it has been added up by now.
-        return {"at": at, "ok": False, "body": "timed out"} if still.seconds == before else None
+        await asyncio.wait({asking}, timeout=options.limit)
+        if not asking.done() and await is_lost(asking, connection, at + SLOW):
+            # After a standstill, the clock's look was due before this limit, so it has been added up by now.
+            return {"at": at, "ok": False, "body": "timed out"} if still.seconds == before else None
+        return {"at": at, "ok": True, "body": await asking}
     except OSError as error:
         return {"at": at, "ok": False, "body": str(error)}
+    finally:
+        asking.cancel()
+        await asyncio.wait({asking})  # until asyncio has let go of the socket, whose number the next one may get
+        connection.socket.close()
+
+
+async def is_lost(asking: Task[str], connection: Connection, until: float) -> bool:
+    """Wait for a late answer, at most until a time (s since the epoch); return whether something was lost."""
+    while not (lost := connection.repeated()) and not asking.done() and time.time() < until:
+        await asyncio.wait({asking}, timeout=TICK)
+    return lost or not asking.done()
 
 
 async def begin(

@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from harness import Attempt, Cluster, HarnessError, Rounds, excerpt, is_full, longest_outage, recap
+from harness import Attempt, Cluster, HarnessError, Rounds, excerpt, is_full, longest_outage, recap, wait_for
 from programs import load
 
 poll = load("molecule/shared/poll.py")
@@ -102,15 +104,17 @@ def test_a_cluster_is_in_cold_standby_where_its_variables_say_so(
     assert cluster.hot_standby == hot
 
 
-def polled(monkeypatch: pytest.MonkeyPatch, answers_after: float, standstill: float) -> dict[str, Any] | None:
-    """Return what is told of one attempt with a limit of 0.3 s that an answer and a standstill may meet."""
+def polled(
+    monkeypatch: pytest.MonkeyPatch, answers_after: float, standstill: float = 0, repeated: bool = False
+) -> dict[str, Any]:
+    """Return what is told of an attempt with a limit of 0.3 s that an answer and a standstill may meet; {}: nothing."""
 
     async def ask(*_where: object) -> str:
         for _piece in range(3):
             await asyncio.sleep(answers_after / 3)
         return "answered"
 
-    async def once() -> dict[str, Any] | None:
+    async def once() -> dict[str, Any]:
         still = poll.Standstill()
         watching = asyncio.create_task(still.watch())
         asking = asyncio.create_task(poll.attempt(options, still))
@@ -118,18 +122,36 @@ def polled(monkeypatch: pytest.MonkeyPatch, answers_after: float, standstill: fl
         time.sleep(standstill)  # noqa: ASYNC251 - a process that stands still does not wait
         told = await asking
         watching.cancel()
-        return told
+        return told or {}
 
     options = SimpleNamespace(address="", port=0, path="", limit=0.3)
     monkeypatch.setattr(poll, "ask", ask)
+    monkeypatch.setattr(poll, "SLOW", 0.9)
+    monkeypatch.setattr(poll.Connection, "repeated", lambda connection: repeated)
     return asyncio.run(once())
 
 
 def test_what_a_standstill_of_the_client_hides_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = polled(monkeypatch, 0.15, 0)
-    assert told
-    assert told["ok"]
-    told = polled(monkeypatch, 30, 0)
-    assert told
-    assert not told["ok"]
-    assert polled(monkeypatch, 0.5, 0.6) is None
+    assert polled(monkeypatch, 0.15)["ok"]
+    assert not polled(monkeypatch, 30)["ok"]
+    assert polled(monkeypatch, 30, standstill=0.6) == {}
+
+
+def test_an_answer_is_late_or_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert polled(monkeypatch, 0.6)["ok"], "the machine was slow"
+    assert polled(monkeypatch, 0.6, repeated=True)["body"] == "timed out", "TCP brought it after an outage"
+    assert polled(monkeypatch, 0.15, repeated=True)["ok"]
+
+
+def test_the_kernel_counts_what_it_repeats() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, ExitStack() as open_ones:
+        found = []
+        for _ in range(3):  # the queue has room for fewer, and the kernel drops what does not fit
+            connection = poll.Connection("127.0.0.1")
+            open_ones.enter_context(connection.socket)
+            with suppress(BlockingIOError):
+                connection.socket.connect(server.getsockname())
+            found.append(connection)
+        assert not found[0].repeated()
+        wait_for("the last SYN is repeated", found[-1].repeated, 10)
+        assert not found[0].repeated()

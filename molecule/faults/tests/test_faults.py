@@ -15,6 +15,7 @@ from contextlib import suppress
 
 import pytest
 from faults import (
+    BY_CHANCE,
     CLUSTER,
     DEADTIME,
     DEDICATED,
@@ -48,14 +49,14 @@ def test_a_director_loses_power_and_comes_back(active):
     with watched(30) as seen:
         CLUSTER.power_on(active)
         wait_for("it is fit", lambda: fit(active), WHOLE)
-    seen.assert_lost()
+    seen.assert_lost(BY_CHANCE)
     assert wait_whole() == other(active), "no failback unasked"
 
 
 def test_connections_are_young_when_their_director_loses_power(active):
     """The kernel alone would tell the other director of them two to three seconds after their beginning."""
     with CLUSTER.connections(each=10, seconds=15) as kept:
-        time.sleep(1)  # their age: ipvs-resync looks five times a second, and the lab is slow
+        time.sleep(1.5)  # their age: ipvs-resync looks five times a second, and the lab is slow
         CLUSTER.cut_power(active)
     assert all(count["survived"] == 10 for count in kept.counts.values()), kept
     CLUSTER.power_on(active)
@@ -231,6 +232,7 @@ def test_the_standby_is_killed_in_the_middle_of_a_takeover(active):
     CLUSTER.cut_power(heir)
     CLUSTER.power_on(active)
     wait_one_holder(active, WHOLE)
+    wait_for("it balances", lambda: active in CLUSTER.balancing())
     assert_served()
     CLUSTER.power_on(heir)
     wait_whole()
@@ -265,6 +267,7 @@ def test_a_resource_that_does_not_stop_reboots_nobody(active):
             wait_for(
                 "ten stops have failed",
                 lambda: int(shell(active, "grep -c 'Retrying failed stop' /var/log/ha-log || true")) > 10,
+                180,
             )
     finally:
         with suppress(HarnessError):

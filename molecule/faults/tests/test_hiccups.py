@@ -38,7 +38,8 @@ from harness import ROOT, run, wait_for
 CLIENT = CLUSTER.group("clients")[0]
 HICCUP = 0.5  # s that a hiccup may cost beyond its own length: 0.3, and what the lab's one processor adds
 KEEPALIVE, DEADTIME = 0.5, 3.0  # s, of the profile balanced
-MENDED = 2.5  # s until an address that was deleted is back, and what the lab's one processor adds
+# s until an address that was deleted is back: two, and what the lab's one processor adds. Heartbeat alone does nothing.
+MENDED = 6.0
 NETWORKD = "/etc/systemd/network"
 FORGER = """
 import socket, struct, sys, time
@@ -81,6 +82,11 @@ def hears(name: str) -> bool:
     return '"reports": true' in shell(name, "heartbeat-vips status", check=False)
 
 
+def declared_dead(name: str) -> int:
+    """Return how often the other director's Heartbeat has declared a director dead."""
+    return int(shell(other(name), f"grep -c '{name}.* is dead' /var/log/ha-log", check=False) or 0)
+
+
 def forget_trust() -> None:
     """Restart heartbeat-vips: after a wrong trial it tries nothing for a minute."""
     for name in DIRECTORS:
@@ -98,7 +104,7 @@ def test_all_links_of_the_active_director_are_silent_for_a_moment(active, second
     """
     forget_trust()
     with watched(seconds + 8) as seen:
-        silence(active, seconds)
+        seconds = silence(active, seconds)
     if short := seconds + 2 * KEEPALIVE < DEADTIME:
         assert CLUSTER.holders() == [active]
         assert misled(active) == []
@@ -112,13 +118,15 @@ def test_all_links_of_the_active_director_are_silent_for_a_moment(active, second
 def test_one_network_loses_a_third_of_its_packets(active):
     """The other network is down, so this one has to do. Nothing moves, and nobody is misled."""
     forget_trust()
-    began = time.time()
+    began, deaths = time.time(), declared_dead(active)
     with links_cut(active, DEDICATED):
         silence(active, 60, 30, (PUBLIC,))
-    assert len(moves(began)) <= 2, "one wrong trial at most"
-    wait_one_holder(active)
-    assert misled(active) == []
-    assert wait_whole() == active
+    # Once in a while six heartbeats in a row are among that third, and the other director is right to take over.
+    if declared_dead(active) == deaths:
+        assert len(moves(began)) <= 2, "one wrong trial at most"
+        wait_one_holder(active)
+    holder = wait_whole()
+    assert misled(holder) == []
     assert_served()
 
 
@@ -175,7 +183,7 @@ def test_the_active_directors_kernel_stops_answering(active):
 
 
 def test_the_address_is_deleted(active):
-    with watched(8) as seen:
+    with watched(15) as seen:
         shell(active, f"ip address del {CLUSTER.vip}/24 dev {PUBLIC}")
     assert seen.outage < MENDED
     assert CLUSTER.holders() == [active]
@@ -188,7 +196,7 @@ def test_the_address_is_deleted_from_the_only_director_that_is_left(active):
         # Until Heartbeat has finished that, its scripts add the address, and heartbeat-vips leaves it to them.
         states = f"cl_status nodestatus {other(active)}; cl_status rscstatus"
         wait_for("it is missed", lambda: shell(active, states, check=False) == "dead\nall\n", WHOLE)
-        with watched(8) as seen:
+        with watched(15) as seen:
             shell(active, f"ip address del {CLUSTER.vip}/24 dev {PUBLIC}")
         assert seen.outage < MENDED
         assert_served()
@@ -249,7 +257,7 @@ def test_a_link_goes_away_and_comes_back(active):
         assert '"eth1": false' in shell(heir, "heartbeat-vips status")
         guest(f"ip link set gone netns {process} name {DEDICATED}")
         shell(heir, f"ip address add {address} dev {DEDICATED} && ip link set {DEDICATED} up")
-        wait_for("it is heard again", lambda: '"eth1": true' in shell(heir, "heartbeat-vips status"), 10)
+        wait_for("it is heard again", lambda: '"eth1": true' in shell(heir, "heartbeat-vips status"), 60)
     seen.assert_lost()
     with watched(12) as seen:
         CLUSTER.cut_power(active)

@@ -62,7 +62,7 @@ ASK = """
 import ssl, sys, urllib.request
 for url in sys.argv[1:]:
     try:
-        page = urllib.request.urlopen(url, timeout=2, context=ssl._create_unverified_context())
+        page = urllib.request.urlopen(url, timeout=10, context=ssl._create_unverified_context())
         print(page.read().decode().split()[-1])
     except OSError as error:
         print(error)
@@ -473,7 +473,7 @@ def test_one_that_cannot_be_had_holds_nothing_up(active: str) -> None:
     try:
         began = time.monotonic()
         shell(active, "systemctl stop heartbeat")
-        assert time.monotonic() - began < 60
+        assert time.monotonic() - began < 120
         wait_for("the other director holds the IPv4 VIP", lambda: CLUSTER.holders() == [heir], 60)
         assert address(heir, PUBLIC, VIP6) == {}
         wait_for(
@@ -483,7 +483,7 @@ def test_one_that_cannot_be_had_holds_nothing_up(active: str) -> None:
         )
         began = time.monotonic()
         shell(heir, "systemctl restart heartbeat")
-        assert time.monotonic() - began < 60
+        assert time.monotonic() - began < 120
     finally:
         shell(heir, f"sysctl -q {off}=0; ip address replace {own} dev {PUBLIC} nodad")
         shell(active, "systemctl start heartbeat")

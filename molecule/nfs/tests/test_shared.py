@@ -87,7 +87,7 @@ def test_the_server_loses_power_and_clients_wait_without_losing_anything() -> No
     time.sleep(10)  # how long the server is away
     assert ONE.check_output("systemctl show --property SubState counting") == "SubState=running"
     machine("files1")
-    soon(ONE, "systemctl show --property SubState counting", "SubState=exited")
+    soon(ONE, "systemctl show --property SubState counting", "SubState=exited", 240)
     wanted = "".join(f"{number}\n" for number in range(1, 101))
     assert ONE.check_output(f"cat {WWW}/counted") == wanted.rstrip("\n")
     assert TWO.check_output(f"cat {WWW}/counted") == wanted.rstrip("\n")
