@@ -129,6 +129,13 @@ def test_a_process_that_cannot_be_put_back_ends(ask: Ask, program: bytes) -> Non
     assert ask(MODULE, PID) not in (before, (1, b"", b""))
 
 
+def test_a_socket_that_stays_open_ends_nothing(ask: Ask) -> None:
+    """Each module of Ansible writes to the log, whose socket stays."""
+    before = ask(MODULE, PID)
+    assert ask(MODULE, b"import json, socket; json.kept = socket.socket()") == (0, b"", b"")
+    assert ask(MODULE, PID) == before
+
+
 def test_a_worker_that_somebody_kills_is_replaced(ask: Ask) -> None:
     process = int(ask(MODULE, PID)[1])
     os.kill(process, signal.SIGKILL)
