@@ -297,7 +297,7 @@ def unpack(program):
     return found | {"modlib_path": folder_of(found.pop("zip_data"))}
 
 
-@functools.cache
+@functools.lru_cache(maxsize=32)  # each run of Ansible makes new archives, of 200 kB each
 def folder_of(archive):
     """Return the folder that has what an archive (base64) contains; archives differ in their times only."""
     unzipped = zipfile.ZipFile(io.BytesIO(base64.b64decode(archive)))
@@ -362,7 +362,7 @@ def read(count):
     while len(data) < count:
         # read() would read the next request in advance, of which poll() would say nothing.
         if not (part := sys.stdin.buffer.read1(count - len(data))):
-            shutil.rmtree(FOLDER, ignore_errors=True)
+            shutil.rmtree(FOLDER, ignore_errors=True)  # a worker may still write there
             os._exit(0)
         data += part
     return data
