@@ -146,7 +146,7 @@ def test_an_answer_is_late_or_lost(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_kernel_counts_what_it_repeats() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as server, ExitStack() as open_ones:
         found = []
-        for _ in range(3):  # the queue has room for fewer, and the kernel drops what does not fit
+        for _each in range(3):  # the queue has room for fewer, and the kernel drops what does not fit
             connection = poll.Connection("127.0.0.1")
             open_ones.enter_context(connection.socket)
             with suppress(BlockingIOError):

@@ -43,7 +43,7 @@ def ask() -> Iterator[Ask]:
             request = relay.REQUEST.pack(7, len(command), len(data)) + command.encode() + data
             process.stdin.write(request * times)
             process.stdin.flush()
-            for _ in range(times):
+            for _each in range(times):
                 number, code, *sizes = relay.ANSWER.unpack(relay.receive(process.stdout, relay.ANSWER.size))
                 assert number == 7
                 out, err = (relay.receive(process.stdout, size) for size in sizes)
@@ -160,7 +160,7 @@ def test_a_module_of_ansible_is_unpacked_once(ask: Ask, times: int) -> None:
     words |= {"rlimit_nofile": 0, "extensions": {}, "zip_data": base64.b64encode(archive.getvalue()).decode()}
     lines = [f"{name}={value!r}," for name, value in words.items()] + ["date_time=datetime.datetime(2026, 1, 1),", ")"]
     program = "\n".join(["if __name__ == '__main__':", "    _ansiballz_main(", *lines, ""]).encode()
-    for _ in range(times):
+    for _each in range(times):
         code, out, _errors = ask(MODULE, program)
         assert out.startswith(b"{'a': 1}\n")
         assert code == 1
