@@ -686,3 +686,34 @@ def test_processes_that_ldirectord_has_started_are_found():
         while str(child.pid) in guard.checkers(os.getpid()):
             pass  # it ends, and nobody waits for it
     assert guard.checkers(2**22 + 1) == {}
+
+
+AGAIN = "-e -t 198.18.20.30:80 -r 198.18.20.21:80 -g -w 1"
+
+
+def switched(*looks, kept=None):
+    """Return when (s) which lines were due, of looks at seconds from 0 on with how REAL1 is forwarded to."""
+    routes, due = guard.Routes(), {}
+    for second, how in enumerate(looks):
+        servers = {REAL1: (how, 1), REAL2: ("Route", 2)} if how else {}
+        lines = routes.see(WANTED, {WEB: guard.Shown(WANTED[WEB].kind, servers)}, kept or {}, float(second))
+        due |= {second: lines} if lines else {}
+    return due
+
+
+def test_a_row_that_came_to_direct_routing_is_written_again_for_a_while():
+    assert switched("Route", "Masq", *["Route"] * 2000) == {1 + 2**n: [AGAIN] for n in range(1, 11)}
+
+
+def test_one_that_always_was_directly_routed_is_left_alone():
+    assert switched(*["Route"] * 200) == {}
+    assert switched("", *["Route"] * 200) == {}
+
+
+def test_one_that_goes_back_or_away_is_left_alone():
+    assert switched("Masq", "Route", *["Masq"] * 20) == {}
+    assert switched("Masq", "Route", *[""] * 20, *["Route"] * 20) == {}
+
+
+def test_one_that_is_kept_in_keeps_its_mark():
+    assert switched("Masq", *["Route"] * 3, kept={WEB: {REAL1}}) == {2: [f"{AGAIN} -x {guard.KEPT}"]}
