@@ -247,7 +247,7 @@ def run(*command: str, log: Path | None = None) -> str:
 def excerpt(text: str, begin: int = 12, end: int = 40) -> str:
     """Return the end of what a command printed, preceded by a playbook's first failure if that is not in the end."""
     lines = text.strip().splitlines()
-    first = next((number for number, line in enumerate(lines) if line.startswith("fatal: ")), len(lines))
+    first = next((number for number, line in enumerate(lines) if line.startswith(("fatal: ", "[ERROR]: "))), len(lines))
     last = lines[-end:]
     return "\n".join([*lines[first : first + begin], "[…]", *last] if first + begin < len(lines) - end else last)
 

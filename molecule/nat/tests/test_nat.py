@@ -1,7 +1,7 @@
 """Real servers behind NAT, and others behind a router, which get packets through tunnels.
 
-With NAT, clients reach port 8080 by VIP:80, and answers go through a gateway that is where the VIP is. Real servers
-behind tunnels answer past the directors.
+With NAT, clients reach port 8080 by VIP:80, and answers go through a gateway that is where the VIP is, for each family.
+Real servers behind tunnels answer past the directors.
 """
 
 from __future__ import annotations
@@ -17,19 +17,23 @@ from harness import ROOT, Cluster, HarnessError, ask, longest_outage, shell, wai
 
 CLUSTER = Cluster(ROOT / "inventories/nat-and-tunnel/hosts.yml")
 DIRECTORS, CLIENT = CLUSTER.group("directors"), CLUSTER.group("clients")[0]
-NAT, TUNNEL = CLUSTER.variables(DIRECTORS[0])["ha_virtual_services"]
+NAT, NAT6, FILES, TUNNEL = CLUSTER.variables(DIRECTORS[0])["ha_virtual_services"]
 REAL_SERVERS, FAR = ([server["host"] for server in service["real_servers"]] for service in (NAT, TUNNEL))
 PUBLIC, INNER = CLUSTER.variables(DIRECTORS[0])["ha_interfaces"]
-GATEWAY = CLUSTER.variables(DIRECTORS[0])["ha_gateway_vips"][0]
+GATEWAYS = CLUSTER.variables(DIRECTORS[0])["ha_gateway_vips"]
+GATEWAY = GATEWAYS[0]
 TAKEN_OVER = 6.0  # s in which clients are served again after their director has died
 NOTICED = 20.0  # s in which a real server without a service is out of the table
 BOOTED = 90.0  # s in which one is back whose network has just come up
 SENDERS = {
-    address.partition("/")[0] for name in DIRECTORS for address in CLUSTER.variables(name)["ha_interfaces"].values()
+    address.partition("/")[0]
+    for name in DIRECTORS
+    for addresses in CLUSTER.variables(name)["ha_interfaces"].values()
+    for address in addresses
+    if ":" not in address
 }
 ROUTER = CLUSTER.variables(FAR[0])["real_server_gateways"][0]
 SIZE = 1 << 20  # bytes that are posted
-ROUTE = re.compile(rf"default via {re.escape(GATEWAY)} dev eth0 [^\n]*$")
 
 
 class Tunnelled(Cluster):
@@ -40,7 +44,16 @@ class Tunnelled(Cluster):
         return TUNNEL["vip"]
 
 
-BEHIND = Tunnelled(CLUSTER.inventory)
+class Six(Cluster):
+    """The same cluster, watched at the VIP of IPv6."""
+
+    @property
+    def vip(self) -> str:
+        return NAT6["vip"]
+
+
+BEHIND, SIX = Tunnelled(CLUSTER.inventory), Six(CLUSTER.inventory)
+TRANSLATED = (CLUSTER, SIX)  # what is served by NAT
 
 
 def other(director: str) -> str:
@@ -48,9 +61,22 @@ def other(director: str) -> str:
 
 
 def gateway_holders() -> list[str]:
-    """Return the living directors that have the gateway's address on their inner interface."""
-    show = ("ip", "-oneline", "address", "show", "dev", INNER, "to", GATEWAY)
-    return [name for name in DIRECTORS if ask(name, *show).strip()]
+    """Return the living directors that have a gateway's address on their inner interface, once for each."""
+    show = ("ip", "-oneline", "address", "show", "dev", INNER, "to")
+    return [name for name in DIRECTORS for gateway in GATEWAYS if ask(name, *show, gateway).strip()]
+
+
+def together() -> bool:
+    """Return whether one director holds the VIPs and gateways of both families."""
+    holders = CLUSTER.holders()
+    return len(holders) == 1 and SIX.holders() == holders and gateway_holders() == holders * len(GATEWAYS)
+
+
+def routed(host: str) -> bool:
+    """Return whether a living host's default routes lead to the gateways, and nowhere else."""
+    lines = [ask(host, "ip", f"-{family}", "route", "show", "default").strip() for family in (4, 6)]
+    wanted = [rf"default via {re.escape(gateway)} dev eth0 [^\n]*" for gateway in GATEWAYS]
+    return all(re.fullmatch(route, line) for route, line in zip(wanted, lines, strict=True))
 
 
 def sysctls(host: str, *names: str) -> list[str]:
@@ -63,10 +89,17 @@ def mac(host: str) -> str:
     return json.loads(shell(host, f"ip -json link show dev {INNER}"))[0]["address"]
 
 
-def neighbour(real_server: str) -> str:
-    """Return the MAC that a real server sends its answers to."""
-    found = json.loads(ask(real_server, "ip", "-json", "neighbour", "show", "to", GATEWAY) or "[]")
-    return next((entry["lladdr"] for entry in found if "lladdr" in entry), "")
+def neighbours() -> set[str]:
+    """Return the MACs that real servers send their answers to. A gateway of IPv6 has to be known as a router."""
+    found = set()
+    for name in REAL_SERVERS:
+        for gateway in GATEWAYS:
+            entries = json.loads(ask(name, "ip", "-json", "neighbour", "show", "to", gateway) or "[]")
+            known = [
+                entry["lladdr"] for entry in entries if "lladdr" in entry and (":" not in gateway or "router" in entry)
+            ]
+            found.add(next(iter(known), f"{name} knows no {gateway}"))
+    return found
 
 
 def served(seconds: float, cluster: Cluster = CLUSTER) -> set[str]:
@@ -94,16 +127,16 @@ def active() -> str:
     """Return the director that holds VIP and gateway of a whole cluster."""
     wait_for("Heartbeat runs on both", lambda: all(_ready(name) for name in DIRECTORS), 120)
     wait_for("both directors balance", CLUSTER.all_balance, 60)
-    wait_for("VIP and gateway are together", lambda: len(CLUSTER.holders()) == 1 == len(gateway_holders()), 60)
-    assert CLUSTER.holders() == gateway_holders()
+    wait_for("VIPs and gateways are together", together, 60)
     return CLUSTER.holders()[0]
 
 
 def assert_table(director: str) -> None:
     table = shell(director, "ipvsadm --save --numeric")
     assert sorted(re.findall(r"-r (\S+) (-\w)", table)) == [
-        *((f"198.18.22.2{number}:8080", "-m") for number in (1, 2)),
+        *((f"198.18.22.2{number}:{port}", "-m") for number in (1, 2) for port in (21, 8080)),
         *((f"198.18.23.2{number}:80", "-i") for number in (1, 2)),
+        *((f"[fd00:18:22::2{number}]:8080", "-m") for number in (1, 2)),
     ]
 
 
@@ -169,31 +202,42 @@ def test_both_real_servers_answer_from_another_port(active: str) -> None:
         assert ":8080 " in listening
         assert ":80 " not in listening
     assert_table(active)
-    assert served(2) == {*REAL_SERVERS}
+    for cluster in TRANSLATED:
+        assert served(2, cluster) == {*REAL_SERVERS}
+
+
+@pytest.mark.parametrize("way", ["--ftp-pasv --disable-epsv", "--ftp-pasv --disable-eprt", "--ftp-port -"])
+def test_files_come_by_ftp_whoever_opens_the_connection_for_them(active: str, way: str) -> None:
+    """Without the kernel's helper, a client is told a real server's own port, which the VIP does not have."""
+    names = {shell(CLIENT, f"curl --silent --max-time 10 {way} ftp://{FILES['vip']}/name") for _again in range(4)}
+    assert names == {f"{name}\n" for name in REAL_SERVERS}
 
 
 def test_real_servers_know_nothing_of_the_vip(active: str) -> None:
     for real_server in REAL_SERVERS:
-        assert CLUSTER.vip not in shell(real_server, "ip address show")
+        assert not {CLUSTER.vip, SIX.vip} & {*re.findall("inet6? ([^ /]+)", shell(real_server, "ip address show"))}
         assert sysctls(real_server, "conf.all.arp_ignore", "conf.all.arp_announce") == ["0", "0"]
-        assert ROUTE.fullmatch(shell(real_server, "ip route show default").strip())
+        assert routed(real_server)
 
 
 def test_directors_forward_and_redirect_nobody(active: str) -> None:
     for director in DIRECTORS:
         wanted = ("ip_forward", "conf.all.send_redirects", f"conf.{INNER}.send_redirects")
         assert sysctls(director, *wanted) == ["1", "0", "0"]
+        assert shell(director, "sysctl -n net.ipv6.conf.all.forwarding") == "1\n"
 
 
 def test_a_dead_service_is_taken_out_and_comes_back(active: str) -> None:
     dead, left = REAL_SERVERS
     shell(dead, "systemctl stop nginx.service")
     try:
-        wait_served_by(left)
-        assert served(3) == {left}
+        for cluster in TRANSLATED:
+            wait_served_by(left, cluster=cluster)
+            assert served(2, cluster) == {left}
     finally:
         shell(dead, "systemctl start nginx.service")
-    wait_served_by(*REAL_SERVERS)
+    for cluster in TRANSLATED:
+        wait_served_by(*REAL_SERVERS, cluster=cluster)
 
 
 def test_real_servers_behind_a_router_answer_past_the_directors(active: str) -> None:
@@ -212,11 +256,12 @@ def test_what_fills_the_path_already_goes_through_tunnels(active: str) -> None:
     """Packets of 1500 bytes, one for each segment, while the message that asks a client for smaller ones is lost."""
     shell(CLIENT, f"head -c {SIZE} /dev/urandom >/tmp/much; ip link set eth0 gso_max_segs 1; ip route flush cache")
     route = f"ip route change default via {ROUTER} proto 157"
-    own = CLUSTER.variables(CLIENT)["ha_interfaces"]["eth0"].partition("/")[0]
+    own = CLUSTER.variables(CLIENT)["ha_interfaces"]["eth0"][0].partition("/")[0]
     rule = f"pref 9 ipproto icmp to {own} blackhole"
     arrived = {f"{SIZE} {name}" for name in FAR}
     try:
-        assert {post(NAT["vip"]).strip() for _again in FAR} == {f"{SIZE} {name}" for name in REAL_SERVERS}
+        for vip in (NAT["vip"], f"[{NAT6['vip']}]"):
+            assert {post(vip).strip() for _again in FAR} == {f"{SIZE} {name}" for name in REAL_SERVERS}
         with changed(f"ip rule add {rule}", f"ip rule del {rule}", *DIRECTORS):
             assert {post(BEHIND.vip).strip() for _again in FAR} == arrived
             with changed(route, f"{route} advmss 1440", *FAR):  # so it is that which does it
@@ -249,32 +294,36 @@ def test_nobody_but_directors_may_send_packets_in_tunnels(active: str) -> None:
 
 def test_vip_and_gateway_move_together_when_their_director_dies(active: str) -> None:
     heir = other(active)
-    assert {neighbour(name) for name in REAL_SERVERS} == {mac(active)}
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        beside = pool.submit(lambda: list(BEHIND.poll(14)))
+    assert neighbours() == {mac(active)}
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        beside = [pool.submit(lambda cluster=cluster: list(cluster.poll(14))) for cluster in (SIX, BEHIND)]
         attempts = list(CLUSTER.poll_through_power_cut(active, before=2, after=12))
-        outages = longest_outage(attempts), longest_outage(beside.result())
-    print("outage {:.2f} s, through tunnels {:.2f} s".format(*outages))
+        outages = [longest_outage(attempts), *(longest_outage(seen.result()) for seen in beside)]
+    print("outage {:.2f} s, by IPv6 {:.2f} s, through tunnels {:.2f} s".format(*outages))
     assert max(outages) < TAKEN_OVER
     assert BEHIND.holders() == [heir]
     assert served(1, BEHIND) == {*FAR}
-    assert CLUSTER.holders() == gateway_holders() == [heir]
-    assert {neighbour(name) for name in REAL_SERVERS} == {mac(heir)}
-    assert served(2) == {*REAL_SERVERS}
+    assert CLUSTER.holders() == [heir]
+    assert together()
+    assert neighbours() == {mac(heir)}
+    for cluster in TRANSLATED:
+        assert served(2, cluster) == {*REAL_SERVERS}
     CLUSTER.power_on(active)
 
 
 def test_they_move_together_by_switchover(active: str) -> None:
     CLUSTER.playbook("codalvs.ha.switchover")
-    wait_for("both have moved", lambda: CLUSTER.holders() == gateway_holders() == [other(active)], 60)
-    assert {neighbour(name) for name in REAL_SERVERS} == {mac(other(active))}
-    assert served(2) == {*REAL_SERVERS}
+    wait_for("all have moved", lambda: CLUSTER.holders() == [other(active)] and together(), 60)
+    assert neighbours() == {mac(other(active))}
+    for cluster in TRANSLATED:
+        assert served(2, cluster) == {*REAL_SERVERS}
 
 
 def test_a_gateway_taken_away_by_hand_comes_back(active: str) -> None:
-    shell(active, f"ip address delete {GATEWAY}/24 dev {INNER}")
-    wait_for("the gateway is back", lambda: gateway_holders() == CLUSTER.holders() != [], 30)
-    wait_served_by(*REAL_SERVERS)
+    shell(active, f"ip address delete {GATEWAY}/24 dev {INNER}; ip address delete {GATEWAYS[1]}/64 dev {INNER}")
+    wait_for("the gateways are back", together, 30)
+    for cluster in TRANSLATED:
+        wait_served_by(*REAL_SERVERS, cluster=cluster)
 
 
 def test_the_route_survives_a_boot(active: str) -> None:
@@ -284,10 +333,19 @@ def test_the_route_survives_a_boot(active: str) -> None:
     wait_served_by(FAR[1], cluster=BEHIND)
     for host in (name, FAR[0]):
         CLUSTER.power_on(host)
-    wait_for("the route is there", lambda: bool(ROUTE.fullmatch(ask(name, "ip", "route", "show", "default").strip())))
-    wait_served_by(*REAL_SERVERS, seconds=BOOTED)
+    wait_for("the routes are there", lambda: routed(name))
+    for cluster in TRANSLATED:
+        wait_served_by(*REAL_SERVERS, cluster=cluster, seconds=BOOTED)
     wait_served_by(*FAR, cluster=BEHIND, seconds=BOOTED)
     assert_unwraps(FAR[0])
+
+
+def test_routes_that_the_kernel_forgets_come_back(active: str) -> None:
+    """As with the interface's last address, when its manager takes that away and gives it back."""
+    name = REAL_SERVERS[0]
+    shell(name, "ip -4 route flush protocol 157; ip -6 route flush protocol 157")
+    wait_for("the routes are back", lambda: routed(name), 25)
+    wait_served_by(*REAL_SERVERS)
 
 
 def test_a_default_route_of_somebody_else_is_left_alone(active: str) -> None:
@@ -302,7 +360,7 @@ def test_a_default_route_of_somebody_else_is_left_alone(active: str) -> None:
     finally:
         shell(name, "ip route delete default via 198.18.22.254")
     CLUSTER.playbook("codalvs.ha.real_servers")
-    assert ROUTE.fullmatch(shell(name, "ip route show default").strip())
+    assert routed(name)
     wait_served_by(*REAL_SERVERS)
 
 
@@ -313,7 +371,7 @@ def test_a_run_that_was_killed_before_it_changed_the_route_is_mended(active: str
     as_before_there_were_devices(FAR[0])
     with_a_device_down_by_hand(FAR[1])
     CLUSTER.playbook("codalvs.ha.real_servers")
-    assert ROUTE.fullmatch(shell(name, "ip route show default").strip())
+    assert routed(name)
     for name in FAR:
         assert_unwraps(name)
     assert served(1, BEHIND) == {*FAR}
@@ -326,5 +384,6 @@ def test_a_table_without_ldirectord_translates_too(active: str) -> None:
     for director in DIRECTORS:
         assert ask(director, "systemctl", "is-active", "ldirectord.service").strip() == "inactive"
         assert_table(director)
-    assert served(2) == {*REAL_SERVERS}
+    for cluster in TRANSLATED:
+        assert served(2, cluster) == {*REAL_SERVERS}
     assert served(1, BEHIND) == {*FAR}

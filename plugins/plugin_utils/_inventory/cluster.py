@@ -47,6 +47,7 @@ PROFILES = {
     "fast": {"keepalive": "100ms", "warntime": "250ms", "deadtime": "500ms", "initdead": "12", "silence": "75ms"},
 }
 
+FTP = 21  # the port of its commands
 # Where the kernel's sync daemons speak, by the family of the link: what they take by default, and its like for IPv6.
 SYNC_GROUPS = {4: "224.0.0.81", 6: "ff02::81"}
 
@@ -79,7 +80,8 @@ def cluster(model: Cluster) -> dict[str, Any]:
     real_server_gateways: {host: [address]}, the gateways in the network of a real server that is reached by NAT;
     nat_interfaces: {director: [name]}, in the networks of those real servers;
     reserved_ports: {director: [port]}, of the TCP services that no program of the director's own may answer;
-    nat_families: [4, 6], the address families in which a director has to forward for NAT.
+    nat_families: [4, 6], the address families in which a director has to forward for NAT;
+    modules: [name], of the kernel's: IPVS, the schedulers in use, and the helper of FTP where that goes through NAT.
     """
     services = resolve_services(model)
     vips, gateways = list(_vips(model)), list(_gateways(model))
@@ -108,13 +110,8 @@ def cluster(model: Cluster) -> dict[str, Any]:
         "real_server_gateways": _real_server_gateways(model),
         "nat_interfaces": _nat_interfaces(model),
         "reserved_ports": {name: _reserved_ports(services, name) for name in model.directors},
-        "nat_families": sorted(
-            {
-                service["family"]
-                for service in services
-                if any(server["forwarding"] == "nat" for server in service["real_servers"])
-            }
-        ),
+        "nat_families": sorted({service["family"] for service in services if _translates(service)}),
+        "modules": list(_modules(services)),
     }
 
 
@@ -224,6 +221,19 @@ def _marks(services: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
                 "protocol": protocol,
                 "ports": [str(first) if first == last else f"{first}-{last}" for first, last in ranges],
             }
+
+
+def _translates(service: Mapping[str, Any]) -> bool:
+    """Return whether a real server of a service is reached by NAT."""
+    return any(server["forwarding"] == "nat" for server in service["real_servers"])
+
+
+def _modules(services: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield "ip_vs"
+    yield from sorted({f"ip_vs_{service['scheduler']}" for service in services})
+    # FTP names addresses and ports inside of its connection. The helper knows it by its port.
+    if any(door["port"] == FTP for door in _doors([service for service in services if _translates(service)])):
+        yield "ip_vs_ftp"
 
 
 def _doors(services: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

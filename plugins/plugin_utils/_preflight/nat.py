@@ -166,14 +166,14 @@ def mixed_forwarding(cluster: Cluster) -> Iterator[Complaint]:
 
 @rule("ftp_without_helper", "warning")
 def ftp_without_helper(cluster: Cluster) -> Iterator[Complaint]:
-    """FTP names addresses inside of its connection, which ip_vs_ftp alone translates, with IPv4."""
-    modules = cluster.get("lvs_director_modules") or ()
+    """FTP names addresses inside of its connection, which ip_vs_ftp alone translates. The role loads it by default."""
+    modules = cluster.get("lvs_director_modules")
     for service, _hosts in _nat_services(cluster):
         marked = any((ports.protocol, ports.first) == ("tcp", FTP) for ports in service.ports)
         plain = service.get("port") == FTP and service.get("protocol") == "tcp"
-        if (marked or plain) and "ip_vs_ftp" not in modules:
+        if (marked or plain) and modules is not None and "ip_vs_ftp" not in modules:
             problem = "with NAT, clients of FTP are told the real server's own address"
-            remedy = "add ip_vs_ftp to lvs_director_modules, beside ip_vs and the schedulers (not tested here)"
+            remedy = "add ip_vs_ftp to lvs_director_modules, or remove that variable"
             yield Complaint(f"{service.variable}.{'ports' if marked else 'port'}", show(FTP), problem, remedy)
 
 

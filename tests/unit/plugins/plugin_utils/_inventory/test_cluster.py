@@ -241,6 +241,14 @@ def test_a_gateway_is_in_the_group_of_its_services_vip(director: str) -> None:
     assert found["table"][1]["real_servers"][0]["port"] == 8080
 
 
+@pytest.mark.parametrize(
+    ("port", "forwarding", "helper"), [(21, "nat", ["ip_vs_ftp"]), (21, "direct", []), (22, "nat", [])]
+)
+def test_ftp_through_nat_has_its_helper(port: int, forwarding: str, helper: list[str]) -> None:
+    service = {"port": port, "forwarding": forwarding, "check": {"type": "connect"}}
+    assert cluster(hosts(service), GROUPS)["modules"] == ["ip_vs", "ip_vs_wrr", *helper]
+
+
 def test_an_ipv6_gateway_is_held_by_the_script_for_ipv6() -> None:
     found = behind_nat(["2001:db8::ff"], vip="2001:db8::30", real_servers=[{"host": "real1"}])
     assert found["resource_groups"][0]["resources"][0] == f"IPv6addr2::2001:0db8:{'0000:' * 5}00ff/64/eth1"

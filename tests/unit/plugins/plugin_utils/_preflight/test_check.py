@@ -372,6 +372,10 @@ def behind_nat(*services: Any, gateways: Any = None, **shared: Any) -> Hosts:
             id="nat, ftp with its helper",
         ),
         pytest.param(
+            behind_nat(web(forwarding="nat", port=21, check={"type": "connect"}), gateways=[GATEWAY]),
+            id="nat, ftp with the helper that the role loads",
+        ),
+        pytest.param(
             behind_nat(
                 web(forwarding="nat", real_servers=[{"host": "real1"}]),
                 web(name="b", vip="198.18.20.31", real_servers=[{"host": "real2"}], preferred_director="dir2"),
@@ -1633,12 +1637,18 @@ def test_a_gateway_whose_interface_has_two_names() -> None:
         (
             "ftp_without_helper",
             f"{S}[0].port",
-            behind_nat(web(forwarding="nat", port=21, check={"type": "connect"}), gateways=[GATEWAY]),
+            behind_nat(
+                web(forwarding="nat", port=21, check={"type": "connect"}),
+                gateways=[GATEWAY],
+                lvs_director_modules=["ip_vs", "ip_vs_wrr"],
+            ),
         ),
         (
             "ftp_without_helper",
             f"{S}[0].ports",
-            behind_nat(marked(forwarding="nat", ports=[21, "1024-65535"]), gateways=[GATEWAY]),
+            behind_nat(
+                marked(forwarding="nat", ports=[21, "1024-65535"]), gateways=[GATEWAY], lvs_director_modules=["ip_vs"]
+            ),
         ),
         (
             "port_mapping",
