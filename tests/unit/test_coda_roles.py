@@ -29,6 +29,30 @@ def run_part(folder: Path, role: str, part: str, *words: str, **own: Any) -> sub
     )
 
 
+def read_task(role: str, part: str, name: str) -> dict[str, Any]:
+    """Return one task of a role by its name."""
+    tasks = yaml.safe_load((ROOT / f"roles/{role}/tasks/{part}.yml").read_text(encoding="utf-8"))
+    (found,) = [task for task in tasks if task["name"] == name]
+    return dict(found)
+
+
+def judge(folder: Path, task: dict[str, Any], **variables: Any) -> str:
+    """Return what a task that refuses says of these variables, on one line; it runs on the controller alone."""
+    play = {"hosts": "one", "gather_facts": False, "vars": variables, "tasks": [task]}
+    (folder / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
+    run = subprocess.run(
+        ["ansible-playbook", "-i", "one,", str(folder / "play.yml")],
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    said = " ".join(run.stdout.split())
+    assert bool(run.returncode) is ("fatal: [one]" in said or "failed: [one]" in said), said
+    return said if run.returncode else ""
+
+
 def test_a_check_of_a_bare_client_says_that_it_would_make_a_cache(tmp_path: Path) -> None:
     folder = tmp_path / "coda"
     run = run_part(tmp_path, "coda_client", "cache", "--check", coda_client_folder=str(folder), coda_client_sync=True)
@@ -117,3 +141,45 @@ def test_a_mount_hides_nothing(tmp_path: Path, held: str) -> None:
     said = {"nothing": "", "mine": f"holds {place}/mine already", "proc": "holds proc proc already"}[held]
     assert said in " ".join(run.stdout.split()), run.stdout
     assert bool(run.returncode) is bool(said), run.stdout
+
+
+@pytest.mark.parametrize(
+    ("path", "leads"),
+    [
+        ("www", None),
+        ("www/static/", None),
+        ("www/missing/inner", None),
+        ("link", "etc"),
+        ("link/", "etc"),
+        ("link/inner", "etc/inner"),
+        ("dangling", "nothing"),
+        ("www/up", "srv/shared"),
+    ],
+)
+@pytest.mark.parametrize("bare", [False, True])
+def test_no_folder_behind_a_link_is_given_away(tmp_path: Path, path: str, leads: str | None, bare: bool) -> None:
+    """A web user who may write in `www` may make links in it, and the role acts as root."""
+    shared = tmp_path / "srv/shared"
+    if not bare:
+        (shared / "www/static").mkdir(parents=True)
+        (tmp_path / "etc").mkdir()
+        (tmp_path / "admins").symlink_to("srv")  # this one is nobody's trick
+        for name, target in (("link", tmp_path / "etc"), ("dangling", tmp_path / "nothing"), ("www/up", shared)):
+            (shared / name).symlink_to(target)
+    look = read_task("nfs_server", "check", "Find out where the folders in the shared folder lead")
+    place = f"{tmp_path}/admins/shared"
+    words = [
+        word.replace("{{ nfs_server_folder }}", place).replace("{{ item.path }}", path)
+        for word in look["ansible.builtin.command"]["argv"]
+    ]
+    lines = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+    said = judge(
+        tmp_path,
+        read_task("nfs_server", "check", "Refuse folders that lead elsewhere"),
+        nfs_server_folder=place,
+        __nfs_server_places={"results": [{"item": {"path": path}, "stdout_lines": lines}]},
+    )
+    assert bool(said) is (leads is not None and not bare), said
+    if said:
+        assert f"{place}/{path} (nfs_server_folders) of one is" in said
+        assert f"it leads to {tmp_path}/{leads}. Somebody" in said
