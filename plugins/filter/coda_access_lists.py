@@ -18,6 +18,10 @@ def coda_access_lists(data: Any) -> list[dict[str, Any]]:
         return archived_acls(data)
     except (AttributeError, KeyError, TypeError) as error:
         raise AnsibleFilterError(f"These are no access lists of an archive: {error}") from error
+    except ValueError as error:
+        raise AnsibleFilterError(
+            f"Set the access lists by hand, from the archive's ..CodaACLs.yaml: {error}"
+        ) from error
 
 
 class FilterModule:

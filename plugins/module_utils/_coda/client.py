@@ -105,19 +105,27 @@ def acl_lines(acl: Acl) -> str:
 
 
 def archived_acls(data: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the lists of an archive's ..CodaACLs.yaml as the module coda_acl takes them."""
+    """Return the lists of an archive's ..CodaACLs.yaml as coda_acl takes them; ValueError for an unusable name."""
     found = []
     for entry in data["acls"]:
-        pairs = [(each["name"], each["rights"]) for each in entry["acl"] or ()]
+        pairs = [(_name(each["name"]), each["rights"]) for each in entry["acl"] or ()]
         rights = {name: text for name, text in pairs if not text.startswith("-")}
         denied = {name: text[1:] for name, text in pairs if text.startswith("-")}
-        found.append({"path": entry["path"], "rights": rights, "denied": denied})
+        found.append({"path": _name(entry["path"]), "rights": rights, "denied": denied})
     return found
 
 
 def by_depth(paths: Iterable[str]) -> list[str]:
     """Sort paths so that each folder comes before what is in it."""
     return sorted(paths, key=lambda path: (path.count("/"), path))
+
+
+def _name(text: str) -> str:
+    """Put a name together again: codadump2tar escapes each byte by itself, where YAML means characters."""
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError as error:
+        raise ValueError(f"the name {text!r} is not in UTF-8") from error
 
 
 def _folded(acl: Acl) -> tuple[dict[str, str], dict[str, str]]:

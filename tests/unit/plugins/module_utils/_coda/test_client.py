@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -124,3 +125,23 @@ def test_a_path_comes_after_those_it_lies_in(paths: list[str]) -> None:
 def test_lists_of_an_archive() -> None:
     entry = {"path": "./d", "acl": [{"name": "anna", "rights": "rl"}, {"name": "bert", "rights": "-w"}]}
     assert archived_acls({"acls": [entry]}) == [{"path": "./d", "rights": {"anna": "rl"}, "denied": {"bert": "w"}}]
+
+
+def escaped(text: str) -> str:
+    """Return a name as upstream's strencode.c writes it between quotes."""
+    return "".join(
+        chr(byte) if 0x20 <= byte <= 0x7E and byte not in b'"\\' else f"\\x{byte:02X}" for byte in text.encode()
+    )
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1))
+def test_names_in_an_archive_are_those_of_the_folders(name: str) -> None:
+    """Such as Bücher, which is B\\xC3\\xBCcher there."""
+    text = f'acls:\n- path: "{escaped(name)}"\n  acl:\n  - {{name: "{escaped(name)}", rights: rl}}\n'
+    assert archived_acls(yaml.safe_load(text)) == [{"path": name, "rights": {name: "rl"}, "denied": {}}]
+
+
+@pytest.mark.parametrize("name", ["B\xfccher", "B\u20accher"])
+def test_a_name_that_is_not_in_utf8_is_told(name: str) -> None:
+    with pytest.raises(ValueError, match="cher' is not in UTF-8"):
+        archived_acls({"acls": [{"path": name, "acl": []}]})
