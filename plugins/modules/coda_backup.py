@@ -16,6 +16,8 @@ description:
   - An archive gets its name once it has been read back and is on the disk. Only then are older ones of the same volume
     removed. Problems with one volume, or with names that are too long for an archive, are reported at the end and don't
     stop the other volumes.
+  - An archive's name tells when it was made. If the folder holds archives that are later than now, the module makes
+    none, since these would count as the newest ones. Set the clock right, or move them to another folder.
   - An archive lacks changes that a client has not sent yet, and what only a server has that does not answer.
   - To restore one, unpack it on a client; upstream's C(volutil restore) makes the file server crash. An incremental one
     has to be merged with the dump of its full one before, by C(codamergedump) and C(codadump2tar); the playbook
@@ -113,6 +115,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils._coda.backups import (
     faults,
     file_name,
     header,
+    later,
     outdated,
     since,
 )
@@ -317,12 +320,24 @@ def ends_whole(dump: Path) -> bool:
         return file.read() == END
 
 
+def refuse(module: AnsibleModule, stamp: str) -> None:
+    """Fail if an option is too low, or if an archive would count as newer than those of this run."""
+    for name, least in (("keep", 1), ("increments", 0)):
+        if module.params[name] < least:
+            module.fail_json(msg=f"{name} must be at least {least}, not {module.params[name]}. Nothing was done.")
+    folder = Path(module.params["folder"])
+    if ahead := later([path.name for path in folder.glob("*")] if folder.exists() else [], stamp):
+        module.fail_json(
+            msg=f"By this host's clock it is {stamp}, and {folder} holds later archives: {', '.join(ahead)}. If the "
+            "clock is right now, it was wrong then: move these to another folder. Nothing was done."
+        )
+
+
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Look, make the archives, remove old ones, and return the result. A fault of one volume stops no other."""
     folder, keep, increments = Path(module.params["folder"]), module.params["keep"], module.params["increments"]
-    for name, value, least in (("keep", keep, 1), ("increments", increments, 0)):
-        if value < least:
-            module.fail_json(msg=f"{name} must be at least {least}, not {value}. Nothing was done.")
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    refuse(module, stamp)
     cell = look(module, need_scm(module))
     found, problems = places(cell, module.params["volumes"])
     for server in (name for name, listing in cell.listings.items() if listing is None):
@@ -334,7 +349,6 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         remove_rest(folder)  # of a run that was killed
         release(module, cell)
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     for volume, place in found.items():
         if not module.check_mode:
             archived, wrong = archive(module, volume, place, stamp)

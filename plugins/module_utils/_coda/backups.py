@@ -67,6 +67,14 @@ def parse_name(name: str) -> Name | None:
     return Name(volume, stamp, "full" if full else "base" if dump else "incremental", begin or "")
 
 
+def later(names: Iterable[str], stamp: str) -> list[str]:
+    """Return the archives that are later than a stamp, if it is of now: made while the clock was wrong, if it is right.
+
+    By their names, they are newer than what is made now, which outdated() would remove.
+    """
+    return sorted(name for name in names if (found := parse_name(name)) and found.stamp > stamp)
+
+
 def to_restore(path: str) -> dict[str, str]:
     """Return {kind, base}: full or incremental, and the path of the dump that an incremental archive goes on from.
 

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, The codalvs.ha engineers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose lock a backup releases. What upstream's volutil allows is described here; coda_clients asks a real one."""
+"""Whose lock a backup releases, and when it makes nothing.
+
+What upstream's volutil allows is described here; coda_clients asks a real one.
+"""
 
 from __future__ import annotations
 
@@ -83,3 +86,32 @@ def test_a_replica_that_stays_locked_is_reported_and_left(note: Path) -> None:
     server: Any = Server("client")
     assert "can't be locked" in coda_backup.freeze(server, SERVER, 0x1000002)[1]
     assert (server.holder, server.broken, note.read_text()) == ("client", [], "")
+
+
+class RefusalError(Exception):
+    """What the module says as it fails."""
+
+
+class Module:
+    """A module that is asked for archives in a folder."""
+
+    check_mode = False
+
+    def __init__(self, folder: Path) -> None:
+        self.params = {"folder": str(folder), "keep": 1, "increments": 0, "volumes": None}
+
+    def fail_json(self, msg: str) -> None:
+        raise RefusalError(msg)
+
+
+def test_nothing_is_made_beside_an_archive_of_the_future(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its name it is the newest one: with `keep` 1, a run would remove all that it has just made."""
+    (tmp_path / "www.20991231T000000Z.tar").touch()
+    (tmp_path / "www.20251231T000000Z.tar").touch()
+    monkeypatch.setattr(coda_backup, "need_scm", lambda _module: pytest.fail("it has gone on"))
+    module: Any = Module(tmp_path)
+    with pytest.raises(RefusalError, match=r"holds later archives: www\.20991231T000000Z\.tar\. .* Nothing was done\."):
+        coda_backup.run(module)
+    (tmp_path / "www.20991231T000000Z.tar").unlink()
+    with pytest.raises(pytest.fail.Exception, match="it has gone on"):
+        coda_backup.run(module)

@@ -19,6 +19,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils._coda.backups import (
     faults,
     file_name,
     header,
+    later,
     outdated,
     parse_name,
     since,
@@ -78,6 +79,14 @@ def test_the_newest_stay(stamps: list[str], keep: int) -> None:
     gone = outdated([*others, *names], "www", keep)
     assert len(gone) == max(0, len(names) - keep)
     assert sorted(names)[: len(gone)] == gone
+
+
+@given(st.lists(STAMPS, unique=True), STAMPS, st.sampled_from([".tar", BASE, since("20260101T000000Z")]))
+def test_what_is_later_than_now_is_told(stamps: list[str], now: str, kind: str) -> None:
+    names = [file_name("www", stamp, kind) for stamp in stamps]
+    assert later([*names, "note.99990101T000000Z", "99990101T000000Z.tar"], now) == [
+        file_name("www", stamp, kind) for stamp in sorted(stamps) if stamp > now
+    ]
 
 
 def test_a_volume_is_not_taken_for_another() -> None:
