@@ -18,6 +18,8 @@ description:
     stop the other volumes.
   - An archive's name tells when it was made. If the folder holds archives that are later than now, the module makes
     none, since these would count as the newest ones. Set the clock right, or move them to another folder.
+  - A run that is killed may leave a replica locked, which keeps clients from sending changes. The next run releases it,
+    also after a power cut, since what may be locked is noted in C(/vice/backup/locked).
   - An archive lacks changes that a client has not sent yet, and what only a server has that does not answer.
   - To restore one, unpack it on a client; upstream's C(volutil restore) makes the file server crash. An incremental one
     has to be merged with the dump of its full one before, by C(codamergedump) and C(codadump2tar); the playbook
@@ -125,7 +127,8 @@ from ansible_collections.codalvs.ha.plugins.module_utils._coda.volumes import Ce
 LOCKED = 400.0  # s that a client may hold a volume's lock: LQTIMEOUT (300 s) of codasrv, and some
 PAUSE = 2.0  # s between two tries
 REST = (".new-dump", ".new-merged", ".new-tar")  # ends of the names of unfinished files
-NOTE = Path("/run/codalvs-coda-backup.locked")
+# On the disk: the locks are in the memory of other servers, which need not start again when this host does.
+NOTE = Path("/vice/backup/locked")
 
 
 class BackupError(Exception):

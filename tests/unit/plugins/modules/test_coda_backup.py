@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.codalvs.ha.plugins.module_utils._coda import programs
 from ansible_collections.codalvs.ha.plugins.module_utils._coda.volumes import Cell, Listing
 from ansible_collections.codalvs.ha.plugins.modules import coda_backup
 
@@ -86,6 +87,15 @@ def test_a_replica_that_stays_locked_is_reported_and_left(note: Path) -> None:
     server: Any = Server("client")
     assert "can't be locked" in coda_backup.freeze(server, SERVER, 0x1000002)[1]
     assert (server.holder, server.broken, note.read_text()) == ("client", [], "")
+
+
+def test_what_another_server_keeps_locked_is_known_after_a_reboot(note: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Path(coda_backup.__file__).read_text(encoding="utf-8").partition("\nNOTE = Path(")[2].partition(")")[0]
+    assert not place.strip('"').startswith(("/run/", "/tmp/"))
+    synced: list[Path] = []
+    monkeypatch.setattr(programs, "flush", synced.append)
+    coda_backup.note([(SERVER, "1000002")])
+    assert synced == [note.with_name("note.new"), note.parent]
 
 
 class RefusalError(Exception):
