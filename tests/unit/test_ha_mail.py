@@ -134,3 +134,39 @@ def test_a_relay_that_is_not_there_is_tried_some_times(monkeypatch, capsys):
         assert not mailer.deliver(mailer.compose(FACTS, settings, 0), settings)
     assert tuple(pauses) == mailer.PAUSES
     assert capsys.readouterr().out.count("127.0.0.1 does not take the mail: ") == len(pauses) + 1
+
+
+ONE, TWO, THREE = "a@example.com", "b@example.com", "c@example.com"
+BUSY, NEVER = (450, b"later"), (550, b"unknown")
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked", "taken"),
+    [
+        ([{}], [[ONE, TWO, THREE]], True),
+        ([{TWO: NEVER}], [[ONE, TWO, THREE]], True),
+        ([{TWO: BUSY, THREE: NEVER}, {}], [[ONE, TWO, THREE], [TWO]], True),
+        ([{TWO: BUSY}, TimeoutError("timed out"), {}], [[ONE, TWO, THREE], [TWO], [TWO]], True),
+        (
+            [{TWO: BUSY, THREE: BUSY}, smtplib.SMTPRecipientsRefused({TWO: NEVER, THREE: NEVER})],
+            [[ONE, TWO, THREE], [TWO, THREE]],
+            True,
+        ),
+        ([smtplib.SMTPRecipientsRefused({ONE: NEVER, TWO: NEVER, THREE: NEVER})], [[ONE, TWO, THREE]], False),
+        ([{TWO: BUSY}] * (len(mailer.PAUSES) + 1), [[ONE, TWO, THREE], *[[TWO]] * len(mailer.PAUSES)], True),
+    ],
+)
+def test_who_is_refused_for_now_gets_the_mail_later(monkeypatch, answers, asked, taken):
+    rounds, left = [], list(answers)
+
+    def send(_mail, _settings, to):
+        rounds.append(to)
+        answer = left.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(mailer, "send", send)
+    monkeypatch.setattr(mailer.time, "sleep", lambda _pause: None)
+    assert mailer.deliver(written()[0], {**SETTINGS, "to": [ONE, TWO, THREE]}) is taken
+    assert rounds == asked
