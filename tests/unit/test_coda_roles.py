@@ -129,6 +129,16 @@ def test_a_cache_that_is_made_anew_is_told_again_what_to_hoard(tmp_path: Path) -
         assert sum(f"changed: [one] => (item={name})" in run.stdout for name in ("initialised", "hoard")) == changes
 
 
+def test_who_is_no_longer_listed_is_logged_out_before_the_login_goes() -> None:
+    """A run that is killed in between leaves the file to the next one, which logs out again."""
+    tasks = read_task("coda_client", "logins", "End the logins that are no longer listed")["block"]
+    assert [task["loop"] for task in tasks] == ["{{ __coda_client_former }}"] * 2
+    (log_out, remove) = tasks
+    assert "cunlog" in log_out["ansible.builtin.command"]["argv"]
+    assert log_out["failed_when"] is False
+    assert remove["ansible.builtin.file"]["state"] == "absent"
+
+
 @pytest.mark.parametrize("held", ["nothing", "mine", "proc"])
 def test_a_mount_hides_nothing(tmp_path: Path, held: str) -> None:
     """Whether something else is mounted there is read from the kernel's list."""
