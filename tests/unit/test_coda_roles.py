@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from refusals import judge, read_task
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,30 +28,6 @@ def run_part(folder: Path, role: str, part: str, *words: str, **own: Any) -> sub
     return subprocess.run(
         command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
-
-
-def read_task(role: str, part: str, name: str) -> dict[str, Any]:
-    """Return one task of a role by its name."""
-    tasks = yaml.safe_load((ROOT / f"roles/{role}/tasks/{part}.yml").read_text(encoding="utf-8"))
-    (found,) = [task for task in tasks if task["name"] == name]
-    return dict(found)
-
-
-def judge(folder: Path, task: dict[str, Any], **variables: Any) -> str:
-    """Return what a task that refuses says of these variables, on one line; it runs on the controller alone."""
-    play = {"hosts": "one", "gather_facts": False, "vars": variables, "tasks": [task]}
-    (folder / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
-    run = subprocess.run(
-        ["ansible-playbook", "-i", "one,", str(folder / "play.yml")],
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    said = " ".join(run.stdout.split())
-    assert bool(run.returncode) is ("fatal: [one]" in said or "failed: [one]" in said), said
-    return said if run.returncode else ""
 
 
 def test_a_check_of_a_bare_client_says_that_it_would_make_a_cache(tmp_path: Path) -> None:

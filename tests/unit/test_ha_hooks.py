@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from programs import load
+from refusals import judge, read_task
 from test_ipvs_guard import SHOWN, guard
 
 hooks = load("roles/ha_hook/files/ha-hooks")
@@ -620,3 +621,26 @@ def test_reminders_keep_their_distance_from_all_events(steps, repeat):
         else:
             assert now - told < repeat
     assert not hooks.Listener(hooks.Order(("/bin/true",))).is_due(1e9), "never, where nobody asks for it"
+
+
+@pytest.mark.parametrize(
+    ("given", "real", "refused"),
+    [
+        ("/usr/local/sbin/hook", "/usr/local/sbin/hook", False),
+        ("/usr/local/sbin/hook", "/opt/homes/hook", False),
+        ("/usr/local/sbin/hook", "/root/hook", True),
+        ("/usr/local/sbin/hook", "/home/anna/hook", True),
+        ("/home/hook", "/usr/local/sbin/hook", True),
+    ],
+)
+def test_a_hook_is_not_behind_a_link_that_the_unit_does_not_see(tmp_path, given, real, refused):
+    file = {"exists": True, "isreg": True, "executable": True, "uid": 0, "woth": False}
+    said = judge(
+        tmp_path,
+        read_task("ha_hook", "check_hook", "Refuse a hook that can't be run"),
+        ha_hook=[given],
+        __ha_hook_file={"stat": file},
+        __ha_hook_real={"stdout": real},
+    )
+    assert bool(said) is refused, said
+    assert not refused or f"(it leads to {real})" in said
