@@ -106,6 +106,19 @@ def test_a_cache_that_is_made_anew_is_told_again_what_to_hoard(tmp_path: Path) -
         assert sum(f"changed: [one] => (item={name})" in run.stdout for name in ("initialised", "hoard")) == changes
 
 
+def test_two_restores_at_once_share_no_folder() -> None:
+    """One would merge into the other's folder, or remove it."""
+    made = read_task("coda_client", "merge", "Create a folder for the merged archive")
+    assert made["ansible.builtin.tempfile"]["prefix"] == "restore."
+    own = f"{{{{ {made['register']}.path }}}}"
+    merge = read_task("coda_client", "merge", "Merge the archive with its full dump, and make a tar file")
+    assert {word for words in merge["loop"] for word in words if own in word} == {f"{own}/dump", f"{own}/archive.tar"}
+    ends = read_task("coda_client", "restore", "Restore the archive")["always"]
+    assert ends[0]["ansible.builtin.file"] == {"path": own, "state": "absent"}
+    left = read_task("coda_client", "merge", "List what restores have left that were killed")["ansible.builtin.find"]
+    assert (left["patterns"], left["file_type"], left["age"]) == ("restore.*.tmp", "directory", "1d")
+
+
 def test_who_is_no_longer_listed_is_logged_out_before_the_login_goes() -> None:
     """A run that is killed in between leaves the file to the next one, which logs out again."""
     tasks = read_task("coda_client", "logins", "End the logins that are no longer listed")["block"]
