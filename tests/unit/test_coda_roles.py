@@ -106,6 +106,18 @@ def test_a_cache_that_is_made_anew_is_told_again_what_to_hoard(tmp_path: Path) -
         assert sum(f"changed: [one] => (item={name})" in run.stdout for name in ("initialised", "hoard")) == changes
 
 
+def test_what_was_a_mount_point_is_named_after_a_restore(tmp_path: Path) -> None:
+    (tmp_path / "files/inner").mkdir(parents=True)
+    for name, target in (("a", "#www."), ("inner/b", "#a/b.c."), ("c", "#www"), ("d", "x#y."), ("e", "files")):
+        (tmp_path / "files" / name).symlink_to(target)
+    (tmp_path / "files/#f.").touch()
+    look = read_task("coda_client", "unpack_archive", "List the links that were mount points")
+    words = look["vars"]["__coda_client_restore_look"]
+    words = [word.replace("{{ __coda_client_restore_target }}", f"{tmp_path}/files") for word in words]
+    lines = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+    assert sorted(lines) == [f"{tmp_path}/files/a (#www.)", f"{tmp_path}/files/inner/b (#a/b.c.)"]
+
+
 def test_two_restores_at_once_share_no_folder() -> None:
     """One would merge into the other's folder, or remove it."""
     made = read_task("coda_client", "merge", "Create a folder for the merged archive")
