@@ -156,8 +156,13 @@ def faults(members: Iterable[TarInfo]) -> list[str]:
     for member in members:
         folder, _slash, name = member.name.rpartition("/")
         lists = lists or member.name == LISTS
-        if len(name.encode()) >= NAME or len(folder.encode()) >= FOLDER:
+        if _length(name) >= NAME or _length(folder) >= FOLDER:
             problems.append(f"{member.name}: the name is too long for the archive, and may have been cut")
-        if (member.issym() or member.islnk()) and len(member.linkname.encode()) >= LINK:
+        if (member.issym() or member.islnk()) and _length(member.linkname) >= LINK:
             problems.append(f"{member.name}: where the link leads is too long for the archive, and may have been cut")
     return problems if lists else [*problems, f"there is no {LISTS} in it"]
+
+
+def _length(name: str) -> int:
+    """Return how many bytes a name has; tarfile escapes those that are not UTF-8."""
+    return len(name.encode("utf-8", "surrogateescape"))

@@ -192,3 +192,10 @@ def test_faults(members: list[TarInfo], says: str | None) -> None:
     found = faults(members)
     assert len(found) == (1 if says else 0)
     assert says is None or says in found[0]
+
+
+def test_a_name_that_is_not_in_utf8_is_no_fault() -> None:
+    """Coda takes any bytes, and tarfile escapes them."""
+    members = [TarInfo(LISTS), TarInfo(f"{TOP}/B\udcfccher"), link(f"{TOP}/a", "B\udcfccher")]
+    assert faults(members) == []
+    assert len(faults([*members, TarInfo(f"{TOP}/" + "\udcfc" * 99)])) == 1
