@@ -1,0 +1,118 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What site does where a director or a real server fails in the middle: its own plays, with notes in place of roles."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+INVENTORY = {"ha_accepted": {"hosts": dict.fromkeys(("dir1", "dir2", "real1", "real2", "client1"))}}
+
+
+def note(text: str, **more: Any) -> dict[str, Any]:
+    """Return a task that does nothing but print a text with the host's name."""
+    return {"name": text, "ansible.builtin.debug": {"msg": f"{text} on {{{{ inventory_hostname }}}}."}, **more}
+
+
+def step(when: str, **actions: Any) -> dict[str, Any]:
+    """Return a task of one action, for the hosts of a condition."""
+    return {"name": "Do a step", "when": when, **{f"ansible.builtin.{name}": value for name, value in actions.items()}}
+
+
+def tasks_without_roles(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the tasks of a play, where what includes a role only says so."""
+    made = []
+    for task in tasks:
+        role = task.get("ansible.builtin.include_role")
+        kept = {key: value for key, value in task.items() if key in ("when", "tags")}
+        made.append(note(f"{role['name']} {role['tasks_from']}", **kept) if role else task)
+    return made
+
+
+def plays(name: str, *steps: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the plays that a playbook has itself; the steps stand for the roles of a play."""
+    text = (ROOT / f"playbooks/{name}.yml").read_text(encoding="utf-8")
+    for folder in ("tasks", "vars"):
+        text = text.replace(f" {folder}/", f" {ROOT}/playbooks/{folder}/").replace(
+            f"[{folder}/", f"[{ROOT}/playbooks/{folder}/"
+        )
+    found = [play for play in yaml.safe_load(text) if "hosts" in play]
+    for play in found:
+        if play.pop("roles", None):
+            play["tasks"] = [*steps]
+        for part in ("pre_tasks", "tasks", "post_tasks"):
+            play[part] = tasks_without_roles(play.get(part, []))
+    return found
+
+
+def site(folder: Path, *options: str, before: str = "false", between: str = "false", **variables: Any) -> str:
+    """Run these plays; the hosts of a condition fail before the directors' turn, or in the middle of it."""
+    roles = [
+        step("true", set_fact={"lvs_director_drained": []}),
+        step(between, fail={"msg": "a step has failed"}),
+        step("inventory_hostname == lost", raw="true"),
+        step("with_ldirectord", set_fact={"ldirectord_late": "{{ late }}"}),
+        note("configured"),
+    ]
+    early = [step(before, fail={"msg": "an early step has failed"}), step("earlier", set_fact={"directors_late": []})]
+    first = {"hosts": "all", "gather_facts": False, "tasks": early}
+    (folder / "site.yml").write_text(yaml.safe_dump([first, *plays("directors", *roles), *plays("site")]))
+    (folder / "hosts.yml").write_text(json.dumps(INVENTORY))
+    (folder / "ssh").write_text("#!/bin/sh\nexit 255\n")
+    (folder / "ssh").chmod(0o755)
+    given = {"ansible_connection": "ssh", "ansible_ssh_executable": str(folder / "ssh"), "ansible_ssh_retries": 0}
+    given |= {"ansible_become": False, "late": [], "lost": "", "with_ldirectord": True, "earlier": False, **variables}
+    command = ["-i", "inventories/quickstart", "-i", str(folder / "hosts.yml"), "-e", json.dumps(given), *options]
+    command = [sys.executable, "-m", "ansible", "playbook", *command, str(folder / "site.yml")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return " ".join(done.stdout.split())
+
+
+REMOVED = "codalvs.ha.real_server remove.yml on real"
+
+
+@pytest.mark.parametrize("absent", [[], ["dir2"]])
+def test_real_servers_lose_what_is_old_once_directors_are_configured(absent: list[str], tmp_path: Path) -> None:
+    said = site(tmp_path, ha_absent=absent)
+    assert said.count(REMOVED) == 2, said
+    assert "Nothing is removed" not in said
+
+
+@pytest.mark.parametrize(
+    ("options", "given", "left"),
+    [
+        # Then Ansible ends the run.
+        ([], {"between": "inventory_hostname == 'dir1'"}, None),
+        ([], {"between": "inventory_hostname == 'dir1'", "ha_absent": ["dir2"]}, None),
+        # It does not when one is lost, whatever any_errors_fatal says.
+        ([], {"lost": "dir1"}, "dir1, dir2"),
+        ([], {"lost": "dir1", "ha_absent": ["dir2"]}, "dir1"),
+        # The same process has run all of it once before.
+        ([], {"lost": "dir1", "earlier": True}, "dir1, dir2"),
+        ([], {"with_ldirectord": False}, "dir1, dir2"),
+        (["--limit", "real_servers"], {}, "dir1, dir2"),
+        (["--tags", "real_server"], {}, "dir1, dir2"),
+    ],
+    ids=["failed", "failed_alone", "lost", "lost_alone", "second", "unknown", "limit", "tags"],
+)
+def test_real_servers_keep_what_is_old_without_configured_directors(
+    options: list[str], given: dict[str, Any], left: str | None, tmp_path: Path
+) -> None:
+    said = site(tmp_path, *options, **given)
+    assert REMOVED not in said, said
+    assert left is None or f"in this run. It has not configured {left} to the end." in said, said
+
+
+def test_real_servers_keep_what_a_table_still_uses(tmp_path: Path) -> None:
+    said = site(tmp_path, late=["198.18.20.30:80"])
+    assert REMOVED not in said, said
+    assert "IPVS tables still have 198.18.20.30:80, 198.18.20.30:80; see the log" in said
