@@ -116,3 +116,25 @@ def test_real_servers_keep_what_a_table_still_uses(tmp_path: Path) -> None:
     said = site(tmp_path, late=["198.18.20.30:80"])
     assert REMOVED not in said, said
     assert "IPVS tables still have 198.18.20.30:80, 198.18.20.30:80; see the log" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "failing", "absent", "stopped"),
+    [
+        ([], "real1", [], True),
+        ([], "real1", ["dir2"], True),
+        ([], "real1", ["real2"], True),
+        ([], "client1", [], False),
+        ([], "", ["real1", "real2"], False),
+        (["--limit", "directors"], "real1", [], False),
+    ],
+)
+def test_directors_stay_where_a_real_server_has_failed(
+    options: list[str], failing: str, absent: list[str], stopped: bool, tmp_path: Path
+) -> None:
+    said = site(tmp_path, *options, before=f"inventory_hostname == '{failing}'", ha_absent=absent)
+    directors = {"dir1", "dir2"} - {*absent}
+    for host in directors:
+        assert (f"real1 failed earlier in this run (see above), so {host} is not configured" in said) == stopped, said
+        assert (f"configured on {host}." in said) == (not stopped)
+    assert not stopped or REMOVED not in said
