@@ -13,5 +13,14 @@ settings.register_profile("few", parent=settings.get_profile("codalvs"), max_exa
 settings.load_profile(os.environ.get("EXAMPLES", "codalvs"))
 
 # These run roles by Ansible. With another ansible-core than the newest, the scenarios do so: all but one.
-RUN_ROLES = ("coda_roles", "heartbeat_role", "packages", "packet_marks", "real_server_role", "render", "thesis")
+RUN_ROLES = (
+    "coda_roles",
+    "day_two",
+    "heartbeat_role",
+    "packages",
+    "packet_marks",
+    "real_server_role",
+    "render",
+    "thesis",
+)
 collect_ignore = [f"test_{name}.py" for name in RUN_ROLES] if os.environ.get("EXAMPLES") == "few" else []

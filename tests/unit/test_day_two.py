@@ -1,0 +1,58 @@
+"""What drains and switchovers refuse before they touch a host, and what they bear."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from test_wrong_inventories import GOOD, ROOT, Run, run_ansible
+
+LEFT_OUT = "This run leaves out {}, so the directors would differ."
+IMPORT = "ansible.builtin.import_tasks"
+
+
+def playbook(folder: Path, file: str, limit: str = "all", **variables: object) -> Run:
+    """Run a playbook on the quickstart inventory, whose hosts can't be reached."""
+    return run_ansible(folder, "playbook", file, "-i", str(GOOD), "--limit", limit, "-e", json.dumps(variables))
+
+
+@pytest.mark.parametrize("name", ["drain", "undrain"])
+@pytest.mark.parametrize(
+    ("limit", "absent", "left_out"),
+    [("real1", [], "dir1 and dir2"), ("dir1", [], "dir2"), ("real1", ["dir1"], "dir2")],
+)
+def test_a_drain_reaches_every_director(
+    tmp_path: Path, name: str, limit: str, absent: list[str], left_out: str
+) -> None:
+    run = playbook(tmp_path / "a", f"playbooks/{name}.yml", limit, drain_host="real1", ha_absent=absent)
+    assert run.exit_code != 0
+    assert LEFT_OUT.format(left_out) in " ".join(run.output.split())
+    assert run.touches == ""
+
+
+@pytest.mark.parametrize("limit", ["all", "dir1", "dir1,dir2"])
+def test_a_director_that_is_known_to_be_down_may_be_left_out(tmp_path: Path, limit: str) -> None:
+    """It gets as far as the directors, so nothing has refused it."""
+    absent = ["dir2"] if limit == "dir1" else []
+    run = playbook(tmp_path / "a", "playbooks/drain.yml", limit, drain_host="real1", ha_absent=absent)
+    assert "This run leaves out" not in run.output
+    assert run.touches != ""
+
+
+@pytest.mark.parametrize(("limit", "refused"), [("dir1", True), ("dir1,dir2", False), ("real1", False)])
+def test_the_directors_are_configured_together(tmp_path: Path, limit: str, refused: bool) -> None:
+    """Without what comes before, which reaches for the hosts."""
+    (play,) = [
+        play
+        for play in yaml.safe_load((ROOT / "playbooks/directors.yml").read_text(encoding="utf-8"))
+        if play["name"] == "Configure the directors"
+    ]
+    tasks = [{IMPORT: str(ROOT / "playbooks" / task[IMPORT])} for task in play["pre_tasks"]]
+    file = tmp_path / "play.yml"
+    file.write_text(json.dumps([{"hosts": "directors", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
+    run = playbook(tmp_path / "a", str(file), limit)
+    assert (run.exit_code != 0) == refused, run.output
+    assert (LEFT_OUT.format("dir2") in " ".join(run.output.split())) == refused
+    assert run.touches == ""
