@@ -56,3 +56,37 @@ def test_the_directors_are_configured_together(tmp_path: Path, limit: str, refus
     assert (run.exit_code != 0) == refused, run.output
     assert (LEFT_OUT.format("dir2") in " ".join(run.output.split())) == refused
     assert run.touches == ""
+
+
+@pytest.mark.parametrize(
+    ("absent", "said"),
+    [
+        ([], "The outage was not measured; client1 says: "),
+        (["client1"], "The outage was not measured; client2 says: "),
+        (["client1", "client2"], "No client measured: the group clients is empty, or all of it is in ha_absent."),
+    ],
+)
+def test_a_switchover_needs_no_client(tmp_path: Path, absent: list[str], said: str) -> None:
+    """The tasks that are about the client, as they are, with clients that can't be reached."""
+    (play,) = yaml.safe_load((ROOT / "playbooks/switchover.yml").read_text(encoding="utf-8"))
+    del play["vars_files"], play["become"]
+    about = ("client", "Report where")
+    play["tasks"] = [task for task in play["tasks"] if any(words in task["name"] for words in about)]
+    inventory = yaml.safe_load(GOOD.read_text(encoding="utf-8"))
+    inventory["all"]["children"]["clients"] = {"hosts": {"client1": {}, "client2": {}}}
+    for name, content in (("play.yml", [play]), ("hosts.yml", inventory)):
+        (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
+    done = {
+        "switchover_move": {"target": "dir2", "only_own": False, "door": {"address": "198.18.20.30", "port": 80}},
+        "switchover_plan": {"steps": ["one"]},
+        "switchover_done": {"changed": True},
+        "ha_absent": absent,
+    }
+    files = [str(tmp_path / name) for name in ("play.yml", "hosts.yml")]
+    run = run_ansible(tmp_path / "a", "playbook", files[0], "-i", files[1], "-e", json.dumps(done))
+    assert run.exit_code == 0, run.output
+    assert f"All VIPs are on dir2. {said}" in " ".join(run.output.split())
+    assert {word for word in run.touches.split() if word.startswith("client")} == {*said.split()} & {
+        "client1",
+        "client2",
+    }
