@@ -35,6 +35,14 @@ options:
     type: list
     elements: str
     default: []
+  left_out:
+    description:
+      - Names of the directors that won't get the new O(authkeys), because the run leaves them out.
+      - If there are any, a key that is added, removed, changed or made active is an error, unless this host has no
+        keys yet.
+    type: list
+    elements: str
+    default: []
   loaded:
     description:
       - Folder with the C(ha.cf) and C(authkeys) that the running Heartbeat has read. A file that is not there is taken
@@ -193,7 +201,7 @@ def read_by_heartbeat(loaded: str, name: str) -> str | None:
 
 
 def find_problems(
-    texts: Mapping[str, str | None], host: Host, old_authkeys: Iterable[str] = ()
+    texts: Mapping[str, str | None], host: Host, old_authkeys: Iterable[str] = (), left_out: Collection[str] = ()
 ) -> list[tuple[str, Problem]]:
     """Return what is wrong with the files given, each with the name of its file."""
     found: list[tuple[str, Problem]] = []
@@ -208,7 +216,7 @@ def find_problems(
         problems = check_haresources(haresources, nodes, scripts=host.scripts, interfaces=host.interfaces)
         found += [("haresources", problem) for problem in problems]
     if authkeys is not None:
-        found += [("authkeys", problem) for problem in check_authkeys(authkeys, old_authkeys)]
+        found += [("authkeys", problem) for problem in check_authkeys(authkeys, old_authkeys, left_out)]
     return found
 
 
@@ -239,6 +247,7 @@ def main() -> None:
             "haresources": {"type": "str"},
             "authkeys": {"type": "str", "no_log": True},
             "installed_authkeys": {"type": "list", "elements": "str", "default": [], "no_log": True},
+            "left_out": {"type": "list", "elements": "str", "default": []},
             "loaded": {"type": "path"},
         },
         required_one_of=[("ha_cf", "haresources", "authkeys")],
@@ -251,7 +260,8 @@ def main() -> None:
     except OSError as error:
         module.fail_json(msg=f"what the running Heartbeat has read can't be read: {error}")
     old_authkeys = [*given["installed_authkeys"], *filter(None, [read["authkeys"]])]
-    outcome, failures, warnings = result(find_problems(given, this_host(), old_authkeys), module.check_mode)
+    found = find_problems(given, this_host(), old_authkeys, given["left_out"])
+    outcome, failures, warnings = result(found, module.check_mode)
     outcome["parting"] = [] if given["ha_cf"] is None else parting(given["ha_cf"], read["ha.cf"])
     for warning in warnings:
         module.warn(warning)

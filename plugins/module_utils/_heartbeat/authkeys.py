@@ -10,7 +10,7 @@ secret. All checks take any text and never raise.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.values import WARNING, Problem, whole_number
@@ -91,16 +91,18 @@ def _key_line(words: list[str], keys: Mapping[int, AuthKey]) -> list[str]:
     return []
 
 
-def check_authkeys(text: str, installed: Iterable[str] = ()) -> list[Problem]:
+def check_authkeys(text: str, installed: Iterable[str] = (), left_out: Collection[str] = ()) -> list[Problem]:
     """Return everything wrong with an authkeys file that replaces those of the directors. No problem holds a secret.
 
     installed: what they have, and what their Heartbeats have read. These differ after a run that was killed. If they
-    don't accept each other, the directors are parted already, and any file may end that.
+    don't accept each other, the directors are parted already, and any file may end that. left_out: directors that don't
+    get the file, and whose own nobody has seen.
     """
     found, problems = parse_authkeys(text)
     old = [parse_authkeys(each)[0] for each in dict.fromkeys(installed)]
     if not any(problem for one in old for two in old for problem in _check_rotation(one, two)):
         problems += dict.fromkeys(problem for each in old for problem in _check_rotation(found, each))
+    problems += _check_change(found, old, left_out)
     given = [problem.directive for problem in problems]
     if found.active is None and "auth" not in given:
         problems.append(Problem(0, "auth", "", "is missing: 'auth NUMBER' says which key signs"))
@@ -112,6 +114,21 @@ def check_authkeys(text: str, installed: Iterable[str] = ()) -> list[Problem]:
         problem = "crc signs nothing: anybody on the link can forge a heartbeat; use sha1 unless the link is private"
         problems.append(Problem(line, "key", str(found.active), problem, WARNING))
     return problems
+
+
+def _check_change(new: AuthKeys, old: Iterable[AuthKeys], left_out: Collection[str]) -> Iterator[Problem]:
+    """Yield that a change does not reach every director. Each step may do no harm, and the next ones would.
+
+    A file that Heartbeat can't use is none, and the first one may be given to one director alone.
+    """
+    usable = [each for each in old if each.active in each.keys]
+    if left_out and usable and new not in usable:
+        names = " and ".join(left_out)
+        problem = (
+            f"the keys change, and {names} would not learn of that, and drop heartbeats some day; take the change back "
+            f"until {names} is in the run, neither left out by --limit nor in ha_absent"
+        )
+        yield Problem(0, "", "", problem)
 
 
 def _check_rotation(new: AuthKeys, old: AuthKeys) -> Iterator[Problem]:

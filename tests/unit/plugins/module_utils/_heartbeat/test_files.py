@@ -10,6 +10,7 @@ what was meant: the last of two values counts, a line without a value is ignored
 from __future__ import annotations
 
 import calendar
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -431,6 +432,30 @@ def test_a_rotation_that_was_killed_goes_on_with_the_same_step(
 ) -> None:
     found = check_authkeys(new, installed)
     assert [one.problem.find(problem or "") >= 0 for one in found] == [True] * (problem is not None)
+
+
+@pytest.mark.parametrize(
+    ("installed", "new", "refused"),
+    [
+        ([], ONE, False),  # the first installation
+        (["no keys at all\n"], ONE, False),
+        ([ONE], "# moved\nauth 1\n1 sha1 sesame\n", False),
+        ([BEGUN], "auth 1\n2 sha1 friend\n1 sha1 sesame\n", False),
+        ([SIGNS, BEGUN], SIGNS, False),  # installed and not loaded, as a killed run has left it
+        ([SIGNS, BEGUN], BEGUN, False),
+        ([ONE], BEGUN, True),
+        ([BEGUN], SIGNS, True),
+        ([SIGNS], ENDED, True),
+    ],
+)
+def test_keys_change_only_where_every_director_learns_of_it(installed: list[str], new: str, refused: bool) -> None:
+    """Each step parts nobody, and dir2 would come back with nothing but the first key."""
+    found = check_authkeys(new, installed, ["dir2"])
+    assert [(one.level, "the keys change, and dir2 would not learn" in one.problem) for one in found] == (
+        [(ERROR, True)] * refused
+    )
+    assert not {"sesame", "friend"} & set(re.split(r"\W", str(found)))
+    assert check_authkeys(new, installed) == []
 
 
 def test_keys_do_not_print_their_secrets() -> None:
