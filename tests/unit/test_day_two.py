@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -90,3 +92,62 @@ def test_a_switchover_needs_no_client(tmp_path: Path, absent: list[str], said: s
         "client1",
         "client2",
     }
+
+
+RULES = """\
+-A -t 198.18.20.30:80 -s wrr
+-a -t 198.18.20.30:80 -r 198.18.20.21:80 -g -w 1
+-a -t 198.18.20.30:80 -r 198.18.20.22:80 -g -w 1
+"""
+
+
+def written(folder: Path, **variables: object) -> str:
+    """Return ldirectord.cf of the first director, as the role's task writes it."""
+    given = json.dumps({**variables, "folder": str(folder), "files": ["ldirectord/templates/ldirectord.cf"]})
+    command = ["ansible-playbook", "-i", str(GOOD), "--limit", "dir1", "-e", given]
+    subprocess.run([*command, ROOT / "tests/unit/render.yml"], check=True, cwd=ROOT)
+    return (folder / "dir1.ldirectord.cf").read_text(encoding="utf-8")
+
+
+def compared(folder: Path, role: str, installed: str, **variables: object) -> Run:
+    """Run what compares an installed file with the inventory, without the task that reads the file."""
+    folder.mkdir()
+    part = {"name": f"codalvs.ha.{role}", "tasks_from": "pending.yml", "rolespec_validate": False}
+    play = {"hosts": "dir1", "gather_facts": False, "tasks": [{"ansible.builtin.import_role": part}]}
+    (folder / "play.yml").write_text(json.dumps([play]), encoding="utf-8")
+    content = base64.b64encode(installed.encode()).decode()
+    given = json.dumps({f"__{role}_installed": {"content": content}, **variables})
+    what = {"ldirectord": "configuration", "lvs_director": "table"}[role]
+    start = f"Refuse to touch a {what} that lacks changes of the inventory"
+    files = [str(folder / "play.yml"), "-i", str(GOOD)]
+    return run_ansible(folder / "a", "playbook", *files, "-e", given, "--start-at-task", start)
+
+
+@pytest.mark.parametrize(("role", "name"), [("ldirectord", "web"), ("lvs_director", "tcp 198.18.20.30:80")])
+def test_a_drain_rolls_out_nothing_else(tmp_path: Path, role: str, name: str) -> None:
+    web = {"name": "web", "vip": "198.18.20.30", "port": 80, "check": {"service": "http", "virtualhost": "hunter2"}}
+    wanted = {"ha_checker": "ldirectord" if role == "ldirectord" else "none", "ha_virtual_services": [web]}
+    installed = written(tmp_path, **wanted) if role == "ldirectord" else RULES
+    assert compared(tmp_path / "same", role, installed, **wanted).exit_code == 0
+
+    weights = [{"host": "real1", "weight": 0}, {"host": "real2", "weight": 5}]
+    wanted["ha_virtual_services"] = [{**web, "real_servers": weights}]
+    assert compared(tmp_path / "weights", role, installed, **wanted).exit_code == 0
+
+    ways = [{"host": "real1"}, {"host": "real2", "forwarding": "tunnel"}]
+    wanted["ha_virtual_services"] = [{**web, "real_servers": ways}]
+    run = compared(tmp_path / "ways", role, installed, **wanted)
+    assert run.exit_code != 0
+    said = f"The inventory has changed since dir1 was configured: {name} (198.18.20.22:80). Run codalvs.ha.site first."
+    assert said in " ".join(run.output.split())
+    assert "hunter2" not in run.output
+    assert run.touches == ""
+
+
+def test_a_drain_looks_before_it_marks() -> None:
+    (block,) = yaml.safe_load((ROOT / "playbooks/tasks/drain.yml").read_text(encoding="utf-8"))
+    names = [task["name"] for task in block["block"]]
+    marks = names.index("Let each director know what the others know")
+    files = ("ldirectord's configuration", "the table without ldirectord")
+    looks = [names.index(f"Check that {what} differs by weights only") for what in files]
+    assert max(looks) < marks
