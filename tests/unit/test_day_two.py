@@ -151,3 +151,18 @@ def test_a_drain_looks_before_it_marks() -> None:
     files = ("ldirectord's configuration", "the table without ldirectord")
     looks = [names.index(f"Check that {what} differs by weights only") for what in files]
     assert max(looks) < marks
+
+
+def test_a_drain_tells_the_roles_what_check_mode_has_not_marked() -> None:
+    """What comes of it is tested with drains.py: the names are the same as after the marks."""
+    (block,) = yaml.safe_load((ROOT / "playbooks/tasks/drain.yml").read_text(encoding="utf-8"))
+    tasks = {task["name"]: task for task in block["block"]}
+    marks = tasks["Mark the real server as drained, or remove its marks"]["codalvs.ha.drain_marks"]
+    change = {"lvs_director_draining": marks["drained"], "lvs_director_undraining": marks["active"]}
+    for file in ("ldirectord's configuration", "the table without ldirectord"):
+        assert tasks[f"Write the marks into {file}"]["vars"] == change
+    role = yaml.safe_load((ROOT / "roles/lvs_director/tasks/drained.yml").read_text(encoding="utf-8"))
+    asked, told = role[-2:]
+    assert all(name in str(asked["codalvs.ha.drain_marks"]) for name in change)
+    assert asked["check_mode"] is True
+    assert f"{asked['register']}.names" in told["ansible.builtin.set_fact"]["lvs_director_drained"]
