@@ -138,7 +138,7 @@ def test_a_drain_rolls_out_nothing_else(tmp_path: Path, role: str, name: str) ->
     wanted["ha_virtual_services"] = [{**web, "real_servers": ways}]
     run = compared(tmp_path / "ways", role, installed, **wanted)
     assert run.exit_code != 0
-    said = f"The inventory has changed since dir1 was configured: {name} (198.18.20.22:80). Run codalvs.ha.site first."
+    said = f"The inventory, or this collection, has changed since dir1 was configured: {name} (198.18.20.22:80). Run codalvs.ha.site first."
     assert said in " ".join(run.output.split())
     assert "hunter2" not in run.output
     assert run.touches == ""
