@@ -51,7 +51,7 @@ def test_the_directors_are_configured_together(tmp_path: Path, limit: str, refus
         for play in yaml.safe_load((ROOT / "playbooks/directors.yml").read_text(encoding="utf-8"))
         if play["name"] == "Configure the directors"
     ]
-    tasks = [{IMPORT: str(ROOT / "playbooks" / task[IMPORT])} for task in play["pre_tasks"]]
+    tasks = [{IMPORT: str(ROOT / "playbooks" / task[IMPORT])} for task in play["pre_tasks"] if IMPORT in task]
     file = tmp_path / "play.yml"
     file.write_text(json.dumps([{"hosts": "directors", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
     run = playbook(tmp_path / "a", str(file), limit)
@@ -138,7 +138,8 @@ def test_a_drain_rolls_out_nothing_else(tmp_path: Path, role: str, name: str) ->
     wanted["ha_virtual_services"] = [{**web, "real_servers": ways}]
     run = compared(tmp_path / "ways", role, installed, **wanted)
     assert run.exit_code != 0
-    said = f"The inventory, or this collection, has changed since dir1 was configured: {name} (198.18.20.22:80). Run codalvs.ha.site first."
+    said = "The inventory, or this collection, has changed since dir1 was configured: "
+    said += f"{name} (198.18.20.22:80). Run codalvs.ha.site first."
     assert said in " ".join(run.output.split())
     assert "hunter2" not in run.output
     assert run.touches == ""
