@@ -237,6 +237,17 @@ def test_systemd_understands_every_line_of_a_unit(path: Path) -> None:
             assert name != "Restart" or value in RESTARTS, line
 
 
+def test_sysctls_come_last_at_boot() -> None:
+    """sysctl.d(5): the last file wins, in the order of names. Debian 12 has 99-sysctl.conf."""
+    files = {
+        name
+        for path in ROOT.glob("roles/*/tasks/*.yml")
+        for name in re.findall(r"/etc/sysctl\.d/([\w.-]+)", path.read_text(encoding="utf-8"))
+    }
+    assert files == {"99-zz-lvs-director.conf", "99-zz-lvs-real-server.conf"}
+    assert min(files) > "99-sysctl.conf"
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_every_entry_point_says_what_it_is_for(role: str) -> None:
     """antsibull-docs makes no page of a role that has one without."""
