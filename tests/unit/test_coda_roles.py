@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -195,3 +196,49 @@ def test_no_folder_behind_a_link_is_given_away(tmp_path: Path, path: str, leads:
     if said:
         assert f"{place}/{path} (nfs_server_folders) of one is" in said
         assert f"it leads to {tmp_path}/{leads}. Somebody" in said
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({}, ""),
+        ({"etc/cloud/cloud.cfg": "users: []\n"}, ""),
+        ({"etc/cloud/cloud.cfg": "manage_etc_hosts: false\n"}, ""),
+        ({"etc/cloud/cloud.cfg": "# manage_etc_hosts: true\n"}, ""),
+        (
+            {"etc/cloud/cloud.cfg": "x: 1\nmanage_etc_hosts: true\n"},
+            "etc/cloud/cloud.cfg: set manage_etc_hosts: false there.",
+        ),
+        ({"etc/cloud/cloud.cfg": "manage_etc_hosts: 'localhost'\n"}, "etc/cloud/cloud.cfg: set"),
+        (
+            {
+                "etc/cloud/cloud.cfg": "manage_etc_hosts: true\n",
+                "etc/cloud/cloud.cfg.d/9.cfg": "manage_etc_hosts: false",
+            },
+            "",
+        ),
+        (
+            {"etc/cloud/cloud.cfg.d/1.cfg": "a: 1", "etc/cloud/cloud.cfg.d/2.cfg": "manage_etc_hosts: template"},
+            "etc/cloud/cloud.cfg.d/2.cfg: set",
+        ),
+        ({"var/lib/cloud/instance/cloud-config.txt": "manage_etc_hosts: true\n"}, "false in the user data"),
+    ],
+)
+def test_a_refused_etc_hosts_that_would_come_back_is_told_of(tmp_path: Path, files: dict[str, str], told: str) -> None:
+    """cloud-init undoes at the next boot what the operator corrects."""
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    look = read_task("coda_common", "compare_host", "Look up whether cloud-init writes /etc/hosts at each boot")
+    command = re.sub(r"(?<= )/(etc|var)", rf"{tmp_path}/\1", look["ansible.builtin.shell"])
+    found = subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, text=True, check=False).stdout
+    given = yaml.safe_load((ROOT / "roles/coda_common/vars/main.yml").read_text(encoding="utf-8"))
+    given["__coda_common_cell"] = {"servers": {"one": {"name": "one.test", "address": "192.0.2.1"}}}
+    given["__coda_common_own"] = {"stdout_lines": ["127.0.1.1 STREAM one.test"]}
+    given["__coda_common_cloud"] = {"stdout_lines": found.replace(f"{tmp_path}", "").splitlines()}
+    task = read_task("coda_common", "compare_host", "Compare the address of `uname -n` with the inventory")
+    said = judge(tmp_path, task, **given)
+    assert "replace that." in said, said
+    assert "Nothing was changed." in said
+    assert ("cloud-init" in said) is bool(told), said
+    assert told in said
