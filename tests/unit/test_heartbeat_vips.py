@@ -1141,3 +1141,87 @@ def test_nothing_is_taken_at_a_start_that_the_other_director_has_by_its_word(rep
     bench.run(0.01, report=report, beating="active")
     bench.judge.reported(report, bench.now)
     assert bench.run(30).changes == []
+
+
+# --- a Heartbeat whose sockets are bound to interfaces that are no more
+
+
+@pytest.mark.parametrize(
+    ("holds", "deaf", "restarts"),
+    [
+        pytest.param(False, {"eth1"}, 1, id="nobody misses a standby"),
+        pytest.param(True, {"eth1"}, 0, id="the holder still hears the other one"),
+        pytest.param(False, {"eth0", "eth1"}, 1, id="a standby that hears nothing"),
+        pytest.param(True, {"eth0", "eth1"}, 1, id="a holder that hears nothing"),
+        pytest.param(False, set(), 0, id="all hear"),
+    ],
+)
+def test_heartbeat_starts_anew_where_it_is_deaf(holds, deaf, restarts):
+    bench = Bench(holds=holds)
+    bench.judge.deaf = frozenset(deaf)
+    bench.run(vips.LOOK - 0.1)
+    assert bench.count("restart") == 0
+    bench.run(30)
+    assert bench.count("restart") == restarts
+
+
+def test_a_deaf_heartbeat_starts_anew_only_beside_a_director_that_lives():
+    """Without it, clients would be without service while Heartbeat starts."""
+    bench = Bench(holds=True)
+    bench.judge.deaf = frozenset(WHOLE)
+    assert bench.node("dead").run(60, answering=GONE, beating="", report=None).count("restart") == 0
+    assert bench.run(10, answering=WHOLE, report=None).count("restart") == 1
+
+
+def test_a_standby_waits_while_nobody_is_known_to_hold_the_addresses():
+    bench = Bench()
+    bench.judge.deaf = frozenset({"eth1"})
+    assert bench.run(20, report=None).count("restart") == 0
+
+
+def test_a_deaf_heartbeat_that_a_restart_does_not_help_is_restarted_once_a_minute():
+    bench = Bench()
+    bench.judge.deaf = frozenset({"eth1"})
+    assert bench.run(130).count("restart") == 3
+    bench.judge.deaf = frozenset()
+    assert bench.run(130).count("restart") == 3
+
+
+# --- a virtual address that stands before this director's own
+
+
+HELD = vips.Vip(VIP, 24, "eth0")
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        pytest.param(("192.0.2.11", 24, 2, True), [HELD], id="behind it"),
+        pytest.param(("192.0.2.11", 24, 2, False), [], id="both are first, one after the other was promoted"),
+        pytest.param(("192.0.2.11", 24, 3, True), [], id="another interface"),
+        pytest.param(("192.0.2.11", 25, 2, True), [], id="another prefix length"),
+        pytest.param(("192.0.3.11", 24, 2, True), [], id="another network"),
+        pytest.param(("192.0.2.31", 24, 2, True), [], id="another virtual address"),
+        pytest.param(("2001:db8::11", 64, 2, False), [], id="another family"),
+    ],
+)
+def test_a_virtual_address_does_not_stand_before_a_directors_own(own, expected):
+    found = [vips.Address(VIP, 24, 2, False), vips.Address(*own)]
+    held = [HELD, HELD._replace(address="192.0.2.31")]
+    assert vips.in_front(held, found) == expected
+    assert vips.in_front(held, found[::-1]) == expected
+
+
+def test_one_that_stands_behind_stays():
+    found = [vips.Address("192.0.2.11", 24, 2, False), vips.Address(VIP, 24, 2, True)]
+    assert vips.in_front([HELD], found) == []
+
+
+@given(st.ip_addresses(), st.integers(0, 128), st.integers(1, 2**31 - 1), st.booleans())
+def test_an_address_of_the_kernel_is_read(address, prefix, index, secondary):
+    """rtnetlink(7): struct ifaddrmsg. Among addresses of IPv6, the flag means a temporary one."""
+    prefix = min(prefix, address.max_prefixlen)
+    message = bytearray(vips.address_message(vips.NEW_ADDRESS, vips.Vip(str(address), prefix, "eth0"), index, 1))
+    message[18] = vips.SECONDARY if secondary else 0
+    expected = vips.Address(str(address), prefix, index, secondary and address.version == 4)
+    assert vips.read_address(bytes(message[16:])) == expected

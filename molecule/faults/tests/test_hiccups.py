@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 
 import pytest
 from faults import (
+    BY_CHANCE,
     CLUSTER,
     DEDICATED,
     DIRECTORS,
@@ -33,7 +36,7 @@ from faults import (
     wait_whole,
     watched,
 )
-from harness import ROOT, run, wait_for
+from harness import ROOT, ask, run, wait_for
 
 CLIENT = CLUSTER.group("clients")[0]
 HICCUP = 0.5  # s that a hiccup may cost beyond its own length: 0.3, and what the lab's one processor adds
@@ -246,24 +249,63 @@ def test_the_active_directors_machine_stands_still_for_ten_seconds(active):
     assert_served()
 
 
+@contextmanager
+def made_anew(host: str, *names: str) -> Iterator[None]:
+    """Take interfaces out of a machine, as cards are; afterwards they come back with other indices."""
+    process = run("docker", "inspect", "--format", "{{.State.Pid}}", host).strip()
+    addresses = {name: shell(host, f"ip -brief address show {name}").split()[2] for name in names}
+    for name in names:
+        index = shell(host, f"cat /sys/class/net/{name}/ifindex").strip()
+        guest(f"nsenter --target {process} --net ip link set {name} netns 1 name gone-{name}")
+        shell(host, f"ip link add name held-{name} index {index} type dummy")
+    yield
+    for name in names:
+        guest(f"ip link set gone-{name} netns {process} name {name}")
+        shell(
+            host, f"ip address add {addresses[name]} dev {name} && ip link set {name} up && ip link delete held-{name}"
+        )
+
+
+def link_is_up(host: str, name: str) -> bool:
+    """Return whether a host's Heartbeat hears the other one on a link."""
+    return ask(host, "cl_status", "hblinkstatus", other(host), name).strip() == "up"
+
+
 def test_a_link_goes_away_and_comes_back(active):
-    """The dedicated network's interface of the standby is taken out of the machine, as a card is."""
+    """The standby's interface to the dedicated network. Heartbeat's socket is bound to the one that is no more."""
     heir = other(active)
-    address = shell(heir, f"ip -brief address show {DEDICATED}").split()[2]
-    process = run("docker", "inspect", "--format", "{{.State.Pid}}", heir).strip()
-    with watched(20) as seen:
-        guest(f"nsenter --target {process} --net ip link set {DEDICATED} netns 1 name gone")
+    with watched(30) as seen, made_anew(heir, DEDICATED):
         time.sleep(5)
         assert '"eth1": false' in shell(heir, "heartbeat-vips status")
-        guest(f"ip link set gone netns {process} name {DEDICATED}")
-        shell(heir, f"ip address add {address} dev {DEDICATED} && ip link set {DEDICATED} up")
-        wait_for("it is heard again", lambda: '"eth1": true' in shell(heir, "heartbeat-vips status"), 60)
-    seen.assert_lost()
+    wait_for("it is heard again", lambda: '"eth1": true' in shell(heir, "heartbeat-vips status"), 60)
+    wait_for("Heartbeat hears it, too", lambda: link_is_up(heir, DEDICATED), 60)
+    seen.assert_lost(BY_CHANCE)
     with watched(12) as seen:
         CLUSTER.cut_power(active)
     assert seen.outage < TAKEN_OVER
     CLUSTER.power_on(active)
     assert wait_whole() == heir
+
+
+def test_the_directors_own_address_comes_after_the_vip(active):
+    """As when a switch is up later than the directors. What the director then sends would come from the VIP."""
+    own = CLUSTER.variables(active)["ha_interfaces"][PUBLIC]
+    route = f"ip -4 route show dev {PUBLIC} proto kernel"
+    with watched(10) as seen:
+        shell(active, f"ip address delete {own} dev {PUBLIC}; ip address add {own} dev {PUBLIC}")
+        wait_for("its own address is the source", lambda: f"src {own.split('/')[0]}" in shell(active, route), 10)
+    seen.assert_lost()
+    assert wait_whole() == active
+
+
+def test_all_links_of_a_director_are_made_anew(active):
+    """Neither Heartbeat hears the other one then, and each has everything."""
+    heir = other(active)
+    with made_anew(heir, PUBLIC, DEDICATED):
+        time.sleep(3)
+    wait_for("Heartbeat hears both", lambda: link_is_up(heir, PUBLIC) and link_is_up(heir, DEDICATED), 90)
+    assert wait_whole() == active
+    assert_served()
 
 
 @pytest.mark.parametrize(("seconds", "pause"), [(15, 0.5), (5, 0)], ids=["forged answers", "a flood of them"])
