@@ -43,6 +43,7 @@ HICCUP = 0.5  # s that a hiccup may cost beyond its own length: 0.3, and what th
 KEEPALIVE, DEADTIME = 0.5, 3.0  # s, of the profile balanced
 # s until an address that was deleted is back: two, and what the lab's one processor adds. Heartbeat alone does nothing.
 MENDED = 6.0
+SYNC_GROUP = "224.0.0.81"  # of the kernel's daemons that tell the other director of connections
 NETWORKD = "/etc/systemd/network"
 FORGER = """
 import socket, struct, sys, time
@@ -279,6 +280,7 @@ def test_a_link_goes_away_and_comes_back(active):
         assert '"eth1": false' in shell(heir, "heartbeat-vips status")
     wait_for("it is heard again", lambda: '"eth1": true' in shell(heir, "heartbeat-vips status"), 60)
     wait_for("Heartbeat hears it, too", lambda: link_is_up(heir, DEDICATED), 60)
+    wait_for("so do its sync daemons", lambda: SYNC_GROUP in shell(heir, f"ip maddress show dev {DEDICATED}"), 30)
     seen.assert_lost(BY_CHANCE)
     with watched(12) as seen:
         CLUSTER.cut_power(active)
