@@ -1165,12 +1165,45 @@ def test_heartbeat_starts_anew_where_it_is_deaf(holds, deaf, restarts):
     assert bench.count("restart") == restarts
 
 
-def test_a_deaf_heartbeat_starts_anew_only_beside_a_director_that_lives():
-    """Without it, clients would be without service while Heartbeat starts."""
+def test_a_holder_restarts_its_deaf_heartbeat_only_beside_one_that_takes_over():
+    """Else clients would be without service while it starts. A kernel that answers does not tell."""
     bench = Bench(holds=True)
     bench.judge.deaf = frozenset(WHOLE)
     assert bench.node("dead").run(60, answering=GONE, beating="", report=None).count("restart") == 0
-    assert bench.run(10, answering=WHOLE, report=None).count("restart") == 1
+    assert bench.run(60, answering=WHOLE).count("restart") == 0
+    assert bench.run(30, there={VIP}).count("restart") == 1
+
+
+def test_a_planned_end_of_a_deaf_heartbeat_is_not_undone():
+    """systemd would cancel a stop that is under way for the sake of a restart."""
+    bench = Bench(holds=True)
+    bench.judge.age = 1000.0
+    bench.judge.deaf = frozenset({"eth1"})
+    bench.run(20)
+    bench.judge.hand_over(bench.now, 10)
+    bench.judge.reported(vips.Report(held=(VIP,), claims="all", answer="taken"), bench.now)
+    bench.run(60, there={VIP}, resources="none", report=vips.Report(held=(VIP,), claims="all"))
+    assert VIP not in bench.here
+    assert bench.count("restart") == 0
+
+
+def test_a_standby_waits_with_its_restart_until_nothing_moves():
+    bench = Bench()
+    bench.judge.deaf = frozenset({"eth1"})
+    assert bench.run(20, resources="transition").count("restart") == 0
+    assert bench.run(20, resources="none").count("restart") == 1
+
+
+def test_a_restart_for_deafness_is_no_return_of_the_preferred_director():
+    """An operator has moved the addresses in order to work on its network."""
+    bench = Bench("dir1", failback=True)
+    bench.judge.deaf = frozenset({"eth1"})
+    assert bench.run(20).count("restart") == 1
+    bench.judge.deaf = frozenset()
+    bench.judge.lost("it restarts")
+    bench.judge.joined("active", 5, bench.now)
+    bench.run(90)
+    assert bench.count("take") == 0
 
 
 def test_a_standby_waits_while_nobody_is_known_to_hold_the_addresses():
@@ -1210,6 +1243,12 @@ def test_a_virtual_address_does_not_stand_before_a_directors_own(own, expected):
     held = [HELD, HELD._replace(address="192.0.2.31")]
     assert vips.in_front(held, found) == expected
     assert vips.in_front(held, found[::-1]) == expected
+
+
+def test_an_address_of_an_older_configuration_stays():
+    """Adding it anew would add the new one."""
+    found = [vips.Address(VIP, 24, 2, False), vips.Address("192.0.2.11", 24, 2, True)]
+    assert vips.in_front([HELD._replace(prefix=25)], found) == []
 
 
 def test_one_that_stands_behind_stays():

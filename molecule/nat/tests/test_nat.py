@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from harness import ROOT, Cluster, HarnessError, ask, longest_outage, shell, wait_for
+from harness import ROOT, Attempt, Cluster, HarnessError, ask, longest_outage, shell, wait_for
 
 CLUSTER = Cluster(ROOT / "inventories/nat-and-tunnel/hosts.yml")
 DIRECTORS, CLIENT = CLUSTER.group("directors"), CLUSTER.group("clients")[0]
@@ -108,6 +108,11 @@ def served(seconds: float, cluster: Cluster = CLUSTER) -> set[str]:
     assert attempts
     assert [attempt for attempt in attempts if not attempt.ok] == []
     return {attempt.body.removeprefix("happy ").strip() for attempt in attempts}
+
+
+def watch(cluster: Cluster) -> list[Attempt]:
+    """Ask a VIP while its director dies."""
+    return list(cluster.poll(14))
 
 
 def wait_served_by(*names: str, cluster: Cluster = CLUSTER, seconds: float = NOTICED) -> None:
@@ -296,7 +301,7 @@ def test_vip_and_gateway_move_together_when_their_director_dies(active: str) -> 
     heir = other(active)
     assert neighbours() == {mac(active)}
     with ThreadPoolExecutor(max_workers=2) as pool:
-        beside = [pool.submit(lambda cluster=cluster: list(cluster.poll(14))) for cluster in (SIX, BEHIND)]
+        beside = [pool.submit(watch, cluster) for cluster in (SIX, BEHIND)]
         attempts = list(CLUSTER.poll_through_power_cut(active, before=2, after=12))
         outages = [longest_outage(attempts), *(longest_outage(seen.result()) for seen in beside)]
     print("outage {:.2f} s, by IPv6 {:.2f} s, through tunnels {:.2f} s".format(*outages))
