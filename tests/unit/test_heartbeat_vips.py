@@ -1158,7 +1158,7 @@ def test_nothing_is_taken_at_a_start_that_the_other_director_has_by_its_word(rep
 )
 def test_heartbeat_starts_anew_where_it_is_deaf(holds, deaf, restarts):
     bench = Bench(holds=holds)
-    bench.judge.deaf = frozenset(deaf)
+    bench.judge.deaf.links = frozenset(deaf)
     bench.run(vips.LOOK - 0.1)
     assert bench.count("restart") == 0
     bench.run(30)
@@ -1168,7 +1168,7 @@ def test_heartbeat_starts_anew_where_it_is_deaf(holds, deaf, restarts):
 def test_a_holder_restarts_its_deaf_heartbeat_only_beside_one_that_takes_over():
     """Else clients would be without service while it starts. A kernel that answers does not tell."""
     bench = Bench(holds=True)
-    bench.judge.deaf = frozenset(WHOLE)
+    bench.judge.deaf.links = frozenset(WHOLE)
     assert bench.node("dead").run(60, answering=GONE, beating="", report=None).count("restart") == 0
     assert bench.run(60, answering=WHOLE).count("restart") == 0
     assert bench.run(30, there={VIP}).count("restart") == 1
@@ -1178,7 +1178,7 @@ def test_a_planned_end_of_a_deaf_heartbeat_is_not_undone():
     """systemd would cancel a stop that is under way for the sake of a restart."""
     bench = Bench(holds=True)
     bench.judge.age = 1000.0
-    bench.judge.deaf = frozenset({"eth1"})
+    bench.judge.deaf.links = frozenset({"eth1"})
     bench.run(20)
     bench.judge.hand_over(bench.now, 10)
     bench.judge.reported(vips.Report(held=(VIP,), claims="all", answer="taken"), bench.now)
@@ -1189,7 +1189,7 @@ def test_a_planned_end_of_a_deaf_heartbeat_is_not_undone():
 
 def test_a_standby_waits_with_its_restart_until_nothing_moves():
     bench = Bench()
-    bench.judge.deaf = frozenset({"eth1"})
+    bench.judge.deaf.links = frozenset({"eth1"})
     assert bench.run(20, resources="transition").count("restart") == 0
     assert bench.run(20, resources="none").count("restart") == 1
 
@@ -1197,9 +1197,9 @@ def test_a_standby_waits_with_its_restart_until_nothing_moves():
 def test_a_restart_for_deafness_is_no_return_of_the_preferred_director():
     """An operator has moved the addresses in order to work on its network."""
     bench = Bench("dir1", failback=True)
-    bench.judge.deaf = frozenset({"eth1"})
+    bench.judge.deaf.links = frozenset({"eth1"})
     assert bench.run(20).count("restart") == 1
-    bench.judge.deaf = frozenset()
+    bench.judge.deaf.links = frozenset()
     bench.judge.lost("it restarts")
     bench.judge.joined("active", 5, bench.now)
     bench.run(90)
@@ -1208,15 +1208,15 @@ def test_a_restart_for_deafness_is_no_return_of_the_preferred_director():
 
 def test_a_standby_waits_while_nobody_is_known_to_hold_the_addresses():
     bench = Bench()
-    bench.judge.deaf = frozenset({"eth1"})
+    bench.judge.deaf.links = frozenset({"eth1"})
     assert bench.run(20, report=None).count("restart") == 0
 
 
 def test_a_deaf_heartbeat_that_a_restart_does_not_help_is_restarted_once_a_minute():
     bench = Bench()
-    bench.judge.deaf = frozenset({"eth1"})
+    bench.judge.deaf.links = frozenset({"eth1"})
     assert bench.run(130).count("restart") == 3
-    bench.judge.deaf = frozenset()
+    bench.judge.deaf.links = frozenset()
     assert bench.run(130).count("restart") == 3
 
 
