@@ -255,6 +255,7 @@ def made_anew(host: str, *names: str) -> Iterator[None]:
     """Take interfaces out of a machine, as cards are; afterwards they come back with other indices."""
     process = run("docker", "inspect", "--format", "{{.State.Pid}}", host).strip()
     addresses = {name: shell(host, f"ip -brief address show {name}").split()[2] for name in names}
+    route = shell(host, "ip route show default").strip()  # to the packages that others need
     for name in names:
         index = shell(host, f"cat /sys/class/net/{name}/ifindex").strip()
         guest(f"nsenter --target {process} --net ip link set {name} netns 1 name gone-{name}")
@@ -262,9 +263,8 @@ def made_anew(host: str, *names: str) -> Iterator[None]:
     yield
     for name in names:
         guest(f"ip link set gone-{name} netns {process} name {name}")
-        shell(
-            host, f"ip address add {addresses[name]} dev {name} && ip link set {name} up && ip link delete held-{name}"
-        )
+        ready = f"ip address add {addresses[name]} dev {name} && ip link set {name} up && ip link delete held-{name}"
+        shell(host, f"{ready} && ip route replace {route}" if name in route.split() else ready)
 
 
 def link_is_up(host: str, name: str) -> bool:
