@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import struct
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -119,33 +117,46 @@ def test_a_connection_is_told_once_and_by_its_own_director():
     assert resync.fresh(lines[:2], set())[0] == new[:1]
 
 
-IPVSADM = """#!/bin/sh -e
-# Runs daemons in a folder: a file for each. The first try to start one fails, as on an interface without an address.
-cd "${0%/*}"
-echo "$@" >> log
-case $1 in
-    --list) for role in backup master; do [ ! -e "$role" ] || cat "$role"; done ;;
-    --stop-daemon) rm "$2" ;;
-    --start-daemon)
-        [ ! -e "$2" ] && [ -e tried ] || { touch tried; exit 1; }
-        echo "$2 sync daemon (mcast=$4, syncid=$6, maxlen=1472, group=$8, port=${10}, ttl=${12})" > "$2" ;;
-esac
-"""
 STARTED = "--mcast-interface eth1 --syncid 7 --mcast-group 224.0.0.81 --mcast-port 8848 --mcast-ttl 1"
 
 
-@pytest.fixture(name="ipvsadm")
-def fake_ipvsadm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Put a program that stands for the kernel's daemons into the path; both run on eth1."""
-    program = tmp_path / "ipvsadm"
-    program.write_text(IPVSADM, encoding="utf-8")
-    program.chmod(0o755)
-    for role in ("backup", "master"):
-        text = f"{role} sync daemon (mcast=eth1, syncid=7, maxlen=1472, group=224.0.0.81, port=8848, ttl=1)\n"
-        (tmp_path / role).write_text(text, encoding="utf-8")
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+class Daemons:
+    """What the kernel says of two daemons on eth1. The first try to start one fails, as without an address."""
+
+    def __init__(self) -> None:
+        told = "sync daemon (mcast=eth1, syncid=7, maxlen=1472, group=224.0.0.81, port=8848, ttl=1)"
+        self.running = {role: f"{role} {told}" for role in ("backup", "master")}
+        self.log: list[str] = []
+        self.tried = False
+
+    def show(self) -> str:
+        return "\n".join(self.running.values())
+
+    def change(self, command: str, role: str, *options: str) -> bool:
+        self.log.append(" ".join((command, role, *options)))
+        if command == "--stop-daemon":
+            return self.running.pop(role, None) is not None
+        tried, self.tried = self.tried, True
+        if tried:
+            name, number, group, port, ttl = options[1::2]
+            told = f"mcast={name}, syncid={number}, maxlen=1472, group={group}, port={port}, ttl={ttl}"
+            self.running[role] = f"{role} sync daemon ({told})"
+        return tried
+
+    def done(self) -> list[str]:
+        """Return what was done since the last question."""
+        lines, self.log = self.log, []
+        return lines
+
+
+@pytest.fixture
+def daemons(monkeypatch: pytest.MonkeyPatch) -> Daemons:
+    """Stand at the edge of the program; the scenario faults has the kernel's own daemons."""
+    found = Daemons()
+    monkeypatch.setattr(resync, "daemons", found.show)
+    monkeypatch.setattr(resync, "ipvsadm", found.change)
     monkeypatch.setattr(resync, "RETRY", 0.0)
-    return tmp_path
+    return found
 
 
 def index(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
@@ -159,37 +170,29 @@ def index(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     monkeypatch.setattr(resync.socket, "if_nametoindex", found)
 
 
-def done(ipvsadm: Path) -> list[str]:
-    """Return what was done since the last question."""
-    log = ipvsadm / "log"
-    lines = log.read_text(encoding="utf-8").splitlines()
-    log.unlink()
-    return [line for line in lines if not line.startswith("--list")]
-
-
-def test_daemons_start_anew_once_their_interface_was_made_anew(ipvsadm, monkeypatch, capsys):
+def test_daemons_start_anew_once_their_interface_was_made_anew(daemons, monkeypatch, capsys):
     """They are bound to an index, and only tell the name. An absence alone is no reason."""
     interface = resync.NOWHERE
     for number in (4, 4, 0, 4, 0):
         index(monkeypatch, number)
         settings, interface = resync.look(interface)
         assert (settings["mcast"], interface) == ("eth1", ("eth1", 4))
-    assert done(ipvsadm) == []
+    assert daemons.done() == []
     assert capsys.readouterr().out == ""
     index(monkeypatch, 9)
     assert resync.look(interface)[1] == ("eth1", 9)
     backup, master = (f"--start-daemon {role} {STARTED}" for role in ("backup", "master"))
     stops = ["--stop-daemon backup", "--stop-daemon master"]
-    assert done(ipvsadm) == [*stops, backup, master, backup]  # the first try has failed
+    assert daemons.done() == [*stops, backup, master, backup]  # the first try has failed
     assert capsys.readouterr().out.startswith("eth1 was made anew")
     settings, interface = resync.look(resync.Interface("eth1", 9))
     assert (settings["group"], interface) == ("224.0.0.81", ("eth1", 9))
-    assert done(ipvsadm) == []
+    assert daemons.done() == []
 
 
-def test_daemons_that_somebody_else_starts_on_another_interface_are_left_alone(ipvsadm, monkeypatch):
+def test_daemons_that_somebody_else_starts_on_another_interface_are_left_alone(daemons, monkeypatch):
     index(monkeypatch, 9)
     assert resync.look(resync.Interface("eth0", 4))[1] == ("eth1", 9)
-    (ipvsadm / "master").unlink()
+    del daemons.running["master"]
     assert resync.look(resync.Interface("eth1", 4)) == (None, resync.NOWHERE)
-    assert done(ipvsadm) == []
+    assert daemons.done() == []
