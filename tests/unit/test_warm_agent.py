@@ -176,9 +176,12 @@ def test_ansible_is_there_before_the_module(ask: Ask) -> None:
     ("command", "settings"),
     [
         (MODULE, {}),
+        (MODULE.replace(" && sleep 0", ""), {}),
         (MODULE.replace("-c '", '-c \'LANG=C X="a b" '), {"LANG": "C", "X": "a b"}),
         ("/bin/sh -c 'echo ~root && sleep 0'", None),
         ("/bin/sh -c '/usr/bin/perl && sleep 0'", None),
+        (MODULE.replace("sleep 0", "reboot"), None),
+        ("/bin/sh -c LANG=C", None),
         ("true", None),
     ],
 )
