@@ -204,9 +204,20 @@ def test_the_configuration_is_changed_on_one_only(active):
     assert seen.outage < TAKEN_OVER
     assert_served()
     CLUSTER.power_on(active)
+    # As a run leaves a new director that is killed before systemd has read the additions to units.
+    units, folders = "/etc/systemd/system", "heartbeat.service.d ldirectord.service.d"
+    shell(heir, f"cd {units} && mv {folders} /tmp && systemctl daemon-reload && cd /tmp && mv {folders} {units}")
     CLUSTER.playbook("codalvs.ha.site")
+    read = shell(heir, "systemctl show --property=DropInPaths --value heartbeat.service ldirectord.service")
+    assert "/heartbeat.service.d/reload.conf" in read
+    assert "/ldirectord.service.d/restart.conf" in read
     wait_whole()
     assert_served()
+
+
+def units_read() -> list[str]:
+    """Return when systemd has read its units, on each director."""
+    return [shell(name, "systemctl show --property=UnitsLoadTimestampMonotonic --value") for name in DIRECTORS]
 
 
 @pytest.mark.parametrize("name", ["ldirectord.cf", "ha.cf"])
@@ -219,7 +230,9 @@ def test_a_broken_file_is_put_there_by_hand(active, name):
             wait_one_holder(other(active))
     assert seen.outage < TAKEN_OVER
     assert_served()
+    before = units_read()
     CLUSTER.playbook("codalvs.ha.site")
+    assert units_read() == before  # no unit has changed
     wait_whole()
     assert_served()
 

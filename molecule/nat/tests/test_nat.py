@@ -375,11 +375,16 @@ def test_a_run_that_was_killed_before_it_changed_the_route_is_mended(active: str
     shell(name, "ip route replace default via 198.18.22.253 protocol 157")
     as_before_there_were_devices(FAR[0])
     with_a_device_down_by_hand(FAR[1])
+    shell(FAR[0], "touch /etc/systemd/system/lvs-vip@.service")  # written, and not read yet
+    loaded = "systemctl show --property=UnitsLoadTimestampMonotonic --value"
+    before = shell(FAR[1], loaded)
     CLUSTER.playbook("codalvs.ha.real_servers")
     assert routed(name)
     for name in FAR:
         assert_unwraps(name)
     assert served(1, BEHIND) == {*FAR}
+    assert shell(FAR[0], f"systemctl show --property=NeedDaemonReload --value lvs-vip@{BEHIND.vip}.service") == "no\n"
+    assert shell(FAR[1], loaded) == before  # no unit has changed there
 
 
 def test_a_table_without_ldirectord_translates_too(active: str) -> None:
