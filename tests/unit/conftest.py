@@ -17,6 +17,7 @@ RUN_ROLES = (
     "coda_roles",
     "day_two",
     "heartbeat_role",
+    "masquerade",
     "packages",
     "packet_marks",
     "real_server_role",

@@ -177,6 +177,15 @@ def ftp_without_helper(cluster: Cluster) -> Iterator[Complaint]:
             yield Complaint(f"{service.variable}.{'ports' if marked else 'port'}", show(FTP), problem, remedy)
 
 
+@rule("idle_masquerade")
+def idle_masquerade(cluster: Cluster) -> Iterator[Complaint]:
+    """The directors translate what comes from the networks of their gateways, which are the real servers' way out."""
+    if cluster.get("lvs_director_masquerade") and not cluster.get("ha_gateway_vips"):
+        problem = "translates what comes from the networks of ha_gateway_vips, and there are none"
+        remedy = "name the next hop of the real servers behind NAT in ha_gateway_vips, or remove this"
+        yield Complaint("lvs_director_masquerade", "true", problem, remedy)
+
+
 @rule("bad_default_route")
 def bad_default_route(cluster: Cluster) -> Iterator[Complaint]:
     """A default route leads to a gateway in the host's own network, one for each family."""

@@ -34,7 +34,7 @@ SHARED = (
 # What both directors must do alike, or the one that takes over serves otherwise. Their hardware and logs may differ.
 ALIKE = re.compile(
     r"heartbeat_(?!(authkeys|stonith|watchdog|watchdog_softdog|log|debug_log|log_facility|peer_returned)$).*"
-    r"|lvs_director_(table|sync|sync_id|sync_group|timeouts|packet_marks)"
+    r"|lvs_director_(table|sync|sync_id|sync_group|timeouts|packet_marks|masquerade)"
     r"|ldirectord_(?!log$|email_alert$).*"
 )
 # The groups whose hosts read the variables of a role, by the beginning of their names.
@@ -53,7 +53,9 @@ RELAY = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?
 MINUTE, WEEK = 60, 604800  # s
 ADDRESSEE = re.compile(r"[A-Za-z0-9._%+-]+(@[A-Za-z0-9.-]+)?")
 # What our roles start on directors; each run would start again what it has stopped.
-OWN_UNITS = "ha-hooks|heartbeat|heartbeat-vips|ipvs-guard|ipvs-resync|ipvs-sync|ldirectord|lvs-packet-marks"
+OWN_UNITS = (
+    "ha-hooks|heartbeat|heartbeat-vips|ipvs-guard|ipvs-resync|ipvs-sync|ldirectord|lvs-masquerade|lvs-packet-marks"
+)
 # Variables and what each of their words has to look like: they reach command lines and names of files.
 WORDS = {
     "lvs_director_modules": (

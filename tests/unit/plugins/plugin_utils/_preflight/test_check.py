@@ -388,6 +388,10 @@ def behind_nat(*services: Any, gateways: Any = None, **shared: Any) -> Hosts:
             behind_nat(web(forwarding="nat"), gateways=[GATEWAY], real_server_default_route=True),
             id="nat, the role sets the default route",
         ),
+        pytest.param(
+            behind_nat(web(forwarding="nat"), gateways=[GATEWAY], lvs_director_masquerade=True),
+            id="nat, with a way out for the real servers",
+        ),
         pytest.param(inventory(web(preferred_director="dir2"), web(name="b", vip="198.18.20.31")), id="active/active"),
         pytest.param(inventory(**keys(KEY, {"id": 2, "method": "crc"})), id="an inactive crc key"),
         pytest.param(inventory(heartbeat_keepalive=1, heartbeat_warntime="1500ms", heartbeat_deadtime=2.5), id="times"),
@@ -1584,6 +1588,7 @@ def test_a_gateway_whose_interface_has_two_names() -> None:
     ("rule", "variable", "hosts"),
     [
         ("missing_gateway", G, behind_nat(NAT)),
+        ("idle_masquerade", "lvs_director_masquerade", inventory(lvs_director_masquerade=True)),
         ("missing_gateway", G, behind_nat(NAT, gateways=[])),
         ("bad_gateway", f"{G}[0]", behind_nat(gateways=["198.18.21.1"])),
         (

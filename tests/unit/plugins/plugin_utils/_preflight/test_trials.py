@@ -238,7 +238,9 @@ def test_a_secret_is_no_number() -> None:
     assert found(trial({"port": "80"}, heartbeat_keepalive=1, heartbeat_warntime=1.5, heartbeat_deadtime=4)) == set()
 
 
-@pytest.mark.parametrize("unit", ["ldirectord", "heartbeat-vips.service", "ipvs-guard", "lvs-packet-marks.service"])
+@pytest.mark.parametrize(
+    "unit", ["ldirectord", "heartbeat-vips.service", "ipvs-guard", "lvs-packet-marks.service", "lvs-masquerade"]
+)
 def test_directors_need_their_own_units(unit: str) -> None:
     assert found(trial(lvs_director_disabled_units=[unit])) == {
         ("bad_word", "all hosts", "lvs_director_disabled_units[0]")
