@@ -15,11 +15,11 @@ from jinja2.nativetypes import NativeEnvironment
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = ("ha_hook", "heartbeat", "ldirectord", "lvs_director", "real_server")
-# An addition by which each role changes somebody else's unit.
+# Additions by which each role changes somebody else's unit.
 ADDITIONS = {
-    "heartbeat": "heartbeat.service.d/reload.conf",
-    "ldirectord": "ldirectord.service.d/restart.conf",
-    "lvs_director": "nftables.service.d/lvs-packet-marks.conf",
+    "heartbeat": ["heartbeat.service.d/reload.conf"],
+    "ldirectord": ["ldirectord.service.d/restart.conf"],
+    "lvs_director": ["nftables.service.d/lvs-packet-marks.conf", "nftables.service.d/lvs-masquerade.conf"],
 }
 
 
@@ -63,19 +63,22 @@ def test_systemd_is_asked_about_all_that_the_role_writes(role: str) -> None:
     assert written
     for unit, addition in written:
         assert unit in command
-        assert not addition or f"{unit}.service{addition}" == ADDITIONS[role]
+        assert not addition or f"{unit}.service{addition}" in ADDITIONS[role]
     assert (role in ADDITIONS) == ("DropInPaths" in command)
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_what_a_killed_run_has_left_is_read(role: str) -> None:
-    marks = {"__lvs_director_packet_marks": ["one"]}
-    read = f"no\n/etc/systemd/system/{ADDITIONS[role]} /etc/more.conf\n" if role in ADDITIONS else "no\n"
-    assert unread(role, f"no\n\n{read}", **marks) is False
-    assert unread(role, f"yes\n\n{read}", **marks) is True
+    wanted = {"__lvs_director_packet_marks": ["one"], "__lvs_director_masquerade": ["one"]}
+    additions = [f"/etc/systemd/system/{addition}" for addition in ADDITIONS.get(role, [])]
+    read = f"no\n{' '.join(additions)} /etc/more.conf\n"
+    assert unread(role, f"no\n\n{read}", **wanted) is False
+    assert unread(role, f"yes\n\n{read}", **wanted) is True
     # The first addition to a unit, of which systemd 252 says nothing.
-    assert unread(role, "no\n\nno\n", **marks) is (role in ADDITIONS)
+    for addition in additions:
+        assert unread(role, f"no\n\n{read}".replace(addition, ""), **wanted) is True
 
 
-def test_a_director_without_marks_needs_no_addition() -> None:
-    assert unread("lvs_director", "no\n\nno\n\nno\n", __lvs_director_packet_marks=[]) is False
+def test_a_director_without_rules_needs_no_addition() -> None:
+    nothing: dict[str, list[str]] = {"__lvs_director_packet_marks": [], "__lvs_director_masquerade": []}
+    assert unread("lvs_director", "no\n\nno\n\nno\n", **nothing) is False
