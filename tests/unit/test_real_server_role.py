@@ -28,7 +28,8 @@ def task(file: str, name: str) -> dict[str, Any]:
 def templated(folder: Path, text: str | dict[str, Any], cases: dict[str, Any], **own: Any) -> dict[str, Any]:
     """Return the value of one or several templates in the role, for each case with its variables."""
     defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text(encoding="utf-8"))
-    hosts = {"all": {"vars": defaults, "hosts": cases}}
+    directors = dict.fromkeys(name for name in cases if name.startswith("director"))
+    hosts = {"all": {"vars": defaults, "hosts": cases}, "directors": {"hosts": directors}}
     (folder / "hosts.yml").write_text(json.dumps(hosts), encoding="utf-8")
     to = f"{folder}/{{{{ inventory_hostname }}}}"
     copy = {"content": "{{ {'result': result} | to_json }}", "dest": to, "mode": "0600"}
@@ -94,6 +95,21 @@ def test_a_device_that_is_down_or_unmarked_is_mended(tmp_path: Path) -> None:
     found = templated(tmp_path, state["ansible.builtin.systemd_service"]["state"], cases, **state["vars"])
     assert [found.pop("right"), found.pop("both")] == ["started", "started"]
     assert {*found.values()} == {"reloaded"}
+
+
+def test_heartbeat_moves_the_vip_of_a_director(tmp_path: Path) -> None:
+    """It takes it from lo while the director holds it; a run that put it back would change something each time."""
+    state = task("vips", "Add the VIPs, now and at every boot")
+    held = link("eth0", VIP)
+    held["addr_info"][0]["prefixlen"] = 24
+    links = {"director_holds": [link("lo"), held], "director_lacks": [link("lo")], "real_server": [link("lo"), held]}
+    vip = {"address": VIP, "forwarding": "direct"}
+    cases = {
+        name: {"__real_server_state": {"stdout": json.dumps(found)}, "real_server_vips": [vip], "vip": vip}
+        for name, found in links.items()
+    }
+    found = templated(tmp_path, state["ansible.builtin.systemd_service"]["state"], cases, **state["vars"])
+    assert found == {"director_holds": "started", "director_lacks": "reloaded", "real_server": "reloaded"}
 
 
 def test_devices_that_are_no_longer_wanted_go(tmp_path: Path) -> None:
