@@ -129,3 +129,22 @@ def test_no_first_one_is_taken_of_a_set() -> None:
     assert [file for file, text in texts.items() if UNORDERED.search(text)] == []
     assert UNORDERED.search("a | difference(b | default([])) | first")
     assert not UNORDERED.search("a | reject('in', b | default([])) | first")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_has_the_files_that_it_installs(role: str) -> None:
+    """A scenario finds a missing one only where it goes that way."""
+    folders = {"ansible.builtin.template": "templates", "ansible.builtin.copy": "files"}
+    named = {
+        f"{folder}/{source}"
+        for path in (ROOT / "roles" / role / "tasks").glob("**/*.yml")
+        for task in tasks(load(path.relative_to(ROOT).as_posix()))
+        for action, folder in folders.items()
+        if isinstance(arguments := task.get(action), dict) and "{" not in (source := str(arguments.get("src", "{")))
+    }
+    there = {
+        path.relative_to(ROOT / "roles" / role).as_posix()
+        for folder in folders.values()
+        for path in (ROOT / "roles" / role / folder).glob("**/*")
+    }
+    assert {name for name in named if not name.startswith("files//")} <= there

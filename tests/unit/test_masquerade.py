@@ -75,6 +75,33 @@ def rules(*gateways: dict[str, object]) -> str:
     return template.render(ansible_managed="by a test", __lvs_director_masquerade=gateways)
 
 
+def units(file: str) -> list[str]:
+    """Return the unit that loads rules and its addition to nftables.service, as a task file writes them."""
+    tasks = yaml.safe_load((ROOT / f"roles/lvs_director/tasks/{file}.yml").read_text(encoding="utf-8"))
+    main = yaml.safe_load((ROOT / "roles/lvs_director/tasks/main.yml").read_text(encoding="utf-8"))
+    own = next(task["vars"] for task in main if task.get("ansible.builtin.import_tasks") == f"{file}.yml")
+    written = [task["ansible.builtin.template"] for task in tasks if "ansible.builtin.template" in task]
+    environment = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined)
+    return [
+        environment.from_string((TEMPLATE.parent / template["src"]).read_text(encoding="utf-8")).render(
+            ansible_managed="by a test", **own
+        )
+        for template in written
+        if template["dest"].startswith("/etc/systemd")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "table"),
+    [("packet_marks", "lvs-packet-marks", "codalvs_marks"), ("masquerade", "lvs-masquerade", "codalvs_masquerade")],
+)
+def test_each_table_has_a_unit_that_loads_it(file: str, name: str, table: str) -> None:
+    unit, addition = units(file)
+    assert f"\nExecStart=/usr/sbin/nft --file /etc/{name}.nft\n" in unit
+    assert f"\nExecStop=-/usr/sbin/nft delete table inet {table}\n" in unit
+    assert f"\nExecStartPost=-/usr/sbin/nft --file /etc/{name}.nft\n" in addition
+
+
 def nft(text: str) -> str:
     """Give nft a text; return what it printed."""
     return subprocess.run([NFT, "--file", "-"], input=text, capture_output=True, text=True, check=True).stdout
