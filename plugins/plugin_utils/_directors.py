@@ -71,13 +71,19 @@ def unsettled(looks: Looks, vips: Collection[str], absent: Collection[str]) -> I
 
 
 def unbalanced(looks: Looks, table: list[Any], standby: str, checker: str) -> Iterator[str]:
-    """Yield the services without a real server of their own that takes connections; fallbacks don't count."""
+    """Yield the services without a real server of their own that takes connections; fallbacks don't count.
+
+    In cold standby, also those that a director without addresses has: it would balance what is forwarded to it as a
+    real server, in circles.
+    """
     wanted = read(table)[0]
     log = "; see /var/log/ldirectord.log there" if checker == "ldirectord" else ""
     for host, look in looks.items():
-        if standby == "cold" and not look["heartbeat"]["held"]:
-            continue
         found = read(look["ipvs"]["services"])[0]
+        if standby == "cold" and not look["heartbeat"]["held"]:
+            if left := ", ".join(str(key) for key in wanted if key in found):
+                yield f"{host} holds no address, but its IPVS table still has {left}: run site, which empties it"
+            continue
         lost = [
             str(key)
             for key, service in wanted.items()

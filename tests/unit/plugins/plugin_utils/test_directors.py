@@ -135,6 +135,7 @@ def test_only_ldirectord_has_a_log(checker: str, hinted: bool) -> None:
 
 def test_a_standby_may_have_an_empty_table_where_heartbeat_starts_ldirectord() -> None:
     assert found("balanced", GOOD, look(services=[]), standby="cold") == ""
+    assert "dir2 holds no address, but its IPVS table still has" in found("balanced", GOOD, look(), standby="cold")
     assert "IPVS table of dir1" in found("balanced", look(held=(VIP,), services=[]), look(services=[]), standby="cold")
 
 
