@@ -254,6 +254,8 @@ def bad_real_server_vips(cluster: Cluster) -> Iterator[Complaint]:
                 fault = f"is the address of {cluster.all_addresses[address].host}"
             elif address is not None and unusable(address):
                 fault = f"is {unusable(address)}"
+            elif address is not None and text != str(address):  # the role looks for it among the kernel's addresses
+                fault = f"must be written as the kernel does: {address}"
             if fault:
                 yield Complaint(f"real_server_vips[{index}].address", show(text), fault, "write a VIP alone", host)
 

@@ -1308,7 +1308,7 @@ def test_each_director_is_checked_by_its_own_values() -> None:
                 {"real_server_vips": [{"address": "198.18.20.30"}, {"address": address}]},
                 {("bad_real_server_vips", "real1", "real_server_vips[1].address")},
             )
-            for address in ("198.18.20.31/32", "198.18.20.22", "127.0.0.1")
+            for address in ("198.18.20.31/32", "198.18.20.22", "127.0.0.1", "FD00:18:20::30")
         ),
         (
             "real1",
