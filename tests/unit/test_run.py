@@ -206,6 +206,22 @@ def test_who_is_through_helps_the_patient_lab() -> None:
     assert list(lane) == []
 
 
+def test_the_second_lab_comes_up_when_the_last_tool_has_begun() -> None:
+    def stage(name: str, nice: int = 0) -> tests.Stage:
+        return tests.Stage(name, "x", "3.11", "true", nice=nice)
+
+    tools, scenarios = [stage(f"tool-{number}") for number in range(3)], [stage("molecule-ipv6"), stage("molecule-nfs")]
+    for count, found in ((1, ["lab-a"]), (2, ["lab-a", "lab-b"]), (3, ["lab-a", "lab-b", "lab-c"])):
+        labs = [stage(f"lab-{name}", nice) for name, nice in zip("abc", (0, 0, 5), strict=True)][:count]
+        lanes = list(tests.lanes(tools, labs, scenarios, False))
+        begun = [next(lane).name for lane in lanes[:3]]
+        assert begun == ["lab-a", "tool-0", "tool-1"]
+        assert next(lanes[1]).name == "tool-2"
+        assert list(lanes[2]) == []
+        assert [begun[0], *(next(lane).name for lane in lanes[1::2][: count - 1])] == found
+    assert [len(list(tests.lanes(tools, [], scenarios, alone))) for alone in (True, False)] == [1, 2]
+
+
 def test_mypy_looks_at_every_program_on_hosts() -> None:
     files = [path for path in tests.ROOT.glob("roles/*/files/*") if path.read_bytes().startswith(b"#!")]
     found = {
