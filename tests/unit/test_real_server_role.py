@@ -139,7 +139,7 @@ def test_what_a_host_lacks_is_named(tmp_path: Path) -> None:
     found = templated(tmp_path, text, cases)
     assert [name for name, result in found.items() if result["that"]] == ["has"]
     assert f"lacks drops what directors forward to {VIP}: it lacks lo: {VIP}/32. Run site." in found["lacks"]["said"]
-    assert "lo is not ready" in found["down"]["said"]
+    assert "not ready: lo." in found["down"]["said"]
 
 
 def test_devices_that_are_no_longer_wanted_go(tmp_path: Path) -> None:
