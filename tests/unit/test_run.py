@@ -206,7 +206,7 @@ def test_who_is_through_helps_the_patient_lab() -> None:
     assert list(lane) == []
 
 
-def test_the_second_lab_comes_up_when_the_last_tool_has_begun() -> None:
+def test_the_second_lab_takes_over_from_the_tools() -> None:
     def stage(name: str, nice: int = 0) -> tests.Stage:
         return tests.Stage(name, "x", "3.11", "true", nice=nice)
 
