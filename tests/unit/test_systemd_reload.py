@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from jinja2 import ChainableUndefined
 from jinja2.nativetypes import NativeEnvironment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,11 +35,11 @@ def variables(role: str) -> dict[str, Any]:
     return dict(yaml.safe_load((ROOT / "roles" / role / "vars/main.yml").read_text(encoding="utf-8")))
 
 
-def unread(role: str, said: str, **given: Any) -> object:
-    """Return what a role makes of the answer of systemd."""
-    asked = {"stdout": said, "stdout_lines": said.splitlines()}
-    text = variables(role)[f"__{role}_unread"]
-    return NativeEnvironment().from_string(text).render({f"__{role}_asked": asked, **given})
+def unread(role: str, said: str | None, **given: Any) -> object:
+    """Return what a role makes of the answer of systemd, or of none. Ansible's undefined variables chain, too."""
+    asked = {} if said is None else {f"__{role}_asked": {"stdout": said, "stdout_lines": said.splitlines()}}
+    environment = NativeEnvironment(undefined=ChainableUndefined)
+    return environment.from_string(variables(role)[f"__{role}_unread"]).render({**asked, **given})
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -77,6 +78,11 @@ def test_what_a_killed_run_has_left_is_read(role: str) -> None:
     # The first addition to a unit, of which systemd 252 says nothing.
     for addition in additions:
         assert unread(role, f"no\n\n{read}".replace(addition, ""), **wanted) is True
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_who_includes_a_part_that_does_not_ask_has_all_read(role: str) -> None:
+    assert unread(role, None) is True
 
 
 def test_a_director_without_rules_needs_no_addition() -> None:
