@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,11 +14,10 @@ from pathlib import Path
 import jinja2
 import pytest
 import yaml
+from nft import ALONE, NFT, has_nft
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "roles/lvs_director/templates/lvs-masquerade.nft.j2"
-NFT = shutil.which("nft", path=f"{os.environ['PATH']}:/usr/sbin:/sbin") or "nft"  # not in every user's path
-ALONE = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
 GATEWAYS = [
     {"address": "198.18.22.1", "prefix": 24, "interface": "eth1"},
     {"address": "fd00:18:22::1", "prefix": 64, "interface": "eth1"},
@@ -228,15 +226,6 @@ def inside() -> None:
         talks_to_the_vip(network, tracking)
     nft("delete table inet codalvs_masquerade")
     assert nft("list table inet mine") == mine
-
-
-def has_nft() -> bool:
-    """Tell whether nft works in a network namespace here."""
-    found = shutil.which(NFT) and shutil.which("unshare")
-    return (
-        bool(found)
-        and subprocess.run([*ALONE, NFT, "list", "ruleset"], capture_output=True, check=False).returncode == 0
-    )
 
 
 def test_the_rules_say_what_they_are_about() -> None:

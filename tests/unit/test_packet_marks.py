@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,11 +12,10 @@ from pathlib import Path
 import jinja2
 import pytest
 import yaml
+from nft import ALONE, NFT, has_nft
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "roles/lvs_director/templates/lvs-packet-marks.nft.j2"
-NFT = shutil.which("nft", path=f"{os.environ['PATH']}:/usr/sbin:/sbin") or "nft"  # not in every user's path
-ALONE = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
 MARKS = [
     {
         "fwmark": 1,
@@ -116,15 +113,6 @@ def inside() -> None:
     nft("delete table inet seen")
     nft(rules(*MARKS[:1]))
     assert nft("list ruleset") == first
-
-
-def has_nft() -> bool:
-    """Tell whether nft works in a network namespace here."""
-    found = shutil.which(NFT) and shutil.which("unshare")
-    return (
-        bool(found)
-        and subprocess.run([*ALONE, NFT, "list", "ruleset"], capture_output=True, check=False).returncode == 0
-    )
 
 
 def test_the_rules_say_what_they_are_about() -> None:
