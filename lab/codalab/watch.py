@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -32,10 +33,9 @@ def watch(record: Record, options: argparse.Namespace) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the command, too
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: command.send_signal(number))
-    cause = ""
+    cause, its_end = "", os.pidfd_open(command.pid)
     while command.poll() is None and not cause:
-        with suppress(subprocess.TimeoutExpired):
-            command.wait(1)
+        select.select([its_end], [], [], 1)  # Popen.wait(1) would look twenty times
         cause = cause_of_death(record)
     deadline = time.monotonic() + 3  # a command may fail before its lab's processes have ended
     while command.returncode and not cause and time.monotonic() < deadline:
