@@ -26,6 +26,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
+from doors import run_on
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT / "molecule" / "shared"
 EVENT_LIMIT = 300.0  # s that something may take while a client watches
@@ -236,11 +238,14 @@ def run(*command: str, log: Path | None = None) -> str:
     if log:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(done.stdout + done.stderr)
+    return printed(done, " ".join(command[:6]))
+
+
+def printed(done: subprocess.CompletedProcess[str], name: str) -> str:
+    """Return what a command printed; raise HarnessError if it failed."""
+    output = done.stdout + done.stderr
     if done.returncode:
-        raise HarnessError(
-            f"{' '.join(command[:6])} … ended with {done.returncode}:\n{excerpt(done.stdout + done.stderr)}",
-            done.stdout + done.stderr,
-        )
+        raise HarnessError(f"{name} … ended with {done.returncode}:\n{excerpt(output)}", output)
     return done.stdout
 
 
@@ -254,13 +259,13 @@ def excerpt(text: str, begin: int = 12, end: int = 40) -> str:
 
 def shell(host: str, command: str, check: bool = True) -> str:
     """Run a shell command on a machine; return what it printed."""
-    return run("docker", "exec", host, "sh", "-c", command) if check else ask(host, "sh", "-c", command)
+    done = run_on(host, "sh", "-c", command)
+    return printed(done, f"{host}: {command}") if check else done.stdout
 
 
 def ask(host: str, *command: str) -> str:
     """Run a command on a machine and return what it printed, also when it fails or the machine is off."""
-    found = subprocess.run(["docker", "exec", host, *command], capture_output=True, text=True, check=False)
-    return found.stdout
+    return run_on(host, *command).stdout
 
 
 def booted(host: str) -> bool:
@@ -289,7 +294,7 @@ def recap(output: str) -> dict[str, dict[str, int]]:
 def wait_for(what: str, condition: Callable[[], bool], seconds: float = 60, pause: float = 0.2) -> None:
     """Wait until a condition (a function) is true; raise HarnessError when the time is over.
 
-    pause: s between two looks. In the lab, a look at a machine takes more than a tenth of a second of its processor.
+    pause: s between two looks.
     """
     end = time.monotonic() + seconds
     while not condition():

@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from harness import EVENT_LIMIT, ROOT, Attempt, Cluster, ask, longest_outage, recap, run, wait_for
+from harness import EVENT_LIMIT, ROOT, Attempt, Cluster, ask, longest_outage, recap, run, shell, wait_for
 
 CLUSTER = Cluster(ROOT / "inventories/dual-stack/hosts.yml", {"lvs_director_packet_marks": False})
 DIRECTORS, REAL_SERVERS, CLIENT = CLUSTER.group("directors"), CLUSTER.group("real_servers"), CLUSTER.group("clients")[0]
@@ -79,10 +79,6 @@ class At(Cluster):
     @property
     def vip(self) -> str:
         return self._vip
-
-
-def shell(host: str, command: str) -> str:
-    return run("docker", "exec", host, "sh", "-c", command)
 
 
 def address(host: str, device: str, wanted: str) -> dict:
