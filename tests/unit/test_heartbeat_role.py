@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from jinja2.nativetypes import NativeEnvironment
+from refusals import read_task
 
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.ha_cf import check_ha_cf, parse_ha_cf
 
@@ -46,6 +49,29 @@ def test_fencing_ping_groups_and_watchdog(tmp_path: Path) -> None:
     ]
     assert meaning["ping_group"] == [("routers", "198.18.20.1", "198.18.20.2")]
     assert meaning["watchdog"] == "/dev/watchdog"
+
+
+@pytest.mark.parametrize(
+    ("installed", "shown"),
+    [
+        (None, True),
+        ("deadtime 3\nnode dir1 dir2\n", True),
+        ("node dir1 dir2\nstonith_host * external/ipmi dir2 192.0.2.9 admin hunter2 lan\n", False),
+        ("\tstonith_host dir1 rps10 /dev/ttyS1 hunter2\n", False),
+    ],
+)
+def test_a_diff_shows_no_password_of_a_device_that_has_gone(tmp_path: Path, installed: str | None, shown: bool) -> None:
+    file = tmp_path / "ha.cf"
+    if installed is not None:
+        file.write_text(installed, encoding="utf-8")
+    look = read_task("heartbeat", "configure", "Look for fencing devices in the installed ha.cf")
+    command = look["ansible.builtin.command"].replace("/etc/ha.d/ha.cf", str(file))
+    found = {"rc": subprocess.run(shlex.split(command), check=False).returncode}
+    given = {look["register"]: found, "ansible_diff_mode": True, "heartbeat_stonith": []}
+    jinja = NativeEnvironment()
+    assert not jinja.from_string(f"{{{{ {look['failed_when']} }}}}").render(given)
+    install = read_task("heartbeat", "configure", "Install ha.cf and haresources")
+    assert jinja.from_string(install["diff"]).render(given) is shown
 
 
 def seen(installed: int, **worst: int) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from jinja2.nativetypes import NativeEnvironment
+from refusals import read_task
 
 ROOT = Path(__file__).resolve().parents[2]
 TASKS = yaml.safe_load((ROOT / "roles/ldirectord/tasks/run.yml").read_text(encoding="utf-8"))
@@ -67,3 +68,11 @@ def test_the_playbook_leaves_it_when_heartbeat_has_read_its_file() -> None:
     (play,) = [each for each in plays if "roles" in each]
     after = [each.get("ansible.builtin.include_role", {}) for each in play["post_tasks"]]
     assert {"name": "codalvs.ha.ldirectord", "tasks_from": "leave.yml"}.items() <= after[-2].items()
+
+
+def test_a_diff_shows_no_password_when_another_checker_comes() -> None:
+    """lineinfile shows the lines beside the one that it changes, or those at the end of the file."""
+    assert (
+        read_task("lvs_director", "stop_ldirectord", "Let ldirectord leave the IPVS table when it stops")["diff"]
+        is False
+    )
