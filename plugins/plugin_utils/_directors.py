@@ -156,7 +156,7 @@ def move(held: Mapping[str, Collection[str]], cluster: Mapping[str, Any], to: st
     whole = sorted(vip["address"] for vip in cluster["vips"])
     wanted = addresses if apart else {host: whole if host == target else [] for host in held}
     moving = {*wanted[target]} - {*held[target]}
-    doors = [door for door in cluster["doors"] if door["address"] in moving] or cluster["doors"]
+    doors = [door for door in cluster["doors"] if not moving or door["address"] in moving]
     return {
         "refused": "",
         "target": target,

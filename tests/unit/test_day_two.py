@@ -13,6 +13,7 @@ from test_wrong_inventories import GOOD, ROOT, Run, run_ansible
 
 LEFT_OUT = "This run leaves out {}, so the directors would differ."
 IMPORT = "ansible.builtin.import_tasks"
+DOOR = {"address": "198.18.20.30", "port": 80}
 
 
 def playbook(folder: Path, file: str, limit: str = "all", **variables: object) -> Run:
@@ -61,14 +62,15 @@ def test_the_directors_are_configured_together(tmp_path: Path, limit: str, refus
 
 
 @pytest.mark.parametrize(
-    ("absent", "said"),
+    ("door", "absent", "said"),
     [
-        ([], "The outage was not measured; client1 says: "),
-        (["client1"], "The outage was not measured; client2 says: "),
-        (["client1", "client2"], "No client measured: the group clients is empty, or all of it is in ha_absent."),
+        (DOOR, [], "The outage was not measured; client1 says: "),
+        (DOOR, ["client1"], "The outage was not measured; client2 says: "),
+        (DOOR, ["client1", "client2"], "No client measured: the group clients is empty, or all of it is in ha_absent."),
+        ({}, [], "The outage was not measured: no VIP that moves has a TCP port to measure."),
     ],
 )
-def test_a_switchover_needs_no_client(tmp_path: Path, absent: list[str], said: str) -> None:
+def test_a_switchover_needs_no_client(tmp_path: Path, door: dict[str, object], absent: list[str], said: str) -> None:
     """The tasks that are about the client, as they are, with clients that can't be reached."""
     (play,) = yaml.safe_load((ROOT / "playbooks/switchover.yml").read_text(encoding="utf-8"))
     del play["vars_files"], play["become"]
@@ -79,7 +81,7 @@ def test_a_switchover_needs_no_client(tmp_path: Path, absent: list[str], said: s
     for name, content in (("play.yml", [play]), ("hosts.yml", inventory)):
         (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
     done = {
-        "switchover_move": {"target": "dir2", "only_own": False, "door": {"address": "198.18.20.30", "port": 80}},
+        "switchover_move": {"target": "dir2", "only_own": False, "door": door},
         "switchover_plan": {"steps": ["one"]},
         "switchover_done": {"changed": True},
         "ha_absent": absent,

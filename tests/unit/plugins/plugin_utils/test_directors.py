@@ -291,6 +291,12 @@ def test_where_a_switchover_goes(
     assert found["only_own"] == (to == "preferred")
 
 
+@pytest.mark.parametrize(("to", "door"), [("dir1", {}), ("dir2", TWO["doors"][0])])
+def test_nobody_measures_an_address_that_stays(to: str, door: dict[str, Any]) -> None:
+    """dir2's addresses are UDP's alone."""
+    assert move(APART, {**TWO, "doors": TWO["doors"][:1]}, to)["door"] == door
+
+
 @pytest.mark.parametrize(
     ("held", "to", "reason"),
     [
