@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from jinja2.nativetypes import NativeEnvironment
 
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = {"ha_accepted": {"hosts": dict.fromkeys(("dir1", "dir2", "real1", "real2", "client1"))}}
@@ -75,6 +76,33 @@ def site(folder: Path, *options: str, before: str = "false", between: str = "fal
     command = [sys.executable, "-m", "ansible", "playbook", *command, str(folder / "site.yml")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     return " ".join(done.stdout.split())
+
+
+MAY_BE_ABSENT = {"directors", "real_servers", "clients", "coda_clients", "nfs_clients"}
+PLAYS = [
+    (path.stem, play) for path in sorted(ROOT.glob("playbooks/*.yml")) for play in yaml.safe_load(path.read_text())
+]
+ABOUT = [
+    pytest.param(play, id=f"{name}: {play['name']}")
+    for name, play in PLAYS
+    if any(group in play.get("hosts", "") for group in MAY_BE_ABSENT)
+    and name != "switchover"  # which needs both directors
+]
+
+
+@pytest.mark.parametrize("play", ABOUT)
+def test_every_play_leaves_out_hosts_that_are_known_to_be_down(play: dict[str, Any]) -> None:
+    first = [*play.get("pre_tasks", ()), *play.get("tasks", ())][0]
+    assert first.get("ansible.builtin.import_tasks") == "tasks/present.yml"
+
+
+def test_directors_trust_the_certificates_of_the_real_servers_that_are_there() -> None:
+    """One that was left out has shown none, and the task would fail."""
+    tasks = [task for _name, play in PLAYS for task in play.get("tasks", ())]
+    (install,) = [task for task in tasks if task["name"] == "Install the demo certificates"]
+    for absent, hosts in ({}, ["real1", "real2"]), ({"ha_absent": ["real1"]}, ["real2"]):
+        given = {"groups": {"real_servers": ["real1", "real2"]}, **absent}
+        assert [*NativeEnvironment().from_string(install["loop"]).render(given)] == hosts
 
 
 REMOVED = "codalvs.ha.real_server remove.yml on real"
