@@ -142,6 +142,42 @@ def test_who_is_no_longer_listed_is_logged_out_before_the_login_goes() -> None:
     assert remove["ansible.builtin.file"]["state"] == "absent"
 
 
+@pytest.mark.parametrize(
+    ("replicas", "refused"),
+    [
+        ({"one": "/vicepa"}, ""),  # a restart interrupts it whatever the others do
+        ({"one": "/vicepa", "two": "/vicepa"}, ""),
+        ({"one": "/vicepa", "two": None}, "nobody else serves www (on two). Look there"),
+        ({"two": None, "one": "/vicepa", "three": None}, "nobody else serves www (on two and three). Look there"),
+        ({"one": "/vicepa", "two": None, "three": "/vicepa"}, ""),
+        ({"one": None, "two": None}, ""),  # it does not serve it itself
+        ({"two": "/vicepa", "three": None}, ""),
+        ({"one": "/vicepa", "": None}, ""),  # on a server that is gone for good
+        (None, ""),  # the SCM's own file server is silent
+    ],
+)
+def test_the_only_server_of_a_replicated_volume_is_not_restarted(
+    tmp_path: Path, replicas: dict[str, str | None] | None, refused: str
+) -> None:
+    told = [{"server": server, "partition": partition} for server, partition in (replicas or {}).items()]
+    seen = {"failed": True} if replicas is None else {"volumes": [{"name": "www", "replicas": told}]}
+    given = {"__coda_server_loaded": {"rc": 1}, "__coda_server_own": {"name": "one"}, "__coda_server_seen": seen}
+    task = read_task("coda_server", "files", "Refuse to restart the only file server that serves a replicated volume")
+    said = judge(tmp_path, task, **given)
+    assert bool(said) is bool(refused), said
+    assert refused in said
+
+
+def test_a_file_server_asks_before_it_restarts() -> None:
+    tasks = yaml.safe_load((ROOT / "roles/coda_server/tasks/files.yml").read_text(encoding="utf-8"))
+    (start,) = [number for number, task in enumerate(tasks) if task["name"].startswith("Restart a file server")]
+    (ask, refuse) = tasks[start - 2 : start]
+    assert ask["codalvs.ha.coda_volume_info"] is None
+    assert ask["delegate_to"] == "{{ __coda_server_scm }}"  # the only host that has the cell's volumes
+    assert refuse["name"].startswith("Refuse to restart the only file server")
+    assert ask["when"] == refuse["when"] == tasks[start]["when"]
+
+
 @pytest.mark.parametrize("held", ["nothing", "mine", "proc"])
 def test_a_mount_hides_nothing(tmp_path: Path, held: str) -> None:
     """Whether something else is mounted there is read from the kernel's list."""

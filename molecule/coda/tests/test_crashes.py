@@ -57,6 +57,26 @@ def test_a_file_server_that_crashes_too_often_waits_for_a_role() -> None:
     assert volumes(TWO, by=TWO) == {"www.1": "/srv/vicepb"}
 
 
+def test_the_only_file_server_that_serves_a_volume_is_not_restarted() -> None:
+    """Both have a replica of www."""
+    asked = "systemctl show --property=MainPID --value coda-server"
+    before = shell(ONE, asked)
+    shell(TWO, "systemctl stop coda-server.service")
+    # As dpkg puts a new file in place.
+    shell(ONE, "cd /usr/sbin && cp --preserve codasrv codasrv.new && mv codasrv.new codasrv")
+    try:
+        said = refusal(ONE, "coda_server")
+        assert "But now nobody else serves" in said, said
+        assert f"www (on {TWO})" in said
+        assert shell(ONE, asked) == before
+    finally:
+        shell(TWO, "systemctl start coda-server.service")
+    wait_for("the file server serves again", lambda: serves(TWO, "www.1"))
+    run_roles(ONE, "coda_server")
+    assert shell(ONE, asked) != before
+    assert volumes(ONE, by=ONE).keys() >= {"www.0"}
+
+
 def test_other_programs_run_again_after_a_crash() -> None:
     def processes() -> dict[str, str]:
         """Return the id of each program's process; those that don't run are not in it."""
