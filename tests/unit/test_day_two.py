@@ -96,6 +96,15 @@ def test_a_switchover_needs_no_client(tmp_path: Path, door: dict[str, object], a
     }
 
 
+@pytest.mark.parametrize(("limit", "absent"), [("all", ["dir2"]), ("dir1", ["dir2"]), ("dir1", [])])
+def test_a_switchover_needs_both_directors(tmp_path: Path, limit: str, absent: list[str]) -> None:
+    """It asks nothing of one that is known to be down."""
+    run = playbook(tmp_path / "a", "playbooks/switchover.yml", limit, ha_absent=absent)
+    assert run.exit_code != 0
+    assert "Run it without --limit, with no director in ha_absent" in " ".join(run.output.split())
+    assert run.touches == ""
+
+
 RULES = """\
 -A -t 198.18.20.30:80 -s wrr
 -a -t 198.18.20.30:80 -r 198.18.20.21:80 -g -w 1
