@@ -128,6 +128,24 @@ def test_a_watchdog_is_this_machines_own(device: str, container: dict[str, Any],
 
 
 @pytest.mark.parametrize(
+    ("limit", "log", "refused"),
+    [
+        ("all", "/var/log/ha", False),
+        ("all", "/var/log/{{ inventory_hostname }}", True),
+        ("dir1", "/var/log/{{ inventory_hostname }}", False),
+    ],
+)
+def test_directors_that_would_get_different_files_are_refused(limit: str, log: str, refused: bool) -> None:
+    """Before anything is written, and also in check mode."""
+    result = run("role.yml", limit, part="same.yml", heartbeat_log=log, heartbeat_authkeys={"keys": []})
+    assert (result.returncode != 0) == refused, result.stdout
+    said = " ".join(result.stdout.split())
+    assert ("ha.cf or haresources differ between the directors dir1 and dir2" in said) == refused, said
+    order = [task["name"] for task in yaml.safe_load((ROOT / "roles/heartbeat/tasks/main.yml").read_text())]
+    assert order.index("Check that the directors' files don't differ") < order.index("Install Heartbeat's files")
+
+
+@pytest.mark.parametrize(
     ("limit", "absent", "refused"), [("all", [], False), ("dir1", [], True), ("dir1", ["dir2"], False)]
 )
 def test_a_change_that_parts_the_directors_reaches_both(limit: str, absent: list[str], refused: bool) -> None:

@@ -31,9 +31,10 @@ SHARED = (
     *("ha_virtual_services", "ha_gateway_vips", "ha_acknowledged", "ha_absent", "ha_checker", "ha_standby"),
     *("ha_detection_budget", "ha_minimum_alive"),
 )
-# What both directors must do alike, or the one that takes over serves otherwise. Their hardware and logs may differ.
+# What both directors must do alike, or the one that takes over serves otherwise. All that stands in ha.cf is among it,
+# for both have the same file. Keys have a rule of their own.
 ALIKE = re.compile(
-    r"heartbeat_(?!(authkeys|stonith|watchdog|watchdog_softdog|log|debug_log|log_facility|peer_returned)$).*"
+    r"heartbeat_(?!(authkeys|watchdog_softdog|peer_returned)$).*"
     r"|lvs_director_(table|sync|sync_id|sync_group|timeouts|packet_marks|masquerade)"
     r"|ldirectord_(?!log$|email_alert$).*"
 )

@@ -1282,12 +1282,15 @@ def test_each_director_is_checked_by_its_own_values() -> None:
         ("dir2", {"ha_checker": "none"}, {("values_differ", "all hosts", "ha_checker")}),
         ("dir2", {"ha_standby": "cold"}, {("values_differ", "all hosts", "ha_standby")}),
         ("real1", {"ha_standby": "cold"}, {("not_read", "real1", "ha_standby")}),
+        # One ha.cf for both, whose lines name the director that they are about.
         *(
-            ("dir2", own, set())
-            for own in (
-                {"heartbeat_watchdog": "/dev/watchdog1"},
-                {"heartbeat_log": "/var/log/ha2", "heartbeat_log_facility": "local0"},
-                {"heartbeat_stonith": [fencing(host="dir2")]},
+            ("dir2", {name: value}, {("values_differ", "all hosts", name)})
+            for name, value in (
+                ("heartbeat_watchdog", "/dev/watchdog1"),
+                ("heartbeat_log", "/var/log/ha2"),
+                ("heartbeat_debug_log", "/var/log/ha2-debug"),
+                ("heartbeat_log_facility", "local0"),
+                ("heartbeat_stonith", [fencing(host="dir2")]),
             )
         ),
         *(("real1", {"real_server_device": name}, set()) for name in ("dummy0", "kube-ipvs0", "enable", "web0")),
