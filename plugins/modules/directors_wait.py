@@ -22,8 +22,9 @@ options:
     description:
       - V(one_holder) - Heartbeat is active on all directors, and by the kernel's word each VIP is on exactly one of
         them.
-      - V(balanced) - that, and in each director's IPVS table every service has a real server that takes connections. In
-        cold standby a director without VIPs has none.
+      - V(balanced) - that, and in each director's IPVS table every service has a real server that takes connections,
+        and real servers get packets in the way that the inventory asks for. In cold standby a director without VIPs has
+        no service.
       - V(synced) - both sync daemons run everywhere, and the other director knows 95 % of the connections of each that
         has VIPs, or all but five.
     type: str

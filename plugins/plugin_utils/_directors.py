@@ -42,6 +42,7 @@ def lacking(until: str, looks: Looks, cluster: Mapping[str, Any], absent: Collec
     found = list(unsettled(looks, [vip["address"] for vip in cluster["vips"]], absent))
     if until == "balanced":
         found += unbalanced(looks, cluster["table"], cluster["standby"], cluster["checker"])
+        found += misdirected(looks, cluster["services"])
     return found
 
 
@@ -94,6 +95,23 @@ def unbalanced(looks: Looks, table: list[Any], standby: str, checker: str) -> It
                 f"in the IPVS table of {host} these services have no real server that takes connections: "
                 f"{', '.join(lost)}{log}"
             )
+
+
+def misdirected(looks: Looks, services: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the rows of real servers that get packets in another way than the services ask for.
+
+    A director that was down at a change comes back with its old configuration, whose services and real servers may be
+    the right ones.
+    """
+    wanted = _ways(services)
+    for host, look in looks.items():
+        rows: list[str] = []
+        for service in look["ipvs"]["services"]:
+            there = wanted.get(_identity(service), {})
+            known_ones = [server for server in service["real_servers"] if server["address"] in there]
+            rows += _old_rows(service, known_ones, there)
+        if rows:
+            yield f"{host} forwards in another way than the inventory asks for: {', '.join(rows)}; run site"
 
 
 def unsynced(looks: Looks) -> Iterator[str]:
@@ -197,6 +215,16 @@ def unwanted(shown: Iterable[Mapping[str, Any]], services: Iterable[Mapping[str,
     shown: as ipvs_info returns the services; services: as cluster() does. Ports of real servers don't count, since the
     kernel has its own for some. One on the director itself is `local` there, whatever was asked for.
     """
+    wanted = _ways(services)
+    found = []
+    for service in shown:
+        there = wanted.get(_identity(service))
+        found += [_name(service)] if there is None else _old_rows(service, service["real_servers"], there)
+    return found
+
+
+def _ways(services: Iterable[Mapping[str, Any]]) -> dict[object, dict[str, set[str]]]:
+    """Return in which ways each real server of each service may get packets; a fallback in any."""
     wanted: dict[object, dict[str, set[str]]] = {}
     for service in services:
         servers = wanted.setdefault(_identity(service), {})
@@ -204,19 +232,19 @@ def unwanted(shown: Iterable[Mapping[str, Any]], services: Iterable[Mapping[str,
             servers.setdefault(_address(server["endpoint"]), set()).add(server["forwarding"])
         if service.get("fallback"):
             servers.setdefault(_address(service["fallback"].split()[0]), set()).update(("direct", "nat", "tunnel"))
-    found = []
-    for service in shown:
-        there, name = wanted.get(_identity(service)), _name(service)
-        if there is None:
-            found.append(name)
-            continue
-        found += [
-            f"{server['address']} ({server['forwarding']}) of {name}"
-            for server in service["real_servers"]
-            if server["forwarding"] not in there.get(server["address"], set())
-            and not (server["forwarding"] == "local" and server["address"] in there)
-        ]
-    return found
+    return wanted
+
+
+def _old_rows(
+    service: Mapping[str, Any], servers: Iterable[Mapping[str, Any]], there: Mapping[str, Collection[str]]
+) -> list[str]:
+    """Return those of a service's real servers that are not there, or get packets in another way."""
+    return [
+        f"{server['address']} ({server['forwarding']}) of {_name(service)}"
+        for server in servers
+        if server["forwarding"] not in there.get(server["address"], ())
+        and not (server["forwarding"] == "local" and server["address"] in there)
+    ]
 
 
 def _name(service: Mapping[str, Any]) -> str:

@@ -20,8 +20,8 @@ def unfit(
     """Return why a director should not get the addresses.
 
     answered: addresses for which another host answers. wanted: the table that it has to serve, such as the other
-    director's. If a service has real servers with a weight there, at least one of these must have a weight here.
-    daemons: roles of the sync daemons that run; None if they don't matter.
+    director's. If a service has real servers with a weight there, at least one of these must have a weight here, and
+    get packets in the same way. daemons: roles of the sync daemons that run; None if they don't matter.
     """
     if not state.nodes:
         return ["Heartbeat does not run here"]
@@ -37,6 +37,8 @@ def unfit(
             reasons.append(f"{key} is not in the IPVS table")
         elif live(service) and not live(service) & live(table[key]):
             reasons.append(f"{key} has no real server that takes connections")
+        elif live(service) and not _alike(service, table[key]):
+            reasons.append(f"{key} forwards in another way than it does on the other director")
     lacking = [] if daemons is None else [role for role in ("master", "backup") if role not in daemons]
     return reasons + [f"no sync daemon runs as {role}" for role in lacking]
 
@@ -44,6 +46,12 @@ def unfit(
 def live(service: Service) -> set[tuple[str, int]]:
     """Return the real servers that take connections."""
     return {place for place, server in service.servers.items() if server.weight > 0}
+
+
+def _alike(one: Service, other: Service) -> bool:
+    """Return whether a live real server of both gets packets in the same way; one on the director itself is `local`."""
+    ways = ({one.servers[place].forwarding, other.servers[place].forwarding} for place in live(one) & live(other))
+    return any(len(each) == 1 or "local" in each for each in ways)
 
 
 def own(vips: Vips, node: str) -> Vips:

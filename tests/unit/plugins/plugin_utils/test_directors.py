@@ -22,7 +22,18 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._directors import (
 VIP = "192.0.2.30"
 SERVER = {"address": "192.0.2.21", "port": 80, "forwarding": "direct", "weight": 1}
 SERVICE = {"vip": VIP, "port": 80, "protocol": "tcp", "scheduler": "wrr", "real_servers": [SERVER]}
-CLUSTER = {"checker": "ldirectord", "standby": "hot", "vips": [{"address": VIP}], "table": [SERVICE]}
+RESOLVED = {
+    "endpoint": f"{VIP}:80",
+    "protocol": "tcp",
+    "real_servers": [{"endpoint": "192.0.2.21:80", "forwarding": "direct"}],
+}
+CLUSTER = {
+    "checker": "ldirectord",
+    "standby": "hot",
+    "vips": [{"address": VIP}],
+    "table": [SERVICE],
+    "services": [RESOLVED],
+}
 DAEMONS = [{"role": "master"}, {"role": "backup"}]
 
 
@@ -137,6 +148,22 @@ def test_a_standby_may_have_an_empty_table_where_heartbeat_starts_ldirectord() -
     assert found("balanced", GOOD, look(services=[]), standby="cold") == ""
     assert "dir2 holds no address, but its IPVS table still has" in found("balanced", GOOD, look(), standby="cold")
     assert "IPVS table of dir1" in found("balanced", look(held=(VIP,), services=[]), look(services=[]), standby="cold")
+
+
+@pytest.mark.parametrize(
+    ("row", "named"),
+    [
+        ({"forwarding": "nat"}, "192.0.2.21 (nat) of tcp 192.0.2.30:80"),
+        ({"forwarding": "local"}, ""),  # a director that is a real server
+        ({"address": "192.0.2.29", "forwarding": "nat"}, ""),  # not ours to judge
+    ],
+)
+def test_a_director_that_forwards_in_an_old_way_is_named(row: dict[str, Any], named: str) -> None:
+    """It was down while another way was rolled out, and its services and real servers are the right ones."""
+    services = [{**SERVICE, "real_servers": [SERVER, {**SERVER, **row}]}, {**SERVICE, "port": 81}]
+    said = found("balanced", GOOD, look(services=services))
+    assert said == (named and f"dir2 forwards in another way than the inventory asks for: {named}; run site")
+    assert found("one_holder", GOOD, look(services=services)) == ""
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.state import State, expected_addresses
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.switchover import holders, own, plan, unfit
 from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.lines import parse_table
+from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.table import Table
 
 VIPS = [{"address": "192.0.2.30", "node": "dir1"}, {"address": "2001:DB8:0::30", "node": "DIR2"}]
 FOUR, SIX = "192.0.2.30", "2001:db8::30"
@@ -109,6 +110,25 @@ def test_it_has_to_serve_what_the_other_one_serves(there: str, here: str, fit: b
     service = "-A -t 192.0.2.30:80 -s wrr"
     wanted, table = (parse_table([service, SERVER + weight]) for weight in (there, here))
     assert (unfit(state(), (), table, wanted, None) == []) is fit
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "fit"),
+    [("nat", "nat", True), ("nat", "direct", False), ("nat", "local", True), ("local", "nat", True)],
+)
+def test_it_has_to_forward_as_the_other_one_does(there: str, here: str, fit: bool) -> None:
+    """It was down while another way was rolled out, and came back with its old configuration."""
+
+    def by(forwarding: str) -> Table:
+        return {
+            key: service._replace(
+                servers={at: each._replace(forwarding=forwarding) for at, each in service.servers.items()}
+            )
+            for key, service in TABLE.items()
+        }
+
+    reason = "tcp 192.0.2.30:80 forwards in another way than it does on the other director"
+    assert unfit(state(), (), by(here), by(there), None) == [reason] * (not fit)
 
 
 def test_a_fallback_is_no_real_server_of_the_other_one() -> None:
