@@ -166,3 +166,40 @@ def test_directors_stay_where_a_real_server_has_failed(
         assert (f"real1 failed earlier in this run (see above), so {host} is not configured" in said) == stopped, said
         assert (f"configured on {host}." in said) == (not stopped)
     assert not stopped or REMOVED not in said
+
+
+MOVING, MISSED = (
+    "Wait until Heartbeat moves nothing on a director without VIPs",
+    "Check that switchover, or a planned end, may move VIPs to a director without VIPs",
+)
+
+
+@pytest.mark.parametrize(
+    ("resources", "held", "attempts", "waits", "refused"),
+    [
+        ("none", [], 1, False, False),
+        ("transition", [], 1, True, True),
+        ("transition", [], 61, True, True),
+        ("transition", [], 62, False, True),  # 60 s, and one for each of two VIPs
+        ("transition", ["198.18.20.30"], 1, False, False),  # heartbeat-vips mends it there
+    ],
+)
+def test_a_director_that_goes_on_moving_resources_is_named(
+    resources: str, held: list[str], attempts: int, waits: bool, refused: bool, tmp_path: Path
+) -> None:
+    tasks = {task["name"]: task for play in plays("verify") for task in play["tasks"]}
+    seen = {"resources": resources, "held": held, "attempts": attempts}
+    plan = {"standby": "hot", "vips": [{"address": "198.18.20.30"}, {"address": "198.18.20.31"}]}
+    wait = {"name": "Say", "ansible.builtin.debug": {"msg": f"Done is {{{{ {tasks[MOVING]['until']} }}}}."}}
+    wait["vars"] = tasks[MOVING]["vars"]
+    play = {"hosts": "dir2", "gather_facts": False, "tasks": [wait, tasks[MISSED]]}
+    (tmp_path / "verify.yml").write_text(yaml.safe_dump([play]))
+    given = json.dumps({"verify_moving": seen, "cluster_plan": plan})
+    command = [sys.executable, "-m", "ansible", "playbook", "-i", "inventories/quickstart", "-e", given]
+    done = subprocess.run(
+        [*command, str(tmp_path / "verify.yml")], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    said = " ".join(done.stdout.split())
+    assert f"Done is {not waits}." in said, said
+    assert ("Run `systemctl restart heartbeat` on dir2." in said) == refused, said
+    assert (done.returncode != 0) == refused

@@ -29,7 +29,8 @@ def unfit(
     if len(state.nodes) != 2:
         reasons.append(f"Heartbeat knows {len(state.nodes)} nodes, {', '.join(state.nodes)}: there must be two")
     if state.resources == "transition":
-        reasons.append("Heartbeat is moving resources, and would not hear of it")
+        remedy = "" if state.held else "; if that lasts for minutes, restart Heartbeat here, where no address is"
+        reasons.append(f"Heartbeat is moving resources, and would not hear of it{remedy}")
     elsewhere = sorted({*answered} & {*state.expected})
     reasons += [f"another host has {address}, which Heartbeat believes to be here" for address in elsewhere]
     for key, service in wanted.items():

@@ -85,9 +85,13 @@ def test_all_reasons_are_named() -> None:
     ]
     assert unfit(state("dir2", "transition", dir3="active"), (), {}, TABLE, None) == [
         "Heartbeat knows 3 nodes, dir1, dir2, dir3: there must be two",
-        "Heartbeat is moving resources, and would not hear of it",
+        "Heartbeat is moving resources, and would not hear of it"
+        "; if that lasts for minutes, restart Heartbeat here, where no address is",
         "tcp 192.0.2.30:80 is not in the IPVS table",
     ]
+    # There, heartbeat-vips mends it, and a restart would move addresses.
+    [said] = unfit(state("dir2", "transition", held=(FOUR,)), (), TABLE, TABLE, None)
+    assert said == "Heartbeat is moving resources, and would not hear of it"
 
 
 def test_a_director_that_believes_to_have_what_another_has_is_not_fit() -> None:
