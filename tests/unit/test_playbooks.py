@@ -168,6 +168,20 @@ def test_directors_stay_where_a_real_server_has_failed(
     assert not stopped or REMOVED not in said
 
 
+# What check mode skips.
+SKIPPED = {f"ansible.builtin.{name}" for name in ("command", "shell", "wait_for")}
+
+
+def test_verify_looks_at_all_of_it_in_check_mode() -> None:
+    """It changes nothing, so --check is no reason to skip a look, whose result the next task may want."""
+    tasks = [task for play in plays("verify") for task in play["tasks"]]
+    for path in sorted(ROOT.glob("roles/*/tasks/verify.yml")):
+        tasks += yaml.safe_load(path.read_text(encoding="utf-8"))
+    looks = [task for task in tasks if SKIPPED & task.keys()]
+    assert len(looks) > 8
+    assert [task["name"] for task in looks if task.get("check_mode") is not False] == []
+
+
 MOVING, MISSED = (
     "Wait until Heartbeat moves nothing on a director without VIPs",
     "Check that switchover, or a planned end, may move VIPs to a director without VIPs",
