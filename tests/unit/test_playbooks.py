@@ -182,6 +182,18 @@ def test_verify_looks_at_all_of_it_in_check_mode() -> None:
     assert [task["name"] for task in looks if task.get("check_mode") is not False] == []
 
 
+@pytest.mark.parametrize(
+    "path", sorted([*ROOT.glob("playbooks/**/*.yml"), *ROOT.glob("roles/*/tasks/*.yml")]), ids=lambda path: path.stem
+)
+def test_what_may_fail_leaves_its_last_attempt_to_the_next_task(path: Path) -> None:
+    """When no attempt is left, Ansible fails a task with `until`, whatever its `failed_when` says."""
+    parts = [yaml.safe_load(path.read_text(encoding="utf-8"))]
+    for part in parts:  # which grows meanwhile
+        parts += part if isinstance(part, list) else part.values() if isinstance(part, dict) else []
+    tasks = [part for part in parts if isinstance(part, dict) and "until" in part]
+    assert [task for task in tasks if task.get("failed_when") is False and "attempts" not in task["until"]] == []
+
+
 MOVING, MISSED = (
     "Wait until Heartbeat moves nothing on a director without VIPs",
     "Check that switchover, or a planned end, may move VIPs to a director without VIPs",
