@@ -196,3 +196,39 @@ def test_daemons_that_somebody_else_starts_on_another_interface_are_left_alone(d
     del daemons.running["master"]
     assert resync.look(resync.Interface("eth1", 4)) == (None, resync.NOWHERE)
     assert daemons.done() == []
+
+
+class Killed(BaseException):
+    """What ends the program."""
+
+
+def test_a_run_that_was_killed_between_stop_and_start_is_made_up_for(daemons, monkeypatch):
+    """No daemon runs any longer that could tell the settings, so the unit has them, too."""
+    options = STARTED.split()
+
+    def killed(seconds: float) -> None:
+        raise Killed
+
+    index(monkeypatch, 4)
+    with monkeypatch.context() as first:
+        first.setattr(resync.time, "sleep", killed)
+        with pytest.raises(Killed):
+            resync.renew(resync.master())
+    assert daemons.running == {}
+    daemons.done()
+    stamps = iter([(1, 1), (2, 2)])  # its file changes: it ends before its first look
+    monkeypatch.setattr(resync, "stamp", lambda: next(stamps))
+    monkeypatch.setattr(resync.sys, "argv", ["ipvs-resync", "follow", *options])
+    resync.main()
+    assert sorted(daemons.running) == ["backup", "master"]
+    assert daemons.done() == [f"--start-daemon {role} {STARTED}" for role in ("backup", "master")]
+
+
+@pytest.mark.parametrize("lacking", [[], ["master"], ["backup"]])
+def test_a_start_leaves_a_running_daemon_alone(daemons, lacking):
+    daemons.tried = True
+    for role in lacking:
+        del daemons.running[role]
+    resync.start(STARTED.split())
+    assert sorted(daemons.running) == ["backup", "master"]
+    assert daemons.done() == [f"--start-daemon {role} {STARTED}" for role in lacking]

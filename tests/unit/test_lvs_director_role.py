@@ -57,16 +57,27 @@ def test_marks_go_after_the_services_that_they_select() -> None:
     )
 
 
-def test_the_unit_of_the_sync_daemons_starts_what_is_lacking() -> None:
-    """The kernel refuses a second start of a daemon, so one that runs must not be started again."""
-    text = (ROLES / "lvs_director/templates/ipvs-sync.service.j2").read_text(encoding="utf-8")
+def sync_unit(name: str) -> str:
+    """Return a unit about the sync daemons, each command on one line."""
+    text = (ROLES / f"lvs_director/templates/{name}.service.j2").read_text(encoding="utf-8")
     given = {"interface": "eth1", "id": 7, "group": "ff02::81"}
     own = {f"lvs_director_sync_{name}": value for name, value in given.items()}
     unit = jinja2.Template(text, undefined=jinja2.StrictUndefined).render(ansible_managed="by a test", **own)
-    lines = unit.replace("\\\n   ", "").splitlines()
+    return unit.replace("\\\n   ", "")
+
+
+def test_the_unit_of_the_sync_daemons_starts_what_is_lacking() -> None:
+    """The kernel refuses a second start of a daemon, so one that runs must not be started again."""
+    unit = sync_unit("ipvs-sync")
+    lines = unit.splitlines()
     starts = [line for line in lines if line.startswith("ExecStart=")]
     assert len(starts) == 2
     for role, line in zip(("backup", "master"), starts, strict=True):
         assert f'--list --daemon | grep -q "^{role} sync daemon" || exec' in line
         assert line.endswith(f"--start-daemon {role}  --mcast-interface eth1 --syncid 7 --mcast-group ff02::81'")
-    assert "until ip -6 -oneline address show dev eth1  -tentative | grep" in unit.replace("\\\n   ", "")
+    assert "until ip -6 -oneline address show dev eth1  -tentative | grep" in unit
+
+
+def test_the_unit_of_ipvs_resync_knows_the_settings_of_the_daemons() -> None:
+    start = "ExecStart=/usr/local/sbin/ipvs-resync follow --mcast-interface eth1 --syncid 7  --mcast-group ff02::81"
+    assert start in sync_unit("ipvs-resync").splitlines()
