@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -717,3 +718,116 @@ def test_one_that_goes_back_or_away_is_left_alone():
 
 def test_one_that_is_kept_in_keeps_its_mark():
     assert switched("Masq", *["Route"] * 3, kept={WEB: {REAL1}}) == {2: [f"{AGAIN} -x {guard.KEPT}"]}
+
+
+# --- an ldirectord that Heartbeat has started, and somebody has killed
+
+DEAD, OTHER = 2**22 + 1, 2**22 + 2  # no process has such a number
+COLD = "dir1 IPaddr2::198.18.20.30/24/eth0 IPv6addr2::2001:0db8:0000:0000:0000:0000:0000:0030/64/eth0 ldirectord\n"
+
+
+class Director:
+    """A director on which nothing runs. Each look comes a second after the one before it."""
+
+    def __init__(self, folder):
+        self.revival, self.now = guard.Revival(), 100.0
+        self.file, self.resources = folder / "pid", folder / "haresources"
+        self.resources.write_text(COLD)
+        self.holds, self.begun = True, 0
+
+    def has(self, address, device):
+        return self.holds and (address, device) == ("198.18.20.30", "eth0")
+
+    def begin(self):
+        self.begun += 1
+        return True
+
+    def look(self, *pids):
+        """Look once for each process that is found running; return how often ldirectord has been started so far."""
+        for pid in pids:
+            self.now += 1
+            self.revival.see(pid, self.now)
+        return self.begun
+
+
+@pytest.fixture
+def director(monkeypatch, tmp_path):
+    found = Director(tmp_path)
+    for name, value in {
+        "PID": found.file,
+        "RESOURCES": found.resources,
+        "has": found.has,
+        "begin": found.begin,
+    }.items():
+        monkeypatch.setattr(guard, name, value)
+    return found
+
+
+def test_an_ldirectord_that_was_killed_is_started_once(director):
+    assert director.look(7, 7) == 0
+    director.file.write_text(f"{DEAD}\n")
+    assert director.look(0) == 0  # it may just be starting
+    assert director.look(0, 0, 0) == 1
+    director.file.write_text(f"{OTHER}\n")  # it runs, and is killed later
+    assert director.look(*[7] * 30) == 1
+    assert director.look(0, 0) == 2
+
+
+@pytest.mark.parametrize("text", [None, "", "no number\n"])
+def test_one_that_ended_by_itself_is_left_alone(director, text):
+    """It has removed its file. An empty one is of one that starts."""
+    if text is not None:
+        director.file.write_text(text)
+    assert director.look(7, 0, 0, 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "starts"),
+    [
+        (COLD, 1),
+        (COLD.replace("ldirectord", "ldirectord::ldirectord.cf"), 1),
+        (COLD.replace(" ldirectord", ""), 0),  # hot standby
+        (COLD.replace("ldirectord", "my-ldirectord"), 0),
+        (COLD.replace("198.18.20.30", "198.18.20.31"), 0),
+        (None, 0),
+    ],
+)
+def test_only_heartbeats_is_started_and_only_with_its_addresses(director, text, starts):
+    director.resources.unlink() if text is None else director.resources.write_text(text)
+    director.file.write_text(f"{DEAD}\n")
+    assert director.look(7, 0, 0) == starts
+
+
+def test_heartbeat_itself_starts_it_where_the_addresses_come_back(director):
+    """Two starts at the same moment would be two daemons: neither finds the other one's file."""
+    director.file.write_text(f"{DEAD}\n")
+    director.holds = False
+    assert director.look(0, 0) == 0
+    director.holds = True
+    assert director.look(0, 0, 0) == 0
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_one_that_heartbeat_stopped_while_none_ran_ends(director, holds):
+    """To be told twice would end it in the middle, so it gets time for the end that Heartbeat may have asked for."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        director.file.write_text(f"{DEAD}\n")
+        assert director.look(0, 0) == 1
+        director.holds = holds
+        director.look(*[process.pid] * 19)
+        assert process.poll() is None
+        director.look(process.pid, process.pid)
+        if holds:
+            assert process.poll() is None
+            process.terminate()
+        assert process.wait(10) == -signal.SIGTERM
+
+
+def test_the_guard_looks_for_one_that_was_killed(director, monkeypatch):
+    monkeypatch.setattr(guard.Keeper, "read", lambda self: None)
+    monkeypatch.setattr(guard, "TABLE", director.file)
+    director.file.write_text(f"{DEAD}\n")
+    watching = guard.Guard()
+    watching.look()
+    watching.look()
+    assert director.begun == 1

@@ -99,6 +99,25 @@ def test_a_web_server_stops_and_its_director_goes_on(active: str) -> None:
         wait_served_by(*DIRECTORS)
 
 
+def test_ldirectord_is_killed_and_comes_back_on_the_holder_alone(active: str) -> None:
+    """Heartbeat has started it, and does not notice. A second time, systemd restarts it."""
+    file = "/run/ldirectord.ldirectord.pid"
+
+    def others_than(killed: str) -> bool:
+        return ask(active, "cat", file).strip() not in ("", killed)
+
+    for killed in (shell(active, f"cat {file}").strip() for _time in range(2)):
+        shell(active, f"kill -KILL {killed}")
+        wait_for("another ldirectord runs", partial(others_than, killed), NOTICED)
+        shell(other(active), "systemctl stop nginx")
+        try:
+            wait_served_by(active)
+        finally:
+            shell(other(active), "systemctl start nginx")
+        wait_served_by(*DIRECTORS)
+        assert in_order()
+
+
 def test_the_vip_is_handed_over_and_back(active: str) -> None:
     for giver, taker in ((active, other(active)), (other(active), active)):
         shell(giver, "$(ls /usr/share/heartbeat/hb_standby /usr/lib/heartbeat/hb_standby 2>/dev/null | head -n 1) all")
