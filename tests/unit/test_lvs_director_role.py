@@ -78,6 +78,17 @@ def test_the_unit_of_the_sync_daemons_starts_what_is_lacking() -> None:
     assert "until ip -6 -oneline address show dev eth1  -tentative | grep" in unit
 
 
+def test_systemd_stops_the_sync_daemons() -> None:
+    """One that does not run can't be stopped, and is no error. systemd stops nothing that it has not started."""
+    stops = [line for line in sync_unit("ipvs-sync").splitlines() if line.startswith("ExecStop=")]
+    assert stops == [f"ExecStop=-/sbin/ipvsadm --stop-daemon {role}" for role in ("master", "backup")]
+    boot = "Start the sync daemons at boot where connections are synchronised"
+    assert_order(tasks("lvs_director"), "Start or stop the sync daemons now", boot, "Run or stop ipvs-resync")
+    text = (ROLES / "lvs_director/tasks/sync.yml").read_text(encoding="utf-8")
+    (task,) = [task for task in yaml.safe_load(text) if task["name"] == boot]
+    assert "ternary('started', 'stopped')" in task["ansible.builtin.systemd_service"]["state"]
+
+
 def test_the_unit_of_ipvs_resync_knows_the_settings_of_the_daemons() -> None:
     start = "ExecStart=/usr/local/sbin/ipvs-resync follow --mcast-interface eth1 --syncid 7  --mcast-group ff02::81"
     assert start in sync_unit("ipvs-resync").splitlines()
