@@ -261,10 +261,14 @@ class _Reader:
         if netmask is None or netmask is UNUSABLE:
             netmask = ANY_CLIENT[key.family]
         elif not is_netmask(key.family, netmask):
-            allowed = "a netmask such as 255.255.255.0" if key.family == 4 else "a prefix length, 1 to 128"
-            self.wrong(
-                "wrong_netmask", "persistence.netmask", netmask, f"for IPv{key.family}, must be {allowed}", "correct it"
+            allowed, example = (
+                ("a netmask of four numbers, ones before zeros", "255.255.255.0 for /24")
+                if key.family == 4
+                else ("a prefix length, 1 to 128", "64")
             )
+            problem = f"for IPv{key.family}, must be {allowed}, such as {example}"
+            remedy = "write such a value, or remove it: then each client is one by itself"
+            self.wrong("wrong_netmask", "persistence.netmask", netmask, problem, remedy)
             netmask = ANY_CLIENT[key.family]
         engine = given["engine"] or ""
         if engine is UNUSABLE:

@@ -312,6 +312,20 @@ def test_a_prefix_length_has_one_spelling(netmask: str) -> None:
     assert [problem.rule for problem in problems] == ["wrong_netmask"]
 
 
+@pytest.mark.parametrize(
+    ("vip", "allowed"),
+    [
+        ("192.0.2.30", "a netmask of four numbers, ones before zeros, such as 255.255.255.0 for /24"),
+        ("2001:db8::30", "a prefix length, 1 to 128, such as 64"),
+    ],
+)
+def test_who_writes_a_wrong_netmask_is_told_what_to_write(vip: str, allowed: str) -> None:
+    _table, (problem,) = read([{"vip": vip, "port": 80, "persistence": {"netmask": "/24"}}])
+    assert problem.path.endswith(".persistence.netmask")
+    assert (problem.value, problem.problem) == ("/24", f"for IPv{6 if ':' in vip else 4}, must be {allowed}")
+    assert problem.remedy == "write such a value, or remove it: then each client is one by itself"
+
+
 def test_all_mistakes_are_named_at_once() -> None:
     twice = [{"address": "198.51.100.1"}, {"address": "198.51.100.1", "weight": -2}]
     _table, problems = read([{**WEB, "real_servers": twice}, WEB, {"vip": "x"}, "web", None])
