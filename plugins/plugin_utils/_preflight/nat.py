@@ -186,6 +186,22 @@ def idle_masquerade(cluster: Cluster) -> Iterator[Complaint]:
         yield Complaint("lvs_director_masquerade", "true", problem, remedy)
 
 
+@rule("one_armed_masquerade", "warning")
+def one_armed_masquerade(cluster: Cluster) -> Iterator[Complaint]:
+    """Only what leaves by an interface without a gateway is translated. Nobody has to declare one that leads out."""
+
+    vips = [service.vip for service in cluster.services if service.vip]
+    inner, outer = (
+        {own.interface for host in cluster.directors for each in held if (own := cluster.home(host, each))}
+        for held in (cluster.gateways, vips)
+    )
+    if cluster.get("lvs_director_masquerade") and outer and outer <= inner:
+        names = ", ".join(sorted(inner))
+        problem = f"translates only what leaves by another interface than {names}, where clients come in, too"
+        remedy = "put the real servers behind an interface of their own, or remove this and translate outside"
+        yield Complaint("lvs_director_masquerade", "true", problem, remedy)
+
+
 @rule("bad_default_route")
 def bad_default_route(cluster: Cluster) -> Iterator[Complaint]:
     """A default route leads to a gateway in the host's own network, one for each family."""

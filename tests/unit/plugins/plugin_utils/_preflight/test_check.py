@@ -1682,6 +1682,21 @@ def test_clients_that_would_be_answered_past_the_directors() -> None:
     assert ("nat_past_directors", "all hosts", f"{S}[0].forwarding") in found(hosts)
 
 
+def test_a_way_out_by_the_interface_that_real_servers_come_by() -> None:
+    """Also where that interface has two networks; one that has no gateway is translated."""
+    rule = ("one_armed_masquerade", "all hosts", "lvs_director_masquerade")
+    assert rule in found(inventory(NAT, ha_gateway_vips=["198.18.20.1"], lvs_director_masquerade=True))
+    hosts = behind_nat(NAT, gateways=[GATEWAY], lvs_director_masquerade=True)
+    assert rule not in found(hosts)
+    for name in ("dir1", "dir2"):
+        own = hosts[name]["ha_interfaces"]
+        own["eth0"] = [own["eth0"], own.pop("eth2")]
+    assert rule in found(hosts)
+    for host in hosts.values():
+        host["lvs_director_masquerade"] = False
+    assert rule not in found(hosts)
+
+
 def test_a_real_server_of_two_ways_of_forwarding() -> None:
     hosts = behind_nat(NAT, web(name="b", port=81), gateways=[GATEWAY])
     assert ("mixed_forwarding", "all hosts", f"{S}[1].real_servers") in found(hosts)
