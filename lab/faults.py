@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from harness import Attempt, HarnessError, longest_outage, lose_packets, quickstart, shell, wait_for
@@ -115,6 +115,20 @@ def agreed() -> bool:
     """Return whether one director holds the VIP, and both Heartbeats believe that it does."""
     holders = CLUSTER.holders()
     return len(holders) == 1 and all(claims(name) == (name in holders) for name in DIRECTORS)
+
+
+COUNT_KNOWN = r"""awk '$1 == "->" && $4 ~ /^[0-9]+$/ {sum += $5} END {print sum + 0}' /proc/net/ip_vs"""
+
+
+def wait_known(connections: int) -> None:
+    """Wait until the director without the VIP knows so many connections; after three seconds the kernel has told it."""
+    standby = other(CLUSTER.holders()[0])
+    with suppress(HarnessError):  # then what becomes of the connections tells
+        wait_for(
+            f"{standby} knows the connections",
+            lambda: int(shell(standby, COUNT_KNOWN, check=False) or 0) >= connections,
+            3,
+        )
 
 
 @dataclass(repr=False)

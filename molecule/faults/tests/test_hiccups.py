@@ -26,6 +26,7 @@ from faults import (
     TAKEN_OVER,
     WHOLE,
     assert_served,
+    fit,
     links_cut,
     mac,
     misled,
@@ -89,6 +90,11 @@ def hears(name: str) -> bool:
 def declared_dead(name: str) -> int:
     """Return how often the other director's Heartbeat has declared a director dead."""
     return int(shell(other(name), f"grep -c '{name}.* is dead' /var/log/ha-log", check=False) or 0)
+
+
+def wait_not_misled(holder: str) -> None:
+    """Wait until no neighbour sends the VIP's packets to somebody else; they may learn of a move a moment later."""
+    wait_for(f"all send to {holder}", lambda: misled(holder) == [], 10)
 
 
 def forget_trust() -> None:
@@ -180,9 +186,8 @@ def test_the_active_directors_kernel_stops_answering(active):
         assert len(moves(began)) <= 2, "one trial"
     finally:
         shell(active, "sysctl --quiet --write net.ipv4.conf.all.arp_ignore=0")
-    time.sleep(3)
-    assert misled(active) == []
     assert wait_whole() == active
+    wait_not_misled(active)
     assert_served()
 
 
@@ -224,10 +229,11 @@ def test_networkd_takes_the_address_away(active):
             shell(active, "systemctl start systemd-networkd")
             time.sleep(5)
             shell(active, "systemctl restart systemd-networkd")
-        assert moves(began), "networkd has left the address alone: this shows nothing"
+        # Where networkd is slow, its restart comes at the end of the requests.
+        wait_one_holder(active)
+        wait_for("heartbeat-vips says what networkd has taken away", lambda: moves(began) != [], 10)
         assert seen.outage < MENDED
-        assert CLUSTER.holders() == [active]
-        assert misled(active) == []
+        wait_not_misled(active)
     finally:
         shell(active, "systemctl stop systemd-networkd.socket systemd-networkd")
         shell(active, f"rm -r /run/udev {NETWORKD}/10-public.network; ip route replace {route}")
@@ -277,10 +283,11 @@ def test_a_link_goes_away_and_comes_back(active):
     heir = other(active)
     with watched(30) as seen, made_anew(heir, DEDICATED):
         time.sleep(5)
-        assert '"eth1": false' in shell(heir, "heartbeat-vips status")
-    wait_for("it is heard again", lambda: '"eth1": true' in shell(heir, "heartbeat-vips status"), 60)
-    wait_for("Heartbeat hears it, too", lambda: link_is_up(heir, DEDICATED), 60)
-    wait_for("so do its sync daemons", lambda: SYNC_GROUP in shell(heir, f"ip maddress show dev {DEDICATED}"), 30)
+        wait_for("it is missed", lambda: '"eth1": false' in shell(heir, "heartbeat-vips status"), 30)
+    wait_for("it is heard again", lambda: '"eth1": true' in shell(heir, "heartbeat-vips status"), 120)
+    wait_for("Heartbeat hears it, too", lambda: link_is_up(heir, DEDICATED), 120)
+    wait_for("so do its sync daemons", lambda: SYNC_GROUP in shell(heir, f"ip maddress show dev {DEDICATED}"), 60)
+    wait_for("it is fit to take over", lambda: fit(heir), WHOLE)
     seen.assert_lost(BY_CHANCE)
     with watched(12) as seen:
         CLUSTER.cut_power(active)
@@ -295,7 +302,7 @@ def test_the_directors_own_address_comes_after_the_vip(active):
     route = f"ip -4 route show dev {PUBLIC} proto kernel"
     with watched(10) as seen:
         shell(active, f"ip address delete {own} dev {PUBLIC}; ip address add {own} dev {PUBLIC}")
-        wait_for("its own address is the source", lambda: f"src {own.split('/')[0]}" in shell(active, route), 10)
+        wait_for("its own address is the source", lambda: f"src {own.split('/')[0]}" in shell(active, route), 30)
     seen.assert_lost()
     assert wait_whole() == active
 
@@ -305,7 +312,7 @@ def test_all_links_of_a_director_are_made_anew(active):
     heir = other(active)
     with made_anew(heir, PUBLIC, DEDICATED):
         time.sleep(3)
-    wait_for("Heartbeat hears both", lambda: link_is_up(heir, PUBLIC) and link_is_up(heir, DEDICATED), 90)
+    wait_for("Heartbeat hears both", lambda: link_is_up(heir, PUBLIC) and link_is_up(heir, DEDICATED), WHOLE)
     assert wait_whole() == active
     assert_served()
 

@@ -107,7 +107,7 @@ def test_a_hook_is_told_and_holds_up_nothing(hooked):
     ]
     server = [f"{hooked} {REAL_SERVERS[0]} is {words} web" for words in ("out of", "back in")]
     expected = sorted([f"{words} {vip}" for words in moves] + server)
-    wait_for("all mails, which wait for no hook", lambda: sorted(mails()) == expected)
+    wait_for("all mails, which wait for no hook", lambda: sorted(mails()) == expected, 120)
     shell(hooked, "pkill --signal KILL --full '[s]leep 611'")
     wait_told(hooked, f"takeover {vip}  held={vip} out=")
     assert wait_whole() == hooked

@@ -30,7 +30,7 @@ def unserved(at_most: float) -> Iterator[None]:
 
     with ThreadPoolExecutor(max_workers=1) as pool:
         asking = pool.submit(ask)
-        wait_for("the client is answered", lambda: len(attempts) > 10, 20)
+        wait_for("the client is answered", lambda: len(attempts) > 10, 30)
         yield
         asking.result()
     assert attempts[0].ok
@@ -67,7 +67,7 @@ def test_the_table_is_changed_by_hand(active, command, line):
     before, start = shell(active, TABLE), now(active)
     with unserved(MENDED):
         shell(active, command)
-        wait_for("the table is as before", lambda: shell(active, TABLE) == before, 10)
+        wait_for("the table is as before", lambda: shell(active, TABLE) == before, 30)
     assert line in journal(active, start)
     assert_served()
     assert wait_whole() == active
@@ -82,7 +82,7 @@ def test_connections_of_the_former_method_do_no_harm(active):
     for _each in range(2 * len(REAL_SERVERS)):
         shell("client1", f"curl --silent --max-time 10 http://{VIP}/ >/dev/null 2>&1 &")
     time.sleep(8)
-    wait_for("every request is answered", lambda: all(attempt.ok for attempt in CLUSTER.poll(1, limit=LIMIT)), 20)
+    wait_for("every request is answered", lambda: all(attempt.ok for attempt in CLUSTER.poll(1, limit=LIMIT)), 60)
     assert_served()
     assert wait_whole() == active
 
