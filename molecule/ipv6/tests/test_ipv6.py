@@ -35,6 +35,8 @@ KEPT = 2  # connections of each kind, at each VIP
 FAILBACK = 45.0  # s from Heartbeat's start until its director takes back what is its own
 AWAY = 100.0  # s from a director's start until it has taken back what is its own, and more
 AFTER = 3.0  # s of requests after a move
+PATIENCE = 240.0  # s that checks, a start of Heartbeat or a failback may take on a slow machine
+NOTICED = 120.0  # s in which a real server that fails is out, there
 SCRIPT = "/etc/ha.d/resource.d/IPv6addr2"
 ZONE = "lb.example.org"
 ELSEWHERE = "203.0.113.30"  # of another cluster
@@ -45,7 +47,7 @@ server, name, kind = sys.argv[1], sys.argv[2], {"A": 1, "SOA": 6, "AAAA": 28}[sy
 question = b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + struct.pack("!B2H", 0, kind, 1)
 asked = struct.pack("!6H", 7, 0, 1, 0, 0, 0) + question
 line = socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_DGRAM)
-line.settimeout(5)
+line.settimeout(30)
 line.sendto(asked, (server, 53))
 answer = line.recv(512)
 flags, place, found = int.from_bytes(answer[2:4], "big"), len(asked), []
@@ -206,14 +208,14 @@ def marks() -> None:
 @pytest.fixture
 def active() -> str:
     """Return the director that holds both VIPs of a whole cluster."""
-    wait_for("Heartbeat runs on both", lambda: all(ready(name) for name in DIRECTORS), 120)
-    wait_for("both directors balance", CLUSTER.all_balance, 60)
+    wait_for("Heartbeat runs on both", lambda: all(ready(name) for name in DIRECTORS), PATIENCE)
+    wait_for("both directors balance", CLUSTER.all_balance, PATIENCE)
     return wait_holder()
 
 
 def test_the_cluster_is_whole_and_each_director_has_its_own_vips() -> None:
     CLUSTER.wait_whole()
-    wait_for("each director has its own VIPs", lambda: held() == OWN, 90)
+    wait_for("each director has its own VIPs", lambda: held() == OWN, PATIENCE)
 
 
 def test_directors_speak_ipv6_where_they_share_nothing_else(active: str) -> None:
@@ -308,7 +310,7 @@ def test_a_mark_selects_two_ports_of_two_addresses(active: str) -> None:
     shell(server, "systemctl stop nginx")
     try:
         rest = [{name} for name in REAL_SERVERS if name != server] * 2
-        wait_for("clients of both families leave a dead server", lambda: shop(*SHOP["vips"]) == rest)
+        wait_for("clients of both families leave a dead server", lambda: shop(*SHOP["vips"]) == rest, NOTICED)
     finally:
         shell(server, "systemctl start nginx")
 
@@ -326,15 +328,15 @@ def test_a_process_in_anothers_place_finds_out_who_is_well(active: str) -> None:
     parent = ask(active, "cat", "/run/ldirectord.ldirectord.pid").strip()
     shell(server, "systemctl stop nginx")
     try:
-        wait_for("it is out", lambda: len(out_of(active)) == services(active), 60)
+        wait_for("it is out", lambda: len(out_of(active)) == services(active), NOTICED)
         # It must not see the server return before it ends.
         child = shell(active, f"cut -d ' ' -f 1 /proc/{parent}/task/{parent}/children").strip()
         shell(active, f"kill -STOP {child}")
     finally:
         shell(server, "systemctl start nginx")
-    wait_for("the others have seen it return", lambda: len(out_of(active)) == 1, 60)
+    wait_for("the others have seen it return", lambda: len(out_of(active)) == 1, PATIENCE)
     shell(active, f"kill -KILL {child}")
-    wait_for("all are back", lambda: not out_of(active), 120)
+    wait_for("all are back", lambda: not out_of(active), PATIENCE)
     said = shell(active, "journalctl --boot --unit ipvs-guard --output cat")
     assert "not all of ldirectord's processes are of its last start" in said
     assert ask(active, "cat", "/run/ldirectord.ldirectord.pid").strip() == parent
@@ -351,10 +353,10 @@ def test_no_old_process_of_ldirectord_checks_beside_new_ones(active: str) -> Non
     def there() -> set[str]:
         return set(ask(active, "cat", "/sys/fs/cgroup/system.slice/ldirectord.service/cgroup.procs").split())
 
-    wait_for("each service has its process", lambda: len(there()) == 1 + services(active), 60)
+    wait_for("each service has its process", lambda: len(there()) == 1 + services(active), PATIENCE)
     before = there()
     run("docker", "exec", active, "sh", "-c", "kill -KILL $(cat /run/ldirectord.ldirectord.pid)")
-    wait_for("new processes check", lambda: len(there()) == len(before) and not there() & before, 90)
+    wait_for("new processes check", lambda: len(there()) == len(before) and not there() & before, PATIENCE)
 
 
 def test_what_only_clients_would_notice_is_out(active: str) -> None:
@@ -368,7 +370,7 @@ def test_what_only_clients_would_notice_is_out(active: str) -> None:
     )
     nginx = "sed -i 's/listen {}:80/listen {}:80/' /etc/nginx/sites-available/default && systemctl restart nginx"
     wildcard = r"\[::\]"
-    assert [out_of(name) for name in DIRECTORS] == [set(), set()]
+    wait_for("nothing is out", lambda: not any(out_of(name) for name in DIRECTORS), PATIENCE)
     began = time.monotonic()
     shell(first, f"sysctl -q net.ipv4.ip_forward=1; ip address delete {VIP4}/32 dev lo")
     shell(second, f"ip link set group 157 down; {nginx.format(wildcard, f'[{second6}]')}")
@@ -377,7 +379,7 @@ def test_what_only_clients_would_notice_is_out(active: str) -> None:
             (service, f"[{second6}]:{port}")
             for service, port in ((f"[{VIP6}]:80", 80), (f"[{TUNNELLED}]:80", 80), (f"{SHOP['fwmark']} -6", 0))
         }
-        wait_for("both directors have taken them out", lambda: all(out_of(name) == gone for name in DIRECTORS), 60)
+        wait_for("both directors have taken them out", lambda: all(out_of(name) == gone for name in DIRECTORS), NOTICED)
         print(f"out after {time.monotonic() - began:.1f} s")
         pages = [f"http://{server}/index.html" for server in (first4, second4, f"[{second6}]")]
         answers = shell(active, f"curl --silent --globoff {' '.join(pages)}").split()
@@ -387,7 +389,7 @@ def test_what_only_clients_would_notice_is_out(active: str) -> None:
     finally:
         shell(first, f"ip address add {VIP4}/32 dev lo; sysctl -q net.ipv4.ip_forward=0")
         shell(second, f"systemctl restart 'lvs-vip@*'; {nginx.format(f'.{second6}.', '[::]')}")
-    wait_for("all are back", lambda: not any(out_of(name) for name in DIRECTORS), 60)
+    wait_for("all are back", lambda: not any(out_of(name) for name in DIRECTORS), PATIENCE)
 
 
 def test_the_script_never_fails() -> None:
@@ -416,7 +418,7 @@ def test_the_script_never_fails() -> None:
     [(DIRECTORS[0], (VIP6, SHOP4)), (DIRECTORS[1], (VIP4, SHOP6))],  # of each director one, and of each family
 )
 def test_a_director_dies_and_takes_back_what_is_its_own(victim: str, asked: tuple[str, str], active: str) -> None:
-    wait_for("each director has its own VIPs", lambda: held() == OWN, 60)
+    wait_for("each director has its own VIPs", lambda: held() == OWN, PATIENCE)
     heir = other(victim)
     with unbroken(14, *asked):
         time.sleep(1)  # the connections' age
@@ -442,7 +444,7 @@ def test_a_director_dies_and_takes_back_what_is_its_own(victim: str, asked: tupl
 
 def test_all_move_to_one_director_and_back_to_both(active: str) -> None:
     """The playbook's own client watches a VIP that moves."""
-    wait_for("each director has its own VIPs", lambda: held() == OWN, 60)
+    wait_for("each director has its own VIPs", lambda: held() == OWN, PATIENCE)
     first, second = DIRECTORS
     with unbroken(60, VIP6, SHOP6):
         for to, expected, holder in ((first, all_on(first), first), ("preferred", OWN, second)):
@@ -483,6 +485,6 @@ def test_one_that_cannot_be_had_holds_nothing_up(active: str) -> None:
     finally:
         shell(heir, f"sysctl -q {off}=0; ip address replace {own} dev {PUBLIC} nodad")
         shell(active, "systemctl start heartbeat")
-    wait_for("Heartbeat runs on both", lambda: all(ready(name) for name in DIRECTORS), 120)
+    wait_for("Heartbeat runs on both", lambda: all(ready(name) for name in DIRECTORS), PATIENCE)
     shell(active, "/usr/share/heartbeat/hb_takeover all")
     wait_holder(active)
