@@ -10,7 +10,7 @@ slow      a long page, read a little at a time
 busy      a request each 0.2 s
 
 All speak HTTP/1.1 to one server; the last line of output is JSON: {"kind": {"opened": n, "survived": n}, …}. `ready` is
-printed when all are open.
+printed when all are open. The signal USR1 makes it the end at once.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import time
 from contextlib import suppress
 
@@ -38,9 +39,15 @@ async def request(streams: Streams, path: str, headers_only: bool = False) -> in
     return length
 
 
+def is_over(options: argparse.Namespace) -> bool:
+    """Return whether it is the end."""
+    return options.over.is_set() or time.monotonic() >= options.end
+
+
 async def silent(streams: Streams, options: argparse.Namespace) -> None:
     """Say nothing until the end."""
-    await asyncio.sleep(options.end - time.monotonic())
+    with suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(options.over.wait(), options.end - time.monotonic())
     await asyncio.wait_for(request(streams, options.path), ANSWER_LIMIT)
 
 
@@ -52,7 +59,7 @@ async def idle(streams: Streams, options: argparse.Namespace) -> None:
 
 async def busy(streams: Streams, options: argparse.Namespace) -> None:
     """Ask over and over."""
-    while time.monotonic() < options.end:
+    while not is_over(options):
         await asyncio.wait_for(request(streams, options.path), ANSWER_LIMIT)
         await asyncio.sleep(0.2)
 
@@ -66,7 +73,7 @@ async def slow(streams: Streams, options: argparse.Namespace) -> None:
         if not data:
             raise OSError("the page ended too early")
         left -= len(data)
-        if time.monotonic() < options.end:
+        if not is_over(options):
             await asyncio.sleep(0.1)
 
 
@@ -81,8 +88,9 @@ async def keep(options: argparse.Namespace) -> dict[str, dict[str, int]]:
             # A small window, so that a long page is not in the client's buffer at once.
             streams = await asyncio.open_connection(options.address, options.port, limit=2048)
             opened.append((kind, streams))
+    options.end, options.over = time.monotonic() + options.seconds, asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, options.over.set)
     print("ready", flush=True)
-    options.end = time.monotonic() + options.seconds
     results = await asyncio.gather(*(KINDS[kind](streams, options) for kind, streams in opened), return_exceptions=True)
     for _kind, (_reader, writer) in opened:
         with suppress(OSError):

@@ -95,7 +95,7 @@ def test_only_the_holder_answers_arp_for_a_vip(services):
                 for device, own in declared.items()
                 if ipaddress.ip_address(vip) in ipaddress.ip_interface(own).network
             )
-            answer = client.run(f"arping -c 3 -w 5 -I {device} {vip}")
+            answer = client.run(f"arping -c 3 -w 20 -I {device} {vip}")
             macs = {word for line in answer.stdout.splitlines() for word in line.split() if word.startswith("[")}
             holder = machines("directors")[holders(vip)[0]]
             link = json.loads(holder.check_output(f"ip -json link show dev {device}"))[0]
