@@ -52,7 +52,7 @@ def test_rvm_that_somebody_else_has_made_is_adopted_when_asked_and_not_initialis
 def test_a_file_server_gets_its_line_in_vicetab_back() -> None:
     """Without the line it runs, and has no volumes."""
     shell(TWO, "sed --in-place /^coda2/d /vice/db/vicetab && systemctl restart coda-server.service")
-    wait_for("the file server answers", lambda: answers(TWO), 40)
+    wait_for("the file server answers", lambda: answers(TWO), 240)
     assert volumes(TWO, by=TWO) == {}
     run_roles(TWO, "coda_common", "coda_server")
     assert volumes(TWO, by=TWO) == {"www.1": "/srv/vicepb"}
