@@ -40,7 +40,7 @@ def verify() -> tuple[int, str]:
     return told.returncode, " ".join(told.stdout.split())
 
 
-def soon(host: Host, command: str, wanted: str, seconds: float = 120) -> None:
+def soon(host: Host, command: str, wanted: str, seconds: float = 480) -> None:
     """Wait until a command prints what is wanted (without the last line end); the machine may be booting."""
     end = time.monotonic() + seconds
     found = ""
@@ -87,7 +87,7 @@ def test_the_server_loses_power_and_clients_wait_without_losing_anything() -> No
     time.sleep(10)  # how long the server is away
     assert ONE.check_output("systemctl show --property SubState counting") == "SubState=running"
     machine("files1")
-    soon(ONE, "systemctl show --property SubState counting", "SubState=exited", 240)
+    soon(ONE, "systemctl show --property SubState counting", "SubState=exited")
     wanted = "".join(f"{number}\n" for number in range(1, 101))
     assert ONE.check_output(f"cat {WWW}/counted") == wanted.rstrip("\n")
     assert TWO.check_output(f"cat {WWW}/counted") == wanted.rstrip("\n")
@@ -106,7 +106,9 @@ def test_a_client_that_boots_without_the_server_has_the_folder_later() -> None:
     assert f"{SHARED} of web1 does not answer within 10 s" in told, told
     assert f"{SHARED} of web2 is not {ADDRESSES['files1']}:{SHARED}" in told, told
     machine("files1")
-    soon(TWO, MOUNTED, f"{ADDRESSES['files1']}:{SHARED}", 240)
-    assert TWO.check_output(f"cat {WWW}/new") == "newer"
+    soon(TWO, MOUNTED, f"{ADDRESSES['files1']}:{SHARED}")
+    # Each client tries again on its own, less and less often.
+    for host in (ONE, TWO):
+        soon(host, f"cat {WWW}/new", "newer")
     code, told = verify()
     assert code == 0, told
