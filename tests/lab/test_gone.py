@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NAME = "gone"
 RECORD = Path("/run/codalvs-lab", NAME, "lab.json")
 ENVIRONMENT = {**os.environ, "LAB_NAME": NAME, "LAB_MEMORY_MB": "1024", "LAB_KIND": "uml"}
-FOREVER = 400  # s that a command would take if nobody ended it
+FOREVER = 1200  # s that a command would take if nobody ended it
 # Never the kernel of a machine whose own engine is the lab.
 PANIC = 'test "$LAB_KIND" = uml && lab/lab exec sh -c "echo c >/proc/sysrq-trigger"'
 
@@ -70,13 +70,13 @@ def test_what_the_command_has_started_is_ended_too(tmp_path: Path) -> None:
     command = ["sh", "-c", f"setsid sleep {FOREVER} & echo $! >{tmp_path}/pid; sleep {FOREVER}"]
     with ThreadPoolExecutor(max_workers=1) as pool:
         ending = pool.submit(with_lab, *command)
-        while not (tmp_path / "pid").exists():
+        while not (tmp_path / "pid").exists() and not ending.done():
             time.sleep(0.1)
         os.kill(guest(), signal.SIGKILL)
         killed = time.monotonic()
         process = ending.result()
     told = process.stderr
-    assert time.monotonic() - killed < 20
+    assert time.monotonic() - killed < 60
     assert process.returncode == 75, told
     assert "lab: lab gone is gone: machine: " in told
     assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
