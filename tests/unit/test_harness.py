@@ -126,7 +126,8 @@ def polled(
 
     options = SimpleNamespace(address="", port=0, path="", limit=0.3)
     monkeypatch.setattr(poll, "ask", ask)
-    monkeypatch.setattr(poll, "SLOW", 0.9)
+    monkeypatch.setattr(poll, "SLOW", 1.5)
+    monkeypatch.setattr(poll, "JITTER", 0.4)  # so that this machine, beside others, does not stand still by chance
     monkeypatch.setattr(poll.Connection, "repeated", lambda connection: repeated)
     return asyncio.run(once())
 
@@ -140,7 +141,7 @@ def test_what_a_standstill_of_the_client_hides_is_not_told(monkeypatch: pytest.M
 def test_an_answer_is_late_or_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     assert polled(monkeypatch, 0.6)["ok"], "the machine was slow"
     assert polled(monkeypatch, 0.6, repeated=True)["body"] == "timed out", "TCP brought it after an outage"
-    assert polled(monkeypatch, 0.15, repeated=True)["ok"]
+    assert polled(monkeypatch, 0.03, repeated=True)["ok"]
 
 
 def test_the_kernel_counts_what_it_repeats() -> None:
@@ -153,5 +154,5 @@ def test_the_kernel_counts_what_it_repeats() -> None:
                 connection.socket.connect(server.getsockname())
             found.append(connection)
         assert not found[0].repeated()
-        wait_for("the last SYN is repeated", found[-1].repeated, 10)
+        wait_for("the last SYN is repeated", found[-1].repeated, 60)
         assert not found[0].repeated()

@@ -39,12 +39,12 @@ def connect() -> socket.socket:
     ip(PAIR)
     for device in ("eth0", "eth1"):
         ip(f"link set {device} up")
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while any(" state UP " not in ip(f"-oneline link show {device}") for device in ("eth0", "eth1")):
         assert time.monotonic() < end
         time.sleep(0.05)
     there = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-    there.settimeout(5)
+    there.settimeout(30)
     there.bind(("eth1", vips.ARP))
     return there
 

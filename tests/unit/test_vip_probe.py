@@ -266,7 +266,7 @@ def has_namespaces() -> bool:
 
 def wait_until_up(through: tuple[str, ...]) -> None:
     """Wait until the kernel lets packets through a device that has just been set up."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     show = [*through, "ip", "-oneline", "link", "show", "dev", "eth0"]
     while " state UP " not in subprocess.run(show, capture_output=True, text=True, check=True).stdout:
         assert time.monotonic() < end
@@ -315,7 +315,7 @@ def look(there: tuple[str, ...]) -> None:
         asked("direct", "fd00:18:20::21", "[fd00:18:20::30]:80"),
     )
     assert all(words.startswith("no answer from ") for words in silent)
-    assert 2 * 2.5 < time.monotonic() - began < 2 * 3.5
+    assert 2 * 2.5 < time.monotonic() - began < 2 * 10  # three seconds each, and Perl's start
     assert asked("direct", "198.18.20.99", "198.18.20.30:80") == "nobody is at 198.18.20.99"
     assert asked("tunnel", "192.0.2.1", "198.18.20.30:80") == "there is no route to 192.0.2.1"
 
