@@ -119,7 +119,7 @@ def kept() -> list[list[str]]:
 def answers(number: int) -> list[str]:
     """Ask the VIP, which the first director gets for that time, from this director; return the answers."""
     once = (
-        f"exec 3<>/dev/tcp/{KEPT['vip']}/{KEPT['port']}; echo 'how are you?' >&3; read -rt 5 answer <&3; echo $answer"
+        f"exec 3<>/dev/tcp/{KEPT['vip']}/{KEPT['port']}; echo 'how are you?' >&3; read -rt 30 answer <&3; echo $answer"
     )
     command = f"ip address add {KEPT['vip']}/32 dev lo; for _ in $(seq {number}); do ({once}); done"
     try:
