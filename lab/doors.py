@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import selectors
 import shlex
 import subprocess
@@ -42,32 +43,35 @@ class Door:
         with suppress(BrokenPipeError):  # what it has answered says so
             self.process.stdin.write(line.encode())
             self.process.stdin.flush()
-        answers = self._read(mark.encode())
+        answers = self._read(re.compile(rb"%s([0-9]*)\n" % mark.encode()))
         if answers is None:
             return None
-        out, _, code = answers[0].rpartition(mark)
-        return subprocess.CompletedProcess(command, int(code), out, answers[1].rpartition(mark)[0])
+        (out, code), (err, _code) = answers
+        return subprocess.CompletedProcess(command, int(code), out, err)
 
-    def _read(self, mark: bytes) -> list[str] | None:
-        """Read both outputs up to the end of the line with the mark."""
+    def _read(self, end: re.Pattern[bytes]) -> list[tuple[str, str]] | None:
+        """Read both outputs up to the line with the mark, and what follows the mark there."""
         found = {stream: b"" for stream in (self.process.stdout, self.process.stderr) if stream}
         with selectors.DefaultSelector() as waiting:
             for stream in found:
                 waiting.register(stream, selectors.EVENT_READ)
             while waiting.get_map():
                 ready = waiting.select(PATIENCE)
-                if not ready and not self._runs():
+                if not ready and not self.answers():
                     return None
                 for key, _events in ready:
                     new = os.read(key.fd, 65536)
                     if not new:
                         return None
                     found[key.fileobj] += new  # type: ignore[index]
-                    if mark in found[key.fileobj] and new.endswith(b"\n"):  # type: ignore[index]
+                    if end.search(found[key.fileobj]):  # type: ignore[index]
                         waiting.unregister(key.fileobj)
-        return [text.decode(errors="replace") for text in found.values()]
+        # What a process in the background says behind the mark is nobody's.
+        parts = (end.split(text, maxsplit=1)[:2] for text in found.values())
+        return [(text.decode(errors="replace"), code.decode()) for text, code in parts]
 
-    def _runs(self) -> bool:
+    def answers(self) -> bool:
+        """Return whether the machine runs, and is not paused."""
         state = ["docker", "inspect", "--format", "{{.State.Running}} {{.State.Paused}}", self.host]
         return subprocess.run(state, capture_output=True, text=True, check=False).stdout == "true false\n"
 
@@ -87,23 +91,22 @@ def run_on(host: str, *command: str) -> subprocess.CompletedProcess[str]:
     if not _busy[host].acquire(blocking=False):
         return subprocess.run(["docker", "exec", host, *command], capture_output=True, text=True, check=False)
     try:
-        if host in _doors and _doors[host].broken:
-            _close(host)
-        if host not in _doors:
-            _doors[host] = Door(host, ["docker", "exec", "--interactive", host])
-        done = _doors[host].run(command)
-        if done is None:
-            _close(host)
-        return done or subprocess.CompletedProcess(command, OFF, "", f"{host} is off, or stands still")
+        for _door in range(2):
+            if host not in _doors or _doors[host].broken:
+                _doors[host] = Door(host, ["docker", "exec", "--interactive", host])
+            door = _doors[host]
+            if done := door.run(command):
+                return done
+            door.close()
+            if not door.answers():
+                break
+            # It was older than the machine's last start.
+        return subprocess.CompletedProcess(command, OFF, "", f"{host} is off, or stands still")
     finally:
         _busy[host].release()
 
 
-def _close(host: str) -> None:
-    _doors.pop(host).close()
-
-
 @atexit.register
 def _close_all() -> None:
-    for host in list(_doors):
-        _close(host)
+    for door in _doors.values():
+        door.close()

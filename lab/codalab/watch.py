@@ -37,7 +37,7 @@ def watch(record: Record, options: argparse.Namespace) -> int:
     while command.poll() is None and not cause:
         select.select([its_end], [], [], 1)  # Popen.wait(1) would look twenty times
         cause = cause_of_death(record)
-    deadline = time.monotonic() + 3  # a command may fail before its lab's processes have ended
+    deadline = time.monotonic() + 10  # a command may fail before its lab's processes have ended
     while command.returncode and not cause and time.monotonic() < deadline:
         time.sleep(0.2)
         cause = cause_of_death(record)

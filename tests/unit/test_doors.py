@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -33,6 +34,14 @@ def test_one_command_after_the_other_gets_its_own_answer(door, command, code, ou
     for _time in range(2):
         done = door.run(command)
         assert (done.returncode, done.stdout, done.stderr) == (code, out, err)
+
+
+def test_what_comes_behind_an_answer_is_nobodys(door):
+    door.run(["sh", "-c", "(sleep 0.3; echo late; echo later >&2) &"])
+    time.sleep(0.5)
+    done = door.run(["echo", "now"])
+    assert done.stdout.endswith("now\n")
+    assert (done.returncode, door.run(["echo", "then"]).stdout) == (0, "then\n")
 
 
 def test_a_shell_that_has_ended_gives_no_answer(door):
