@@ -57,7 +57,7 @@ class Door:
                 waiting.register(stream, selectors.EVENT_READ)
             while waiting.get_map():
                 ready = waiting.select(PATIENCE)
-                if not ready and not self.answers():
+                if not ready and not self._runs():
                     return None
                 for key, _events in ready:
                     new = os.read(key.fd, 65536)
@@ -70,7 +70,7 @@ class Door:
         parts = (end.split(text, maxsplit=1)[:2] for text in found.values())
         return [(text.decode(errors="replace"), code.decode()) for text, code in parts]
 
-    def answers(self) -> bool:
+    def _runs(self) -> bool:
         """Return whether the machine runs, and is not paused."""
         state = ["docker", "inspect", "--format", "{{.State.Running}} {{.State.Paused}}", self.host]
         return subprocess.run(state, capture_output=True, text=True, check=False).stdout == "true false\n"
@@ -91,16 +91,14 @@ def run_on(host: str, *command: str) -> subprocess.CompletedProcess[str]:
     if not _busy[host].acquire(blocking=False):
         return subprocess.run(["docker", "exec", host, *command], capture_output=True, text=True, check=False)
     try:
-        for _door in range(2):
-            if host not in _doors or _doors[host].broken:
-                _doors[host] = Door(host, ["docker", "exec", "--interactive", host])
-            door = _doors[host]
-            if done := door.run(command):
-                return done
-            door.close()
-            if not door.answers():
-                break
-            # It was older than the machine's last start.
+        # It may be older than the machine's last start. A command itself is never run twice.
+        if host in _doors and (_doors[host].broken or _doors[host].run([":"]) is None):
+            _doors.pop(host).close()
+        if host not in _doors:
+            _doors[host] = Door(host, ["docker", "exec", "--interactive", host])
+        if done := _doors[host].run(command):
+            return done
+        _doors.pop(host).close()
         return subprocess.CompletedProcess(command, OFF, "", f"{host} is off, or stands still")
     finally:
         _busy[host].release()
