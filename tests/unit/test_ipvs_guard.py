@@ -733,14 +733,16 @@ class Director:
         self.revival, self.now = guard.Revival(), 100.0
         self.file, self.resources = folder / "pid", folder / "haresources"
         self.resources.write_text(COLD)
-        self.holds, self.begun = True, 0
+        self.holds, self.begun, self.systemds = True, 0, True
 
     def has(self, address, device):
         return self.holds and (address, device) == ("198.18.20.30", "eth0")
 
     def begin(self):
         self.begun += 1
-        return True
+
+    def of_systemd(self, _pid):
+        return self.systemds
 
     def look(self, *pids):
         """Look once for each process that is found running; return how often ldirectord has been started so far."""
@@ -758,6 +760,7 @@ def director(monkeypatch, tmp_path):
         "RESOURCES": found.resources,
         "has": found.has,
         "begin": found.begin,
+        "of_systemd": found.of_systemd,
     }.items():
         monkeypatch.setattr(guard, name, value)
     return found
@@ -807,20 +810,41 @@ def test_heartbeat_itself_starts_it_where_the_addresses_come_back(director):
     assert director.look(0, 0, 0) == 0
 
 
-@pytest.mark.parametrize("holds", [True, False])
-def test_one_that_heartbeat_stopped_while_none_ran_ends(director, holds):
+def test_one_that_cannot_be_started_is_not_tried_at_every_look(director):
+    director.file.write_text(f"{DEAD}\n")
+    assert director.look(*[0] * 20) == 1
+    assert director.look(*[0] * 10) == 2
+
+
+@pytest.mark.parametrize(
+    ("holds", "systemds", "text", "ends"),
+    [
+        (False, True, COLD, True),
+        (True, True, COLD, False),
+        (False, False, COLD, False),  # Heartbeat's own: it knows better
+        (False, True, COLD.replace(" ldirectord", ""), False),  # hot standby
+        (False, True, None, False),
+    ],
+)
+def test_one_that_heartbeat_stopped_while_none_ran_ends(director, holds, systemds, text, ends):
     """To be told twice would end it in the middle, so it gets time for the end that Heartbeat may have asked for."""
+    director.systemds = systemds
+    director.resources.unlink() if text is None else director.resources.write_text(text)
     with subprocess.Popen(["sleep", "60"]) as process:
-        director.file.write_text(f"{DEAD}\n")
-        assert director.look(0, 0) == 1
+        director.look(*[process.pid] * 60)
         director.holds = holds
-        director.look(*[process.pid] * 19)
+        director.look(*[process.pid] * 18)
         assert process.poll() is None
-        director.look(process.pid, process.pid)
-        if holds:
+        director.look(*[process.pid] * 7)
+        if not ends:
             assert process.poll() is None
             process.terminate()
         assert process.wait(10) == -signal.SIGTERM
+
+
+def test_this_process_is_none_of_systemds():
+    assert not guard.of_systemd(os.getpid())
+    assert not guard.of_systemd(DEAD)
 
 
 def test_the_guard_looks_for_one_that_was_killed(director, monkeypatch):
