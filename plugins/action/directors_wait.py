@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -51,7 +51,8 @@ class ActionModule(ActionBase):
         refused = refusal(hosts, [str(host) for host in variables["ansible_play_batch"]], forks)
         if refused:
             return {**result, "failed": True, "msg": refused}
-        cluster: Any = plain(given["cluster"])
+        whole: Any = plain(given["cluster"])
+        cluster = planned(whole, variables)
         nodes = dict(zip(variables["groups"].get("directors", ()), cluster["nodes"], strict=False))
         absent = [nodes[host] for host in given["absent"] if host in nodes]  # other hosts may be down, too
         # All hosts of a play share the task and so this folder, which Ansible removes after the run.
@@ -89,6 +90,12 @@ class ActionModule(ActionBase):
                 return {"failed": str(said.get("msg", "a module failed"))}
             seen[name] = plain({key: value for key, value in said.items() if key not in ("invocation", "changed")})
         return seen
+
+
+def planned(cluster: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the plan, without services where the user has a table of his own, which `site` writes in their place."""
+    own = any(name in variables for name in ("lvs_director_table", "ldirectord_virtual_services"))
+    return {**cluster, "services": []} if own else cluster
 
 
 def refusal(hosts: Sequence[str], batch: Sequence[str], forks: int) -> str | None:

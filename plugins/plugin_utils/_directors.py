@@ -49,8 +49,8 @@ def lacking(until: str, looks: Looks, cluster: Mapping[str, Any], absent: Collec
 def unsettled(looks: Looks, vips: Collection[str], absent: Collection[str]) -> Iterator[str]:
     """Yield what is missing for Heartbeat to be active everywhere, and for one holder of each address.
 
-    Heartbeat's word counts for nodes, the kernel's for addresses. 'transition' doesn't matter: a director that has
-    given its addresses back may say that for ever.
+    Heartbeat's word counts for nodes, the kernel's for addresses. 'transition' doesn't matter here: a director that has
+    given its addresses back may say that for ever, until the playbook verify names it.
     """
     for host, look in looks.items():
         states = {node: state for node, state in look["heartbeat"]["nodes"].items() if node not in absent}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.codalvs.ha.plugins.action import directors_wait
-from ansible_collections.codalvs.ha.plugins.action.directors_wait import Meeting, refusal, returned
+from ansible_collections.codalvs.ha.plugins.action.directors_wait import Meeting, planned, refusal, returned
 
 HOSTS = ["dir1", "dir2/with a path", "dir3"]
 
@@ -76,3 +76,10 @@ def test_who_says_nothing_is_not_waited_for_for_good(tmp_path: Path, monkeypatch
     monkeypatch.setattr(directors_wait, "PATIENCE", 0.2)
     seen = Meeting(tmp_path, HOSTS[:2], "dir1").exchange(1, dict)
     assert seen["dir2/with a path"] == {"failed": "did not say within 0 s what it saw"}
+
+
+@pytest.mark.parametrize("own", ["lvs_director_table", "ldirectord_virtual_services"])
+def test_a_table_of_the_users_own_is_not_compared_with_the_plans(own: str) -> None:
+    cluster = {"services": ["web"], "table": ["web"]}
+    assert planned(cluster, {"ha_checker": "none"}) == cluster
+    assert planned(cluster, {own: []}) == {"services": [], "table": ["web"]}
