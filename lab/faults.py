@@ -26,8 +26,9 @@ STILL = 3.0  # s of undisturbed requests that prove a service
 UNDER_WAY = 1
 AT_ONCE = 0.3  # s within which the beginnings of such connections count as one
 RESET = "[Errno 104]"
-# Seen twice: a request got no answer, at the moment at which the standby's Heartbeat started, and some seconds after a
-# row of the table was put back. Nobody knows why.
+# Seen once: a request got no answer at the moment at which the standby's Heartbeat started. Nobody knows why.
+# And for a minute after a row was changed to NAT by hand and put back, a new connection from the port of one that began
+# meanwhile goes by NAT as well, and is lost (seen by binding to these ports).
 BY_CHANCE = 1
 WHOLE = 240.0  # s after which the cluster must be whole: a restarted Heartbeat waits 30 s, and then for the other one
 
