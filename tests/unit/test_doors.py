@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
 from doors import Door
+from harness import wait_for
 
 
 @pytest.fixture
@@ -36,9 +36,12 @@ def test_one_command_after_the_other_gets_its_own_answer(door, command, code, ou
         assert (done.returncode, done.stdout, done.stderr) == (code, out, err)
 
 
-def test_what_comes_behind_an_answer_is_nobodys(door):
-    door.run(["sh", "-c", "(sleep 0.3; echo late; echo later >&2) &"])
-    time.sleep(0.5)
+def test_what_comes_behind_an_answer_is_nobodys(door, tmp_path):
+    begin, end = tmp_path / "begin", tmp_path / "end"
+    script = f"(until [ -e {begin} ]; do sleep 0.01; done; echo late; echo later >&2; touch {end}) &"
+    door.run(["sh", "-c", script])
+    begin.touch()
+    wait_for("it has spoken", end.exists, 10, pause=0.01)
     done = door.run(["echo", "now"])
     assert done.stdout.endswith("now\n")
     assert (done.returncode, door.run(["echo", "then"]).stdout) == (0, "then\n")
