@@ -17,7 +17,7 @@ from harness import ROOT, Attempt, Cluster, HarnessError, ask, longest_outage, s
 
 CLUSTER = Cluster(ROOT / "inventories/nat-and-tunnel/hosts.yml")
 DIRECTORS, CLIENT = CLUSTER.group("directors"), CLUSTER.group("clients")[0]
-NAT, NAT6, FILES, TUNNEL = CLUSTER.variables(DIRECTORS[0])["ha_virtual_services"]
+NAT, NAT6, FILES, FILES6, TUNNEL = CLUSTER.variables(DIRECTORS[0])["ha_virtual_services"]
 REAL_SERVERS, FAR = ([server["host"] for server in service["real_servers"]] for service in (NAT, TUNNEL))
 PUBLIC, INNER = CLUSTER.variables(DIRECTORS[0])["ha_interfaces"]
 GATEWAYS = CLUSTER.variables(DIRECTORS[0])["ha_gateway_vips"]
@@ -146,7 +146,7 @@ def assert_table(director: str) -> None:
     assert sorted(re.findall(r"-r (\S+) (-\w)", table)) == [
         *((f"198.18.22.2{number}:{port}", "-m") for number in (1, 2) for port in (21, 8080)),
         *((f"198.18.23.2{number}:80", "-i") for number in (1, 2)),
-        *((f"[fd00:18:22::2{number}]:8080", "-m") for number in (1, 2)),
+        *((f"[fd00:18:22::2{number}]:{port}", "-m") for number in (1, 2) for port in (21, 8080)),
     ]
 
 
@@ -217,10 +217,20 @@ def test_both_real_servers_answer_from_another_port(active: str) -> None:
         assert served(2, cluster) == {*REAL_SERVERS}
 
 
-@pytest.mark.parametrize("way", ["--ftp-pasv --disable-epsv", "--ftp-pasv --disable-eprt", "--ftp-port -"])
-def test_files_come_by_ftp_whoever_opens_the_connection_for_them(active: str, way: str) -> None:
+@pytest.mark.parametrize(
+    ("vip", "way"),
+    [
+        (FILES["vip"], "--ftp-pasv --disable-epsv"),  # PASV
+        (FILES["vip"], "--ftp-pasv"),  # EPSV
+        (FILES["vip"], "--ftp-port - --disable-eprt"),  # PORT
+        (FILES["vip"], "--ftp-port -"),  # EPRT
+        (f"[{FILES6['vip']}]", "--ftp-pasv"),  # EPSV; IPv6 knows nothing else
+        (f"[{FILES6['vip']}]", "--ftp-port -"),  # EPRT
+    ],
+)
+def test_files_come_by_ftp_whoever_opens_the_connection_for_them(active: str, vip: str, way: str) -> None:
     """Without the kernel's helper, a client is told a real server's own port, which the VIP does not have."""
-    names = {shell(CLIENT, f"curl --silent --max-time 60 {way} ftp://{FILES['vip']}/name") for _again in range(4)}
+    names = {shell(CLIENT, f"curl --silent --max-time 60 {way} ftp://{vip}/name") for _again in range(4)}
     assert names == {f"{name}\n" for name in REAL_SERVERS}
 
 

@@ -249,6 +249,11 @@ def test_ftp_through_nat_has_its_helper(port: int, forwarding: str, helper: list
     assert cluster(hosts(service), GROUPS)["modules"] == ["ip_vs", "ip_vs_wrr", *helper]
 
 
+def test_ftp_by_ipv6_has_the_same_helper() -> None:
+    service = {"vip": "2001:db8::30", "port": 21, "check": {"type": "connect"}, "real_servers": [{"host": "real1"}]}
+    assert behind_nat(["2001:db8::ff"], **service)["modules"] == ["ip_vs", "ip_vs_wrr", "ip_vs_ftp"]
+
+
 def test_an_ipv6_gateway_is_held_by_the_script_for_ipv6() -> None:
     found = behind_nat(["2001:db8::ff"], vip="2001:db8::30", real_servers=[{"host": "real1"}])
     assert found["resource_groups"][0]["resources"][0] == f"IPv6addr2::2001:0db8:{'0000:' * 5}00ff/64/eth1"
