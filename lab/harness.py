@@ -31,6 +31,8 @@ from doors import run_on
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT / "molecule" / "shared"
 EVENT_LIMIT = 300.0  # s that something may take while a client watches
+# The shell prints its process id, which the program behind it keeps when it takes the shell's place.
+SAY_PROCESS = ("sh", "-c", 'echo $$ && exec "$@"', "sh")
 
 
 class HarnessError(RuntimeError):
@@ -161,8 +163,7 @@ class Cluster:
         limit: s that an answer may take; less than TCP's first repetition (1 s), which would hide an outage.
         """
         name = self.group("clients")[0]
-        # The shell prints its process id, which the program keeps when it takes the shell's place.
-        command = ["docker", "exec", name, "sh", "-c", 'echo $$ && exec "$@"', "sh", "poll.py", self.vip]
+        command = ["docker", "exec", name, *SAY_PROCESS, "poll.py", self.vip]
         command += ["--seconds", str(seconds), "--interval", str(interval), "--limit", str(limit)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
             assert client.stdout is not None
@@ -177,16 +178,25 @@ class Cluster:
             raise HarnessError(f"the polling client ended with {client.returncode}")
 
     @contextmanager
-    def connections(self, each: int, seconds: float) -> Iterator[Kept]:
-        """Let the client keep connections of four kinds open for some seconds, and tell what became of them."""
-        command = ["docker", "exec", self.group("clients")[0], "connections.py", self.vip]
+    def connections(self, each: int, seconds: float, longer_than_block: bool = True) -> Iterator[Kept]:
+        """Let the client keep connections of four kinds open for some seconds, and tell what became of them.
+
+        longer_than_block: False ends them with the block, if their time is not over by then.
+        """
+        name = self.group("clients")[0]
+        command = ["docker", "exec", name, *SAY_PROCESS, "connections.py", self.vip]
         command += ["--each", str(each), "--seconds", str(seconds)]
         kept = Kept()
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
             assert client.stdout is not None
+            process = client.stdout.readline().strip()
             if client.stdout.readline() != "ready\n":
                 raise HarnessError("the client could not open its connections")
-            yield kept
+            try:
+                yield kept
+            finally:
+                if not longer_than_block:
+                    ask(name, "kill", "-USR1", process)
             *reasons, last = client.stdout.read().splitlines()
             kept.counts, kept.reasons = json.loads(last), reasons
 

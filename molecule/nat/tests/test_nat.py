@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from harness import ROOT, Attempt, Cluster, HarnessError, ask, longest_outage, shell, wait_for
@@ -34,6 +35,23 @@ SENDERS = {
 }
 ROUTER = CLUSTER.variables(FAR[0])["real_server_gateways"][0]
 SIZE = 1 << 20  # bytes that are posted
+KEPT = 5  # connections of each kind, at each VIP
+HELD = 240.0  # s after which they end by themselves, before the web server's patience does
+# Logs in at each address; for each line of input, fetches a file over each connection in passive and in active mode (by
+# IPv4 PASV and PORT, by IPv6 EPSV and EPRT), and prints what was in it.
+SESSIONS = """
+import ftplib, json, sys
+def fetch(session, passive):
+    lines = []
+    session.set_pasv(passive)
+    session.retrlines("RETR name", lines.append)
+    return " ".join(lines)
+sessions = [ftplib.FTP(address, timeout=120) for address in sys.argv[1:]]
+for session in sessions:
+    session.login()
+for line in sys.stdin:
+    print(json.dumps([[fetch(session, passive) for passive in (True, False)] for session in sessions]), flush=True)
+"""
 
 
 class Tunnelled(Cluster):
@@ -54,6 +72,7 @@ class Six(Cluster):
 
 BEHIND, SIX = Tunnelled(CLUSTER.inventory), Six(CLUSTER.inventory)
 TRANSLATED = (CLUSTER, SIX)  # what is served by NAT
+EVERY = (*TRANSLATED, BEHIND)
 
 
 def other(director: str) -> str:
@@ -130,6 +149,56 @@ def wait_served_by(*names: str, cluster: Cluster = CLUSTER, seconds: float = NOT
             return False
 
     wait_for(f"only {' and '.join(names)} answers", only, seconds)
+
+
+@contextmanager
+def sessions() -> Iterator[Callable[[], list[list[str]]]]:
+    """Open a connection of FTP by each family; yield a function that fetches a real server's name twice over each."""
+    command = ["docker", "exec", "--interactive", CLIENT, "python3", "-c", SESSIONS, FILES["vip"], FILES6["vip"]]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
+
+        def fetch() -> list[list[str]]:
+            assert client.stdin
+            assert client.stdout
+            client.stdin.write("again\n")
+            client.stdin.flush()
+            return json.loads(client.stdout.readline() or "[]")
+
+        yield fetch
+
+
+def opened() -> set[tuple[int, int]]:
+    """Return the client's established connections to the VIPs: its own port, and the VIP's."""
+    found = set()
+    for line in shell(CLIENT, "ss -Htn state established").splitlines():
+        (_address, own), (address, port) = (end.rsplit(":", 1) for end in line.split()[2:4])
+        if address.strip("[]") in {cluster.vip for cluster in EVERY}:
+            found.add((int(own), int(port)))
+    return found
+
+
+def known(director: str) -> set[tuple[int, int]]:
+    """Return the established connections that a director's kernel knows, as opened() does."""
+    lines = [line.split() for line in shell(director, "cat /proc/net/ip_vs_conn").splitlines()]
+    return {(int(words[2], 16), int(words[4], 16)) for words in lines if words[7:8] == ["ESTABLISHED"]}
+
+
+@contextmanager
+def unbroken() -> Iterator[None]:
+    """Keep connections of all kinds open to all VIPs. All must survive; those of FTP must fetch files anew."""
+    with ExitStack() as stack:
+        fetch = stack.enter_context(sessions())
+        names = fetch()
+        assert [len({*pair}) for pair in names] == [1, 1]
+        assert {name for pair in names for name in pair} <= {*REAL_SERVERS}
+        kept = [stack.enter_context(cluster.connections(KEPT, HELD, longer_than_block=False)) for cluster in EVERY]
+        assert {port for _own, port in opened()} >= {NAT["port"], FILES["port"]}
+        standby = other(CLUSTER.holders()[0])
+        wait_for("the other director knows the connections", lambda: opened() <= known(standby))
+        yield
+        assert fetch() == names
+    for cluster, each in zip(EVERY, kept, strict=True):
+        assert all(count["survived"] == KEPT for count in each.counts.values()), (cluster.vip, each)
 
 
 @pytest.fixture
@@ -319,7 +388,7 @@ def test_vip_and_gateway_move_together_when_their_director_dies(active: str) -> 
     for cluster in TRANSLATED:  # a neighbour is known once it is needed
         wait_served_by(*REAL_SERVERS, cluster=cluster)
     wait_answers_go_to(active)
-    with ThreadPoolExecutor(max_workers=2) as pool:
+    with unbroken(), ThreadPoolExecutor(max_workers=2) as pool:
         beside = [pool.submit(watch, cluster) for cluster in (SIX, BEHIND)]
         attempts = list(CLUSTER.poll_through_power_cut(active, before=2, after=12))
         outages = [longest_outage(attempts), *(longest_outage(seen.result()) for seen in beside)]
@@ -336,9 +405,10 @@ def test_vip_and_gateway_move_together_when_their_director_dies(active: str) -> 
 
 
 def test_they_move_together_by_switchover(active: str) -> None:
-    CLUSTER.playbook("codalvs.ha.switchover")
-    wait_for("all have moved", lambda: CLUSTER.holders() == [other(active)] and together(), 60)
-    wait_answers_go_to(other(active))
+    with unbroken():
+        CLUSTER.playbook("codalvs.ha.switchover")
+        wait_for("all have moved", lambda: CLUSTER.holders() == [other(active)] and together(), 60)
+        wait_answers_go_to(other(active))
     for cluster in TRANSLATED:
         assert served(2, cluster) == {*REAL_SERVERS}
 
