@@ -278,6 +278,16 @@ def ask(host: str, *command: str) -> str:
     return run_on(host, *command).stdout
 
 
+def look_up(host: str, server: str, name: str, kind: str) -> list[list[Any]]:
+    """Ask a DNS server from a machine; return [TTL, value] of each record, sorted. The server must have authority."""
+    program = (SHARED / "look_up.py").read_text()
+    done = run_on(host, "python3", "-c", program, server, name, kind)
+    code, has_authority, found = json.loads(printed(done, f"{host}: look_up.py {server} {name} {kind}"))
+    if (code, has_authority) != (0, True):
+        raise HarnessError(f"{server} answers with code {code}, authority: {has_authority}, when asked for {name}")
+    return sorted(found)
+
+
 def booted(host: str) -> bool:
     """Return whether a machine has emptied its /tmp at boot; true for one that is off, or not made yet."""
     command = ["docker", "inspect", "--format", "{{.State.Running}}", host]

@@ -18,6 +18,7 @@ from threading import Event
 
 import pytest
 from harness import EVENT_LIMIT, ROOT, Attempt, Cluster, ask, longest_outage, recap, run, shell, wait_for
+from harness import look_up as look_up_at
 
 CLUSTER = Cluster(ROOT / "inventories/dual-stack/hosts.yml", {"lvs_director_packet_marks": False})
 DIRECTORS, REAL_SERVERS, CLIENT = CLUSTER.group("directors"), CLUSTER.group("real_servers"), CLUSTER.group("clients")[0]
@@ -40,25 +41,6 @@ NOTICED = 120.0  # s in which a real server that fails is out, there
 SCRIPT = "/etc/ha.d/resource.d/IPv6addr2"
 ZONE = "lb.example.org"
 ELSEWHERE = "203.0.113.30"  # of another cluster
-# Asks a DNS server for one type of record of a name; prints the answer's code, if it has authority, and its records.
-LOOK_UP = """
-import json, socket, struct, sys
-server, name, kind = sys.argv[1], sys.argv[2], {"A": 1, "SOA": 6, "AAAA": 28}[sys.argv[3]]
-question = b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + struct.pack("!B2H", 0, kind, 1)
-asked = struct.pack("!6H", 7, 0, 1, 0, 0, 0) + question
-line = socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_DGRAM)
-line.settimeout(30)
-line.sendto(asked, (server, 53))
-answer = line.recv(512)
-flags, place, found = int.from_bytes(answer[2:4], "big"), len(asked), []
-for each in range(int.from_bytes(answer[6:8], "big")):
-    ttl, size = struct.unpack("!IH", answer[place + 6 : place + 12])  # behind a pointer to the name, type and class
-    data = answer[place + 12 : place + 12 + size]
-    found.append([ttl, int.from_bytes(data[-20:-16], "big") if kind == 6 else
-                  socket.inet_ntop(socket.AF_INET6 if kind == 28 else socket.AF_INET, data)])
-    place += 12 + size
-print(json.dumps([flags & 15, bool(flags & 1024), found]))
-"""
 # Prints the last word of each page, or why there is none.
 ASK = """
 import ssl, sys, urllib.request
@@ -258,11 +240,7 @@ def test_packets_come_through_tunnels_from_directors_alone(active: str) -> None:
 def look_up(name: str, kind: str, family: int = 0) -> list[list]:
     """Ask the DNS server from another machine, and return [TTL, value] of each record, sorted."""
     server = CLUSTER.variables(CLIENT)["ha_interfaces"][PUBLIC][family].partition("/")[0]
-    code, has_authority, found = json.loads(
-        run("docker", "exec", REAL_SERVERS[0], "python3", "-c", LOOK_UP, server, name, kind)
-    )
-    assert (code, has_authority) == (0, True)
-    return sorted(found)
+    return look_up_at(REAL_SERVERS[0], server, name, kind)
 
 
 def serve_dns(folder: Path, *services: str) -> dict[str, int]:
