@@ -15,12 +15,12 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.specs import
 
 
 @once_a_task
-def cluster_filter(hostvars: Any, groups: dict[str, list[str]]) -> dict[str, Any]:
+def cluster_filter(hostvars: Any, groups: dict[str, list[str]], here: str = "") -> dict[str, Any]:
     """Return the cluster that the inventory describes; see plugin_utils/_inventory/cluster.py for the shape."""
     view = viewpoint(groups)
     hosts = Hostvars(hostvars, lambda host: VARIABLES if host == view else OWN)
     try:
-        return cluster(parse(hosts, groups, options_of(VARIABLES)))
+        return cluster(parse(hosts, groups, options_of(VARIABLES)), here)
     except (ClusterError, KeyError, TypeError, ValueError) as error:
         raise AnsibleFilterError(f"The inventory describes no usable cluster: {error}") from error
 

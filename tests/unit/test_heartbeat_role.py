@@ -51,6 +51,79 @@ def test_fencing_ping_groups_and_watchdog(tmp_path: Path) -> None:
     assert meaning["watchdog"] == "/dev/watchdog"
 
 
+def rendered(folder: Path, **own: dict[str, str]) -> dict[str, str]:
+    """Return what both directors get, by host and file, with these interfaces."""
+    directors = {name: {"ha_interfaces": interfaces} for name, interfaces in own.items()}
+    real = {"real1": {"ha_interfaces": {"eth0": "198.18.20.21/24"}}}
+    shared = {"ha_virtual_services": [{"name": "web", "vip": "198.18.20.30", "port": 80}]}
+    groups = {"directors": {"hosts": directors}, "real_servers": {"hosts": real}}
+    folder.mkdir()
+    (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"vars": shared, "children": groups}}), encoding="utf-8")
+    files = ["heartbeat/templates/ha.cf", "heartbeat/templates/haresources", "heartbeat/templates/vips.json"]
+    wanted = json.dumps({"folder": str(folder), "files": files})
+    command = ["ansible-playbook", "-i", folder / "hosts.yml", "--limit", "directors", "-e", wanted]
+    subprocess.run([*command, ROOT / "tests/unit/render.yml"], check=True, cwd=ROOT)
+    return {
+        file.name: file.read_text(encoding="utf-8")
+        for file in folder.iterdir()
+        if file.name.startswith(("dir1", "dir2"))
+    }
+
+
+def test_each_director_has_its_own_names_of_interfaces(tmp_path: Path) -> None:
+    one = {"eth0": "198.18.20.11/24", "eth1": "198.18.21.11/24"}
+    found = rendered(tmp_path / "a", dir1=one, dir2={"ens3": "198.18.20.12/24", "ens4": "198.18.21.12/24"})
+    for host, public, private in (("dir1", "eth0", "eth1"), ("dir2", "ens3", "ens4")):
+        links = [line for line in found[f"{host}.ha.cf"].splitlines() if line.startswith("ucast")]
+        assert links == [
+            f"ucast {public} 198.18.20.11",
+            f"ucast {public} 198.18.20.12",
+            f"ucast {private} 198.18.21.11",
+            f"ucast {private} 198.18.21.12",
+        ]
+        vips = json.loads(found[f"{host}.vips.json"])
+        assert vips["links"] == {
+            public: ["198.18.20.11", "198.18.20.12"],
+            private: ["198.18.21.11", "198.18.21.12"],
+        }
+        assert vips["witnesses"] == {public: ["198.18.20.21"]}
+        assert "dir1 VIPaddr2::198.18.20.30/24/dir1=eth0,dir2=ens3\n" in found[f"{host}.haresources"]
+    assert json.loads(found["dir2.vips.json"])["interfaces"] == {"ens3": "eth0", "ens4": "eth1"}
+    command = ["ansible-playbook", "-i", tmp_path / "a/hosts.yml", "tests/unit/role.yml", "-e", '{"part": "same.yml"}']
+    compared = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert compared.returncode == 0, compared.stdout
+    same = rendered(tmp_path / "b", dir1=one, dir2={"eth0": "198.18.20.12/24", "eth1": "198.18.21.12/24"})
+    assert same["dir1.ha.cf"] == same["dir2.ha.cf"]
+    assert "interfaces" not in json.loads(same["dir1.vips.json"])
+    assert "dir1 IPaddr2::198.18.20.30/24/eth0\n" in same["dir1.haresources"]
+
+
+@pytest.mark.parametrize(
+    ("node", "resource", "script", "argument"),
+    [
+        ("dir1", "192.0.2.30/24/dir1=eth0,dir2=ens3", "IPaddr2", "192.0.2.30/24/eth0"),
+        ("DIR2", "192.0.2.30/24/dir1=eth0,dir2=ens3", "IPaddr2", "192.0.2.30/24/ens3"),
+        ("dir2", "2001:db8:0:0:0:0:0:30/64/dir1=eth0,dir2=ens3", "IPv6addr2", "2001:db8:0:0:0:0:0:30/64/ens3"),
+        ("ir2", "192.0.2.30/24/dir1=eth0,dir2=ens3", "", ""),
+    ],
+)
+def test_the_script_for_interfaces_of_different_names(
+    tmp_path: Path, node: str, resource: str, script: str, argument: str
+) -> None:
+    """It starts the script of the address's family, beside itself, with this director's interface."""
+    programs = {"IPaddr2": 'echo "${0##*/} $*"', "IPv6addr2": 'echo "${0##*/} $*"; exit 3', "uname": f"echo {node}"}
+    for name, text in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    text = (ROOT / "roles/heartbeat/files/VIPaddr2").read_text(encoding="utf-8")
+    program = tmp_path / "VIPaddr2"
+    program.write_text(text.replace("PATH=/usr/sbin", f"PATH={tmp_path}:/usr/sbin", 1), encoding="utf-8")
+    program.chmod(0o755)
+    done = subprocess.run([program, resource, "status"], capture_output=True, text=True, check=False)
+    assert done.stdout == (f"{script} {argument} status\n" if script else "")
+    assert done.returncode == {"IPaddr2": 0, "IPv6addr2": 3, "": 2}[script]
+
+
 @pytest.mark.parametrize(
     ("installed", "shown"),
     [

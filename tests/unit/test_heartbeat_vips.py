@@ -59,6 +59,14 @@ def test_an_address_is_read_as_haresources_has_it(address, prefix, rest):
     assert vips.Vip.parse(f"{address.exploded}/{prefix}/eth0{rest}") == (str(address), prefix, "eth0", "")
 
 
+@pytest.mark.parametrize(("here", "interface"), [("dir1", "eth0"), ("dir2", "ens3")])
+def test_each_director_has_its_own_name_of_an_interface(here, interface):
+    resource = {"script": "VIPaddr2", "arguments": ["192.0.2.30/24/dir1=eth0,dir2=ens3"], "node": "dir1"}
+    settings = vips.Settings.read({"node": here, "resources": [resource]})
+    assert settings.vips == (vips.Vip(VIP, 24, interface, "dir1"),)
+    assert not settings.others
+
+
 @given(st.ip_addresses(v=4), st.binary(min_size=6, max_size=6))
 def test_gratuitous_arp_comes_in_both_forms(address, mac):
     """RFC 5227: sender and target address are the announced one; some hosts heed requests only, some answers only."""
@@ -512,6 +520,14 @@ def test_addresses_leave_a_director_only_by_what_both_see(mine, theirs, moves):
     bench = Bench()
     report = vips.Report(held=(VIP,), claims="all", sees=theirs)
     bench.run(60, answering={**WHOLE, "eth0": mine}, report=report)
+    assert bench.changes == ([TAKEN, ("move", "all")] if moves else [])
+
+
+@pytest.mark.parametrize(("name", "moves"), [("ens3", True), ("eth0", False)])
+def test_the_other_director_may_call_a_link_otherwise(name, moves):
+    bench = Bench(interfaces={"eth0": "ens3"})
+    report = vips.Report(held=(VIP,), claims="all", sees={name: (0, 0)})
+    bench.run(60, answering=BLIND, report=report)
     assert bench.changes == ([TAKEN, ("move", "all")] if moves else [])
 
 
@@ -1247,6 +1263,26 @@ def test_a_virtual_address_does_not_stand_before_a_directors_own(own, expected):
     held = [HELD, HELD._replace(address="192.0.2.31")]
     assert vips.in_front(held, found) == expected
     assert vips.in_front(held, found[::-1]) == expected
+
+
+OWN, SINGLE = vips.Address("192.0.2.11", 24, 2, False), vips.Address(VIP, 32, 2, False)
+
+
+@pytest.mark.parametrize(
+    ("found", "wrong"),
+    [
+        pytest.param([SINGLE, OWN], True, id="the director's own came later"),
+        pytest.param([SINGLE, SINGLE._replace(address="192.0.2.31"), OWN], True, id="another virtual one between"),
+        pytest.param([OWN, SINGLE], False, id="behind it"),
+        pytest.param([SINGLE, OWN._replace(interface=3)], False, id="another interface"),
+        pytest.param([SINGLE], False, id="no other one"),
+        pytest.param([OWN._replace(address="2001:db8::1", prefix=64), SINGLE], False, id="another family"),
+    ],
+)
+def test_a_virtual_address_that_is_a_subnet_by_itself_is_not_the_first_on_its_interface(found, wrong):
+    """A route that names an interface alone, without a source, sends from the first one there."""
+    held = [HELD._replace(prefix=32), HELD._replace(prefix=32, address="192.0.2.31")]
+    assert (HELD._replace(prefix=32) in vips.in_front(held, found)) is wrong
 
 
 def test_an_address_of_an_older_configuration_stays():

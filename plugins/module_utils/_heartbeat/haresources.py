@@ -89,18 +89,23 @@ _RESOURCE_D = "/etc/ha.d/resource.d or /etc/init.d"
 
 # The scripts that move addresses, by family: Debian's refuses IPv6, so the role brings its own (IPv6addr2).
 ADDRESS_SCRIPTS = {"IPaddr2": 4, "IPv6addr2": 6}
+# Of either family, where the directors call the interface by different names. It starts one of the above.
+BY_NODE = "VIPaddr2"
 
 
 def address_resource(address: str, prefix: int, interface: str) -> str:
-    """Return the resource that moves an address. '::' separates arguments, so an IPv6 address is written out."""
+    """Return the resource that moves an address. '::' separates arguments, so an IPv6 address is written out.
+
+    interface: its name, or one for each node: node=name,node=name.
+    """
     own = ip_address(address)
     script = next(script for script, version in ADDRESS_SCRIPTS.items() if version == own.version)
-    return f"{script}::{own.exploded}/{prefix}/{interface}"
+    return f"{BY_NODE if '=' in interface else script}::{own.exploded}/{prefix}/{interface}"
 
 
 def moved_address(resource: Resource) -> IPv4Address | IPv6Address | None:
     """Return the address that a resource moves, None if it moves none or a malformed one."""
-    if resource.script not in (*ADDRESS_SCRIPTS, "IPaddr") or not resource.arguments:
+    if resource.script not in (*ADDRESS_SCRIPTS, BY_NODE, "IPaddr") or not resource.arguments:
         return None
     try:
         return ip_address(resource.arguments[0].split("/")[0])
@@ -141,6 +146,7 @@ def check_haresources(
         if not group.resources:
             problems.append(Problem(group.line, group.node, "", "has no resources"))
     problems += check_resources(groups, scripts, interfaces)
+    problems += _check_names(groups, known or ())
     problems += check_addresses(groups)
     problems += check_keys(groups)
     return sorted(set(problems), key=lambda problem: (problem.line, problem.directive, problem.value, problem.problem))
@@ -201,12 +207,37 @@ def _check_resource(
         address = resource.arguments[0] if resource.arguments else "ADDRESS"
         better = f"IPaddr2::{address.split('/')[0]}/PREFIX/INTERFACE"
         yield problem(f"write {better}: a bare address is IPaddr, which needs ifconfig and leaves the VIP nowhere")
+    elif resource.script == BY_NODE and _names(resource) is None:
+        syntax = f"{BY_NODE}::ADDRESS/PREFIX/NODE=INTERFACE,NODE=INTERFACE"
+        yield problem(f"must be written {syntax}, and an IPv6 address without '::'")
     elif resource.script in ADDRESS_SCRIPTS:
         for text in _check_address_resource(resource, interfaces):
             yield problem(text)
     if scripts is not None and resource.script not in scripts:
         text = f"no executable file {resource.script} in {_RESOURCE_D} on this host"
         yield problem(text, MISSING)
+
+
+def _names(resource: Resource) -> dict[str, str] | None:
+    """Return the interfaces of a BY_NODE by node; None if it is malformed."""
+    pair = r"[^/=,]+=[^/=,0-9][^/=,]{0,14}"
+    match = re.fullmatch(rf"([^/]+)/([0-9]{{1,3}})/({pair}(?:,{pair})+)", "::".join(resource.arguments))
+    address = moved_address(resource)
+    if match is None or address is None or len(resource.arguments) != 1:
+        return None
+    names = dict(each.split("=") for each in match[3].split(","))
+    return names if 1 <= int(match[2]) <= address.max_prefixlen else None
+
+
+def _check_names(groups: Iterable[Group], nodes: Iterable[str]) -> Iterator[Problem]:
+    """Yield what has no interface for a node of ha.cf: there it would not start, nor anything else of its line."""
+    for group in groups:
+        for resource in group.resources:
+            names = _names(resource) if resource.script == BY_NODE else None
+            lacking = [node for node in nodes if names is not None and node not in names]
+            if lacking:
+                problem = f"names no interface of {', '.join(sorted(lacking))}"
+                yield Problem(group.line, group.node, resource.text, problem)
 
 
 def _check_address_resource(resource: Resource, interfaces: Collection[str] | None) -> Iterator[str]:

@@ -36,7 +36,8 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._ldirectord import NAME
 # What this file reads; the filter fetches no other variable, so that an unrelated one can't fail it.
 VARIABLES = (
     *OWN,
-    *("ha_checker", "ha_gateway_vips", "ha_minimum_alive", "ha_standby", "ha_virtual_services", "heartbeat_profile"),
+    *("ha_checker", "ha_gateway_vips", "ha_minimum_alive", "ha_standby", "ha_vip_places", "ha_virtual_services"),
+    "heartbeat_profile",
 )
 
 # Heartbeat's times by heartbeat_profile, and the silence of heartbeat-vips. Realtime priority, which both take where
@@ -47,13 +48,17 @@ PROFILES = {
     "fast": {"keepalive": "100ms", "warntime": "250ms", "deadtime": "500ms", "initdead": "12", "silence": "75ms"},
 }
 
+Shared = Mapping[str, HostAddress]  # a network that all directors share: their own addresses there
+
 FTP = 21  # the port of its commands
 # Where the kernel's sync daemons speak, by the family of the link: what they take by default, and its like for IPv6.
 SYNC_GROUPS = {4: "224.0.0.81", 6: "ff02::81"}
 
 
-def cluster(model: Cluster) -> dict[str, Any]:
+def cluster(model: Cluster, here: str = "") -> dict[str, Any]:
     """Return the whole cluster as the roles need it, from a model of at least VARIABLES.
+
+    here: the director that wants to know. Interfaces have the names that it has for them; else those of the first one.
 
     The result is a dict of
     checker: who keeps the IPVS table, ldirectord or none;
@@ -73,6 +78,7 @@ def cluster(model: Cluster) -> dict[str, Any]:
     witnesses: {interface: [address]}, real servers in the networks of the links;
     sync_interface: of the link over which connections are synchronised, dedicated where there is one, or None;
     sync_group: the multicast address to which they are sent there;
+    interfaces: {interface: the other director's name for it}, of the links on which the directors' names differ;
     sync_id: 1 to 255, by which the directors know each other there;
     resource_groups: [{node, resources}], the lines of haresources, as many as its longest line makes necessary;
     real_server_vips: {host: [{address, forwarding}]}, only direct and tunnel (NAT needs none);
@@ -84,9 +90,12 @@ def cluster(model: Cluster) -> dict[str, Any]:
     modules: [name], of the kernel's: IPVS, the schedulers in use, and the helper of FTP where that goes through NAT.
     """
     services = resolve_services(model)
-    vips, gateways = list(_vips(model)), list(_gateways(model))
-    links = list(_links(model))
-    sync = _sync_link(links, vips, model)
+    held, held_gateways = list(_vips(model)), list(_gateways(model))
+    here = here if here in model.directors else next(iter(model.directors), "")
+    vips, gateways = ([_seen(each, here) for each in found] for found in (held, held_gateways))
+    shared = list(_links(model))
+    links = [_link(each, here) for each in shared]
+    sync = _sync_link(shared, held, model)
     return {
         "checker": model.get("ha_checker"),
         "standby": model.get("ha_standby"),
@@ -100,11 +109,12 @@ def cluster(model: Cluster) -> dict[str, Any]:
         "gateways": [gateway | {"vips": _together(model, gateway["address"])} for gateway in gateways],
         "nodes": list(model.node_names.values()),
         "links": links,
-        "witnesses": dict(_witnesses(model, links)),
-        "sync_interface": sync["interface"] if sync else None,
+        "witnesses": dict(_witnesses(model, here, links)),
+        "interfaces": dict(_differing(shared, here)),
+        "sync_interface": sync[here].interface if sync else None,
         "sync_group": SYNC_GROUPS[_family(sync) if sync else 4],
-        "sync_id": _sync_id([*(vip["address"] for vip in vips), *(sync["peers"] if sync else ())]),
-        "resource_groups": list(_resource_groups([*gateways, *vips], model.get("ha_standby") == "cold")),
+        "sync_id": _sync_id([*(vip["address"] for vip in vips), *(_peers(sync) if sync else ())]),
+        "resource_groups": list(_resource_groups([*held_gateways, *held], model.get("ha_standby") == "cold")),
         "real_server_vips": _real_server_vips(services),
         "tunnel_sources": [str(own.address.ip) for name in model.directors for own in model.routed(name)],
         "real_server_gateways": _real_server_gateways(model),
@@ -295,17 +305,28 @@ def _vips(model: Cluster) -> Iterator[dict[str, Any]]:
 
 
 def _placed(model: Cluster, address: Address, holder: str, what: str) -> dict[str, Any]:
-    own = model.home(holder, address)
-    if own is None:
+    """Return an address with its interface on each director, by the director's name in the inventory."""
+    homes = {host: home for host in model.directors if (home := model.home(host, address))}
+    if holder not in homes:
+        place = model.places.get(address)
         lost = not model.interfaces_towards(holder, address)
-        where = f"of director {holder}" if lost else "that both directors have on an interface of the same name"
-        raise ClusterError(f"{what} is in no network {where}")
+        where = f"of director {holder}" if lost else "of both directors, and on interfaces of different names"
+        problem = f"has no interface of {holder}: {place.variable}" if place else f"is in no network {where}"
+        raise ClusterError(f"{what} {problem}")
     return {
         "address": str(address),
-        "prefix": own.address.network.prefixlen,
-        "interface": own.interface,
+        "prefix": homes[holder].prefix,
+        "interfaces": {host: home.interface for host, home in homes.items()},
+        "nodes": {host: model.node_names[host] for host in homes},
         "node": model.node_names[holder],
     }
+
+
+def _seen(placed: Mapping[str, Any], here: str) -> dict[str, Any]:
+    """Return an address as one director sees it; one that can't hold it calls the interface as another one does."""
+    names = placed["interfaces"]
+    interface = names.get(here) or next(iter(names.values()))
+    return {"address": placed["address"], "prefix": placed["prefix"], "interface": interface, "node": placed["node"]}
 
 
 def _gateways(model: Cluster) -> Iterator[dict[str, Any]]:
@@ -355,32 +376,41 @@ def _real_server_gateways(model: Cluster) -> dict[str, list[str]]:
     return found
 
 
-def _links(model: Cluster) -> Iterator[dict[str, Any]]:
-    if len(model.directors) < 2:
-        return
-    found: list[dict[str, Any]] = []
-    for first in model.routed(model.directors[0]):
-        peers = [str(own.address.ip) for name in model.directors for own in model.routed(name) if _linked(own, first)]
-        if len(peers) == len(model.directors):
-            found.append({"type": "ucast", "interface": first.interface, "peers": peers})
+def _links(model: Cluster) -> Iterator[Shared]:
     # IPv4 where there is any: more can go wrong on the way to an IPv6 address.
-    with_ipv4 = {link["interface"] for link in found if _family(link) == 4}
-    yield from (link for link in found if _family(link) == 4 or link["interface"] not in with_ipv4)
+    with_ipv4 = {_ways(link) for link in model.shared if _family(link) == 4}
+    yield from (link for link in model.shared if _family(link) == 4 or _ways(link) not in with_ipv4)
 
 
-def _linked(one: HostAddress, other: HostAddress) -> bool:
-    return one.interface == other.interface and one.address.network == other.address.network
+def _ways(shared: Shared) -> tuple[str, ...]:
+    """Return the interfaces of a shared network, one of each director."""
+    return tuple(own.interface for own in shared.values())
 
 
-def _family(link: Mapping[str, Any]) -> int:
-    return ip_address(link["peers"][0]).version
+def _link(shared: Shared, here: str) -> dict[str, Any]:
+    return {"type": "ucast", "interface": shared[here].interface, "peers": _peers(shared)}
 
 
-def _witnesses(model: Cluster, links: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, list[str]]]:
+def _peers(shared: Shared) -> list[str]:
+    return [str(own.address.ip) for own in shared.values()]
+
+
+def _family(shared: Shared) -> int:
+    return next(own.address.version for own in shared.values())
+
+
+def _differing(links: Sequence[Shared], here: str) -> Iterator[tuple[str, str]]:
+    for link in links:
+        for host, own in link.items():
+            if host != here and own.interface != link[here].interface:
+                yield link[here].interface, own.interface
+
+
+def _witnesses(model: Cluster, here: str, links: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, list[str]]]:
     third = [name for name in model.groups.get("real_servers", ()) if name not in model.directors]
     for link in links:
-        name, family = link["interface"], _family(link)
-        networks = {own.address.network for own in model.routed(model.directors[0]) if own.interface == name}
+        name, family = link["interface"], ip_address(link["peers"][0]).version
+        networks = {own.address.network for own in model.routed(here) if own.interface == name}
         found = [
             str(own.address.ip)
             for host in third
@@ -391,18 +421,18 @@ def _witnesses(model: Cluster, links: Sequence[Mapping[str, Any]]) -> Iterator[t
             yield name, found
 
 
-def _sync_link(
-    links: Sequence[Mapping[str, Any]], vips: Sequence[Mapping[str, Any]], model: Cluster
-) -> Mapping[str, Any] | None:
-    others = {*model.groups.get("real_servers", ())} - {*model.directors}
+def _sync_link(links: Sequence[Shared], vips: Sequence[Mapping[str, Any]], model: Cluster) -> Shared | None:
+    if not links:
+        return None
+    others, first = {*model.groups.get("real_servers", ())} - {*model.directors}, model.directors[0]
     theirs = {own.address.network for name in others for own in model.routed(name)}
-    first = model.routed(model.directors[0]) if model.directors else ()
-    near = {own.interface for own in first if own.address.network in theirs}
-    name = sync_interface([str(link["interface"]) for link in links], {vip["interface"] for vip in vips}, near)
-    return next((link for link in links if link["interface"] == name), None)
+    near = {own.interface for own in model.routed(first) if own.address.network in theirs}
+    public = {vip["interfaces"].get(first) for vip in vips}
+    name = sync_interface([link[first].interface for link in links], public, near)
+    return next((link for link in links if link[first].interface == name), None)
 
 
-def sync_interface(shared: Sequence[str], public: Collection[str], near: Collection[str]) -> str | None:
+def sync_interface(shared: Sequence[str], public: Collection[str | None], near: Collection[str]) -> str | None:
     """Choose the network with the fewest others in it: what is sent is neither signed nor encrypted.
 
     shared: interfaces of the networks that all directors share; public: those that carry VIPs; near: those in whose
@@ -423,9 +453,17 @@ def _sync_id(addresses: Sequence[str]) -> int:
 def _resource_groups(vips: Sequence[dict[str, Any]], managed: bool) -> Iterator[dict[str, Any]]:
     for node in dict.fromkeys(vip["node"] for vip in vips):
         own = [vip for vip in vips if vip["node"] == node]
-        resources = [address_resource(vip["address"], vip["prefix"], vip["interface"]) for vip in own]
+        resources = [address_resource(vip["address"], vip["prefix"], _device(vip)) for vip in own]
         for line in _lines(node, resources, ["ldirectord"] if managed else []):
             yield {"node": node, "resources": line}
+
+
+def _device(placed: Mapping[str, Any]) -> str:
+    """Return the interface of an address as haresources has it: by node where the directors' names differ."""
+    names = placed["interfaces"]
+    if len({*names.values()}) == 1:
+        return str(next(iter(names.values())))
+    return ",".join(f"{placed['nodes'][host]}={name}" for host, name in names.items())
 
 
 def _lines(node: str, addresses: Sequence[str], last: Sequence[str]) -> Iterator[list[str]]:

@@ -79,6 +79,21 @@ class Ports(NamedTuple):
     last: int
 
 
+class Place(NamedTuple):
+    """Where the directors hold one address, as ha_vip_places says."""
+
+    variable: str
+    interface: str | None  # as the first director calls it
+    prefix: int | None
+
+
+class Home(NamedTuple):
+    """The interface on which a director holds an address, and the prefix length that the address has there."""
+
+    interface: str
+    prefix: int
+
+
 @dataclass(frozen=True)
 class Service:
     """One virtual service; `options` is what the schema made of it, defaults filled in.
@@ -322,24 +337,96 @@ class Cluster:
         """Return a host's own addresses whose network holds the given one."""
         return [own for own in self.routed(host) if address in own.address.network]
 
-    def home(self, host: str, address: Address) -> HostAddress | None:
-        """Return the address of a director beside which it holds a VIP or gateway, None where it can't.
+    @cached_property
+    def places(self) -> dict[Address, Place]:
+        """The well-formed addresses of ha_vip_places; of duplicates, the first."""
+        found: dict[Address, Place] = {}
+        for index, entry in enumerate(self.get("ha_vip_places") or ()):
+            address = None if entry is UNUSABLE else to_address(known(entry["address"]))
+            if address:
+                place = Place(f"ha_vip_places[{index}]", known(entry["interface"]), known(entry["prefix"]))
+                found.setdefault(address, place)
+        return found
 
-        haresources names one interface for both directors, so each must be in the network by an interface of this name.
-        Of several, it is one whose network both have, and of those the smallest network, as in a table of routes.
+    @cached_property
+    def shared(self) -> list[Mapping[str, HostAddress]]:
+        """The networks that both directors are on, each as their own addresses there, in the first one's order.
+
+        By interfaces of one name where that can be, else by those on which each has one address of the network.
         """
+        if len(self.directors) < 2:
+            return []
+        own = self.routed(self.directors[0])
+        by_name = {each.address.network for each in own if self._together(each, by_name=True)}
+        found = (self._together(each, by_name=each.address.network in by_name) for each in own)
+        return [together for together in found if together]
+
+    def _together(self, first: HostAddress, by_name: bool) -> dict[str, HostAddress]:
+        """Return each director's address in the network of one of the first director's; empty if there is not one."""
+        near = [
+            own
+            for host in self.directors
+            for own in self.routed(host)
+            if own.address.network == first.address.network and (own.interface == first.interface or not by_name)
+        ]
+        found = {own.host: own for own in near}
+        return found if len(near) == len(found) == len(self.directors) else {}
+
+    def called(self, host: str, interface: str) -> str | None:
+        """Return what a director calls an interface of the first one: that in the same network, else of its name."""
+        first = next(iter(self.directors), host)
+        networks = {own.address.network for own in self.routed(first) if own.interface == interface}
+        near = [own.interface for own in self.routed(host) if own.address.network in networks]
+        names = [own.interface for own in self.routed(host)]
+        return next((name for name in (interface, *near) if name in near), interface if interface in names else None)
+
+    def near(self, host: str, address: Address) -> list[HostAddress]:
+        """Return a director's addresses beside which it can hold a VIP: in the VIP's network, or on its own interface.
+
+        Of several interfaces in its network, its own one counts; one that is not among them is bad_vip_place's matter.
+        """
+        place, near = self.places.get(address), self.interfaces_towards(host, address)
+        if place is None or place.interface is None:
+            return near
+        name = self.called(host, place.interface)
+        near.sort(key=lambda each: -each.address.network.prefixlen)
+        return (
+            [each for each in near if each.interface == name]
+            or near
+            or [each for each in self.routed(host) if each.interface == name]
+        )
+
+    def home(self, host: str, address: Address) -> Home | None:
+        """Return where a director holds a VIP or gateway, None where it can't.
+
+        Its own place, if it has one. Else both directors must be in its network by interfaces of one name: of several,
+        one whose network both have, and of those the smallest network, as in a table of routes. Where no name is the
+        same, it is the smallest network that both have.
+        """
+        place = self.places.get(address)
+        if place:
+            own = next(iter(self.near(host, address)), None)
+            if own is None:
+                return None
+            within = own.address.network.prefixlen if address in own.address.network else address.max_prefixlen
+            return Home(own.interface, place.prefix or within)
         found = [near for near in (self.interfaces_towards(name, address) for name in self.directors) if near]
         names = set.intersection(*({own.interface for own in near} for near in found)) if found else set()
         shared = set.intersection(*({(own.interface, own.address.network) for own in near} for near in found or [[]]))
-        own = [each for each in self.interfaces_towards(host, address) if each.interface in names]
-        return min(
-            own,
+        networks = set.intersection(*({own.address.network for own in near} for near in found or [[]]))
+        nearest = min(
+            (
+                each
+                for each in self.interfaces_towards(host, address)
+                if (each.interface in names if names else each.address.network in networks)
+            ),
             key=lambda each: (
                 (each.interface, each.address.network) not in shared,
                 -each.address.network.prefixlen,
             ),
             default=None,
         )
+        return Home(nearest.interface, nearest.address.network.prefixlen) if nearest else None
 
 
 def known(value: Any) -> Any:

@@ -107,9 +107,10 @@ class Hostvars(Mapping[str, Mapping[str, object]]):
         return len(self._hostvars)
 
 
-def once_a_task(filter_: Callable[[Any, dict[str, list[str]]], Plan]) -> Callable[[Any, Any], Plan]:
+def once_a_task(filter_: Callable[..., Plan]) -> Callable[..., Plan]:
     """Let a filter of hostvars and groups work once a task and host, however many variables of the task ask for it.
 
+    It may also take the name of a host.
     Ansible forks a worker for each task of each host, and what happens in it does not change hostvars. In its main
     process they change from task to task, so nothing is kept there. Nobody may change what the filter returns.
     It gets Python's own lists of hosts: Ansible's are slow, and a plan goes through them once a service.
@@ -117,14 +118,14 @@ def once_a_task(filter_: Callable[[Any, dict[str, list[str]]], Plan]) -> Callabl
     kept: list[tuple[Any, object, Plan]] = []
 
     @wraps(filter_)
-    def asked(hostvars: Any, groups: Any) -> Plan:
-        members: Any = plain(groups)
+    def asked(hostvars: Any, groups: Any, *names: Any) -> Plan:
+        wanted: Any = (plain(groups), *map(str, names))
         for known, same, plan in kept:
-            if known is hostvars and same == members:
+            if known is hostvars and same == wanted:
                 return plan
-        plan = filter_(hostvars, members)
+        plan = filter_(hostvars, *wanted)
         if _in_worker():
-            kept[:] = [(hostvars, members, plan)]
+            kept[:] = [(hostvars, wanted, plan)]
         return plan
 
     return asked

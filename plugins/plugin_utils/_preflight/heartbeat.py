@@ -390,7 +390,7 @@ def no_link(cluster: Cluster) -> Iterator[Complaint]:
         return
     if all(cluster.addresses.get(host) for host in cluster.directors) and not _shared_interfaces(cluster):
         names = " and ".join(cluster.directors)
-        problem = f"{names} share no network on interfaces of the same name: no link for heartbeats"
+        problem = f"{names} share no network: no link for heartbeats"
         yield Complaint("heartbeat_links", "", problem, "correct ha_interfaces, or describe the links")
 
 
@@ -415,7 +415,7 @@ def single_link(cluster: Cluster) -> Iterator[Complaint]:
 
 def _is_lost(cluster: Cluster, host: str, service: Service) -> bool:
     """Tell whether a director that has addresses has none in the network of a service's VIP."""
-    return bool(service.vip and cluster.addresses.get(host) and not cluster.interfaces_towards(host, service.vip))
+    return bool(service.vip and cluster.addresses.get(host) and not cluster.near(host, service.vip))
 
 
 @rule("bad_node_name")
@@ -519,7 +519,7 @@ def _wrong_place(cluster: Cluster, resource: Resource, vips: Collection[Address 
     device = "::".join(resource.arguments).split("/")[2:3]
     name = device[0].partition(":")[0] if device else ""
     if address in vips and address:
-        near = [{own.interface for own in cluster.interfaces_towards(host, address)} for host in cluster.directors]
+        near = [{own.interface for own in cluster.near(host, address)} for host in cluster.directors]
         if near and all(near) and name in (_common_interfaces(cluster) or ()) and not any(name in own for own in near):
             home = " or ".join(sorted(set.union(*near)))
             return f"is on {name}, and the network of this VIP is on {home}", f"write {home} there"
@@ -652,11 +652,12 @@ def _common_interfaces(cluster: Cluster) -> set[str] | None:
 
 
 def _shared_interfaces(cluster: Cluster) -> set[str]:
-    """Return the interfaces by which both directors are in one network: the default links."""
+    """Return the interfaces by which both directors are in one network: the default links, by the first one's names."""
     first, second = (
         {(own.interface, own.address.network) for own in cluster.routed(host)} for host in cluster.directors
     )
-    return {interface for interface, _network in first & second}
+    linked = {own.interface for shared in cluster.shared for own in [shared[cluster.directors[0]]]}
+    return linked | {interface for interface, _network in first & second}
 
 
 def _groups(cluster: Cluster) -> Iterator[Mapping[str, Any] | None]:

@@ -54,7 +54,8 @@ def _gateway_fault(cluster: Cluster, variable: str, gateway: Address | None) -> 
     if lost:
         return f"is in no network of {' and '.join(lost)}", "choose one in a network of both directors"
     if all(near.values()) and not any(cluster.home(host, gateway) for host in near):
-        return "its network is on interfaces of different names", "give them the same name on both directors"
+        problem = "is on interfaces of different names and networks"
+        return problem, "give both directors an address in one network that holds it"
     first = next(other for other in cluster.gateways if other == gateway or _share(cluster, other, gateway))
     if first != gateway:
         return f"is in the network of {first}, and a real server has one default route", "keep one"
@@ -192,11 +193,11 @@ def one_armed_masquerade(cluster: Cluster) -> Iterator[Complaint]:
 
     vips = [service.vip for service in cluster.services if service.vip]
     inner, outer = (
-        {own.interface for host in cluster.directors for each in held if (own := cluster.home(host, each))}
+        {(host, own.interface) for host in cluster.directors for each in held if (own := cluster.home(host, each))}
         for held in (cluster.gateways, vips)
     )
     if cluster.get("lvs_director_masquerade") and outer and outer <= inner:
-        names = ", ".join(sorted(inner))
+        names = ", ".join(sorted({name for _host, name in inner}))
         problem = f"translates only what leaves by another interface than {names}, where clients come in, too"
         remedy = "put the real servers behind an interface of their own, or remove this and translate outside"
         yield Complaint("lvs_director_masquerade", "true", problem, remedy)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from ipaddress import IPv4Interface, IPv6Interface
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 
 from ansible_collections.codalvs.ha.plugins.module_utils._schema import UNUSABLE, did_you_mean, edits, letters, show
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.cluster import sync_interface
@@ -25,7 +25,12 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import
     to_host_addresses,
     unusable,
 )
-from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import Complaint, fallback_address, rule
+from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import (
+    Complaint,
+    fallback_address,
+    rule,
+    usable,
+)
 
 GROUPS = ("directors", "real_servers", *STORAGE["coda"], *STORAGE["nfs"], "dns_servers", "clients")
 SHORT_WORD = 4  # letters
@@ -324,22 +329,71 @@ def vip_in_no_network(cluster: Cluster) -> Iterator[Complaint]:
     for service, vip in _vips(cluster):
         lost = [host for host in cluster.directors if not cluster.interfaces_towards(host, vip)]
         lost = [host for host in lost if cluster.addresses.get(host)]
-        if lost and not unusable(vip):
+        if lost and vip not in cluster.places and not unusable(vip):
             problem = f"is in no network of {' and '.join(lost)}"
-            yield _vip_complaint(
-                service, problem, "choose a VIP in a network of both directors, or correct ha_interfaces"
-            )
+            remedy = "choose a VIP in a network of both directors, correct ha_interfaces, or name its interface in "
+            yield _vip_complaint(service, problem, f"{remedy}ha_vip_places")
 
 
 @rule("vip_interfaces_differ")
 def vip_interfaces_differ(cluster: Cluster) -> Iterator[Complaint]:
-    """haresources is one file for both directors, and it names the interface."""
+    """Which interface of one director stands for which of the other one, names tell, or else the network."""
     for service, vip in _vips(cluster):
-        names = {host: {own.interface for own in cluster.interfaces_towards(host, vip)} for host in cluster.directors}
-        if len(names) == 2 and all(names.values()) and not any(cluster.home(host, vip) for host in names):
-            where = ", ".join(f"{'/'.join(sorted(found))} on {host}" for host, found in names.items())
-            problem = f"its network is on interfaces of different names: {where}"
-            yield _vip_complaint(service, problem, "give the interface the same name on both directors")
+        near = {host: cluster.interfaces_towards(host, vip) for host in cluster.directors}
+        if len(near) == 2 and all(near.values()) and not any(cluster.home(host, vip) for host in near):
+            where = ", ".join(
+                f"{'/'.join(f'{own.interface} {own.address.network}' for own in found)} on {host}"
+                for host, found in near.items()
+            )
+            problem = f"is on interfaces of different names and networks: {where}"
+            yield _vip_complaint(service, problem, "give both directors an address in one network that holds the VIP")
+
+
+@rule("bad_vip_place")
+def bad_vip_place(cluster: Cluster) -> Iterator[Complaint]:
+    """Whoever takes the address has to have the interface, and its neighbours there have to look for it there."""
+    held = {*cluster.gateways, *(service.vip for service in cluster.services if service.vip)}
+    are_known = all(service.vip for service in cluster.services if service.written_vip is not None)
+    for variable, entry in usable("ha_vip_places", cluster.get("ha_vip_places")):
+        text = known(entry["address"])
+        address = to_address(text)
+        if text is not None and address is None:
+            problem = "must be an IPv4 or IPv6 address without prefix length"
+            yield Complaint(f"{variable}.address", show(text), problem, "write it like 203.0.113.30")
+        elif address and address not in held and are_known:
+            remedy = did_you_mean(str(address), sorted(map(str, held)), "name one of those, or remove this")
+            problem = "is no VIP of ha_virtual_services, and not in ha_gateway_vips"
+            yield Complaint(f"{variable}.address", show(text), problem, remedy)
+        elif address and cluster.places[address].variable != variable:
+            problem = f"is that of {cluster.places[address].variable} as well"
+            yield Complaint(f"{variable}.address", show(text), problem, "keep one")
+        elif address:
+            yield from _bad_place(cluster, variable, address)
+
+
+def _bad_place(cluster: Cluster, variable: str, address: Address) -> Iterator[Complaint]:
+    _variable, interface, prefix = cluster.places[address]
+    hosts = [host for host in cluster.directors if cluster.addresses.get(host)]
+    lacking = [host for host in hosts if interface is not None and cluster.called(host, interface) is None]
+    if interface is not None and lacking:
+        have = "have" if len(lacking) > 1 else "has"
+        problem = f"{' and '.join(lacking)} {have} no such interface in ha_interfaces, and none in its network"
+        names = sorted({own.interface for own in cluster.routed(cluster.directors[0])})
+        remedy = did_you_mean(interface, names, f"use one of the first director's: {', '.join(names)}")
+        yield Complaint(f"{variable}.interface", show(interface), problem, remedy)
+    elif interface is not None:
+        inside = {host: {own.interface for own in cluster.interfaces_towards(host, address)} for host in hosts}
+        apart = [host for host in hosts if inside[host] and cluster.called(host, interface) not in inside[host]]
+        if apart:
+            where = "/".join(sorted(set().union(*inside.values())))
+            problem = f"the address is in the network of {where}, where neighbours look for it"
+            yield Complaint(f"{variable}.interface", show(interface), problem, "name that one, or choose another VIP")
+    if prefix is not None and not 1 <= prefix <= address.max_prefixlen:
+        problem = f"must be a length from 1 to {address.max_prefixlen}"
+        yield Complaint(f"{variable}.prefix", show(prefix), problem, f"write {address.max_prefixlen}, or leave it out")
+    elif prefix is not None and (fault := fault_in(address, [ip_interface(f"{address}/{prefix}")])):
+        problem = f"with it, the address is {fault}"
+        yield Complaint(f"{variable}.prefix", show(prefix), problem, f"write {address.max_prefixlen}")
 
 
 @rule("vip_off_link", "warning")
@@ -363,6 +417,8 @@ def vip_off_link(cluster: Cluster) -> Iterator[Complaint]:
             seen.add((service.vip, far))  # several services of one VIP: say it once
             home = " or ".join(sorted(map(str, homes)))
             problem = f"no address in the VIP's network {home} on real server {show(', '.join(far))}"
+            if service.vip in cluster.places:
+                problem = problem.replace("the VIP's network", "the network of the VIP's interface,")
             yield _vip_complaint(service, problem, "make sure that their answers find a route to the clients")
 
 
@@ -420,7 +476,7 @@ def _distance(cluster: Cluster) -> Callable[[str, Service], Sequence[str]]:
 
     def far_from(host: str, service: Service) -> Sequence[str]:
         vip, names = service.vip, far(host, service.family or 0)
-        return [name for name in names if vip is None or cluster.interfaces_towards(name, vip)]
+        return [name for name in names if vip is None or cluster.home(name, vip)]
 
     return far_from
 
@@ -435,7 +491,12 @@ def _vips(cluster: Cluster) -> Iterator[tuple[Service, Address]]:
 
 
 def _homes(cluster: Cluster, vip: Address) -> set[Network]:
-    return {own.address.network for host in cluster.directors for own in cluster.interfaces_towards(host, vip)}
+    return {
+        own.address.network
+        for host in cluster.directors
+        for own in cluster.near(host, vip)
+        if own.address.version == vip.version
+    }
 
 
 def _vip_complaint(service: Service, problem: str, remedy: str) -> Complaint:
@@ -477,19 +538,22 @@ def open_sync(cluster: Cluster) -> Iterator[Complaint]:
     wanted, is_hot = cluster.get("lvs_director_sync"), cluster.get("ha_standby") == "hot"
     if len(cluster.directors) != 2 or not (is_hot if wanted is None else wanted):
         return
-    own = {host: cluster.routed(host) for host in cluster.directors}
-    homes = (cluster.home(host, vip) for host in cluster.directors for _service, vip in _vips(cluster))
-    public = {entry.interface for entry in homes if entry}
-    first, second = ([(entry.interface, entry.address.network) for entry in own[host]] for host in cluster.directors)
+    # By the first director's names.
+    homes = (cluster.home(cluster.directors[0], vip) for _service, vip in _vips(cluster))
+    public = {home.interface for home in homes if home}
+    first, second = ([(own.interface, own.address.network) for own in cluster.routed(h)] for h in cluster.directors)
+    links = [each[cluster.directors[0]] for each in cluster.shared]
+    second += [(own.interface, own.address.network) for own in links]
     shared = [name for name, network in first if (name, network) in second]
 
     def hosts_of(interface: str, *groups: str) -> list[str]:
         networks = [network for name, network in first if name == interface]
-        members = dict.fromkeys(host for group in groups for host in cluster.groups.get(group, ()) if host not in own)
+        members = dict.fromkeys(host for group in groups for host in cluster.groups.get(group, ()))
         return [
             host
             for host in members
-            if any(entry.address.network in networks for entry in cluster.addresses.get(host, ()))
+            if host not in cluster.directors
+            and any(entry.address.network in networks for entry in cluster.addresses.get(host, ()))
         ]
 
     near = {name for name in shared if hosts_of(name, "real_servers")}

@@ -29,7 +29,7 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import
 # Read from the cluster's first director; another value elsewhere would be ignored, or be fatal.
 SHARED = (
     *("ha_virtual_services", "ha_gateway_vips", "ha_acknowledged", "ha_absent", "ha_checker", "ha_standby"),
-    *("ha_detection_budget", "ha_minimum_alive"),
+    *("ha_detection_budget", "ha_minimum_alive", "ha_vip_places"),
 )
 # What both directors must do alike, or the one that takes over serves otherwise. All that stands in ha.cf is among it,
 # for both have the same file. Keys have a rule of their own.

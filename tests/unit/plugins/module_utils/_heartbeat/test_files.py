@@ -478,7 +478,7 @@ VIP6 = "IPv6addr2::2001:0db8:0000:0000:0000:0000:0000:0010/64/eth1"
 
 def resource_complaints(text: str) -> list[Problem]:
     """Return what is wrong with an haresources, on a host with eth0 and the usual scripts."""
-    scripts = ("IPaddr2", "IPv6addr2", "IPaddr", "ldirectord", "MailTo")
+    scripts = ("IPaddr2", "IPv6addr2", "VIPaddr2", "IPaddr", "ldirectord", "MailTo")
     return check_haresources(text, NODES, scripts=scripts, interfaces=("eth0", "eth1"))
 
 
@@ -491,6 +491,8 @@ def resource_complaints(text: str) -> list[Problem]:
         f"dir1 {VIP}\n# comment \\\n",
         "dir1 IPaddr2::192.0.2.10/24/eth0:vip/192.0.2.255 MailTo::root::Takeover",
         "dir1 IPv6addr2::2001:0db8:0000:0000:0000:0000:0000:0010/64/eth1",
+        "dir1 VIPaddr2::192.0.2.10/24/dir1=eth0,dir2=ens3",
+        "dir1 VIPaddr2::2001:0db8:0000:0000:0000:0000:0000:0010/64/dir1=eth0.5,dir2=ens3",
     ],
 )
 def test_good_haresources(text: str) -> None:
@@ -534,6 +536,11 @@ def test_good_haresources(text: str) -> None:
         (f"dir1 {VIP6}/192.0.2.255\n", "must be written IPv6addr2::ADDRESS/PREFIX/INTERFACE"),
         (f"dir1 {VIP6.replace('/64', '/129')}\n", "a length from 1 to 128"),
         (f"dir1 {VIP6}\ndir2 {OTHER} {VIP6.replace('0db8', 'DB8')}\n", "is moved by line 1 already"),
+        ("dir1 VIPaddr2::192.0.2.10/24/eth0\n", "must be written VIPaddr2::ADDRESS/PREFIX/NODE=INTERFACE"),
+        ("dir1 VIPaddr2::192.0.2.10/33/dir1=eth0,dir2=ens3\n", "must be written VIPaddr2::"),
+        ("dir1 VIPaddr2::2001:db8::10/64/dir1=eth0,dir2=ens3\n", "must be written VIPaddr2::"),
+        ("dir1 VIPaddr2::192.0.2.10/24/dir1=eth0,dir3=ens3\n", "names no interface of dir2"),
+        (f"dir1 VIPaddr2::192.0.2.10/24/dir1=eth0,dir2=ens3\ndir2 {OTHER} {VIP}\n", "is moved by line 1 already"),
         ("dir1 ::x\n", "without empty parts"),
         ("dir1 MailTo::root::\n", "without empty parts"),
         ("dir1 MailTo::*\n", "a shell reads it"),

@@ -330,6 +330,119 @@ def test_links_are_ipv4_where_there_is_any() -> None:
     assert (found["sync_interface"], found["sync_group"]) == ("eth0", "224.0.0.81")
 
 
+TWO: dict[str, Any] = {
+    "dir1": {"ha_interfaces": {"eth0": "192.0.2.1/24", "eth1": "198.51.100.1/24"}},
+    "dir2": {"ha_interfaces": {"eth1": "192.0.2.2/24", "ens4": "198.51.100.2/24"}},
+    "real1": {"ha_interfaces": {"eth0": "192.0.2.9/24"}},
+}
+TWO_GROUPS = {"directors": ["dir1", "dir2"], "real_servers": ["real1"]}
+
+
+def seen_by(here: str, *vips: str, places: Any = (), **shared: Any) -> dict[str, Any]:
+    """Return the plan of two directors that call their interfaces by different names."""
+    services = [{"name": f"s{number}", "vip": vip, "port": 80} for number, vip in enumerate(vips)]
+    services[-1]["preferred_director"] = "dir2"
+    known = {
+        host: own | {"ha_virtual_services": services, "ha_vip_places": places} | shared for host, own in TWO.items()
+    }
+    return plan.cluster(parse(known, TWO_GROUPS, options_of(plan.VARIABLES)), here)
+
+
+def test_each_director_has_its_own_names_of_interfaces() -> None:
+    """One of them is the name of another network on the other director."""
+    one, two, real = (seen_by(name, "192.0.2.30", "192.0.2.31") for name in ("dir1", "dir2", "real1"))
+    assert real == one
+    assert [vip["interface"] for vip in one["vips"]] == ["eth0", "eth0"]
+    assert [vip["interface"] for vip in two["vips"]] == ["eth1", "eth1"]
+    peers = {"192": ["192.0.2.1", "192.0.2.2"], "198": ["198.51.100.1", "198.51.100.2"]}
+    assert [(link["interface"], link["peers"]) for link in one["links"]] == [
+        ("eth0", peers["192"]),
+        ("eth1", peers["198"]),
+    ]
+    assert [(link["interface"], link["peers"]) for link in two["links"]] == [
+        ("eth1", peers["192"]),
+        ("ens4", peers["198"]),
+    ]
+    assert (one["interfaces"], two["interfaces"]) == (
+        {"eth0": "eth1", "eth1": "ens4"},
+        {"eth1": "eth0", "ens4": "eth1"},
+    )
+    assert (one["witnesses"], two["witnesses"]) == ({"eth0": ["192.0.2.9"]}, {"eth1": ["192.0.2.9"]})
+    assert (one["sync_interface"], two["sync_interface"]) == ("eth1", "ens4")
+    assert one["resource_groups"] == [
+        {"node": f"dir{number}", "resources": [f"VIPaddr2::192.0.2.3{number - 1}/24/dir1=eth0,dir2=eth1"]}
+        for number in (1, 2)
+    ]
+    own = {"vips", "links", "interfaces", "witnesses", "sync_interface"}
+    assert {name: one[name] for name in set(one) - own} == {name: two[name] for name in set(two) - own}
+
+
+def test_where_names_agree_every_view_is_the_same() -> None:
+    known = hosts({"port": 80})
+    views = [plan.cluster(parse(known, GROUPS, options_of(plan.VARIABLES)), here) for here in ("", "dir1", "dir2")]
+    assert views == [views[0]] * 3
+    assert views[0]["interfaces"] == {}
+
+
+@pytest.mark.parametrize(
+    ("place", "resource"),
+    [
+        ({"address": "203.0.113.30", "interface": "eth0"}, "VIPaddr2::203.0.113.30/32/dir1=eth0,dir2=eth1"),
+        (
+            {"address": "203.0.113.30", "interface": "eth1", "prefix": 28},
+            "VIPaddr2::203.0.113.30/28/dir1=eth1,dir2=ens4",
+        ),
+        ({"address": "192.0.2.30", "interface": "eth0"}, "VIPaddr2::192.0.2.30/24/dir1=eth0,dir2=eth1"),
+        ({"address": "192.0.2.30", "interface": "eth0", "prefix": 32}, "VIPaddr2::192.0.2.30/32/dir1=eth0,dir2=eth1"),
+    ],
+)
+def test_a_vip_with_a_place_of_its_own(place: dict[str, Any], resource: str) -> None:
+    assert seen_by("dir1", place["address"], places=[place])["resource_groups"][0]["resources"] == [resource]
+
+
+def test_a_place_on_interfaces_of_one_name() -> None:
+    known = hosts({"port": 80, "vip": "203.0.113.30"})
+    known["dir1"]["ha_vip_places"] = [{"address": "203.0.113.30", "interface": "eth0"}]
+    found = cluster(known, GROUPS)
+    assert found["vips"] == [{"address": "203.0.113.30", "prefix": 32, "interface": "eth0", "node": "dir1"}]
+    assert found["resource_groups"] == [{"node": "dir1", "resources": ["IPaddr2::203.0.113.30/32/eth0"]}]
+    known = hosts({"port": 80, "vip": "2001:db8:f::30", "real_servers": [{"host": "dir2"}]})
+    known["dir1"]["ha_vip_places"] = [{"address": "2001:db8:f::30", "interface": "eth0"}]
+    assert cluster(known, GROUPS)["vips"][0]["prefix"] == 128
+
+
+def test_a_place_that_a_director_lacks_is_named() -> None:
+    with pytest.raises(ClusterError, match=r"203\.0\.113\.30 has no interface of dir2: ha_vip_places\[0\]"):
+        seen_by("dir1", "203.0.113.30", places=[{"address": "203.0.113.30", "interface": "eth7"}])
+
+
+NETS = ("192.0.2", "198.51.100", "203.0.113")
+
+
+@given(st.permutations(["a", "b", "c"]), st.permutations(["a", "b", "c"]), st.integers(0, 2))
+def test_whatever_interfaces_are_called_both_directors_mean_the_same_networks(
+    one: list[str], two: list[str], where: int
+) -> None:
+    """The names tell which interfaces belong together only if they agree."""
+    known: dict[str, Any] = {
+        host: {"ha_interfaces": {name: f"{net}.{number}/24" for name, net in zip(names, NETS, strict=True)}}
+        for number, (host, names) in enumerate((("dir1", one), ("dir2", two)), 1)
+    }
+    service = {"name": "web", "vip": f"{NETS[where]}.30", "port": 80, "real_servers": []}
+    known["dir1"]["ha_virtual_services"] = [service]
+    groups = {"directors": ["dir1", "dir2"], "real_servers": []}
+    for host, names in (("dir1", one), ("dir2", two)):
+        found = plan.cluster(parse(known, groups, options_of(plan.VARIABLES)), host)
+        networks = dict(zip(names, NETS, strict=True))
+        assert [networks[vip["interface"]] for vip in found["vips"]] == [NETS[where]]
+        assert len(found["links"]) == 3
+        for link in found["links"]:
+            assert all(peer.startswith(f"{networks[link['interface']]}.") for peer in link["peers"])
+        assert networks[found["sync_interface"]] != NETS[where]
+        resource = found["resource_groups"][0]["resources"][0]
+        assert resource.startswith("IPaddr2::" if one[where] == two[where] else "VIPaddr2::")
+
+
 def test_connections_are_told_where_nobody_else_is() -> None:
     known = directors_with(eth0="192.0.2.#/24", eth1="198.51.100.#/24", eth2="2001:db8:1::#/64")
     known["real1"] = {"ha_interfaces": {"eth0": "198.51.100.9/24"}}

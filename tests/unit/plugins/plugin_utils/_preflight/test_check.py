@@ -1584,7 +1584,9 @@ def test_gateways_that_directors_could_not_hold(gateways: list[str], problem: st
 def test_a_gateway_whose_interface_has_two_names() -> None:
     hosts = behind_nat(NAT, gateways=[GATEWAY])
     hosts["dir2"]["ha_interfaces"]["eth3"] = hosts["dir2"]["ha_interfaces"].pop("eth2")
-    assert found(hosts) == {("bad_gateway", "all hosts", f"{G}[0]")}
+    assert found(hosts) == set()
+    hosts["dir2"]["ha_interfaces"]["eth3"] = "198.18.22.12/25"
+    assert ("bad_gateway", "all hosts", f"{G}[0]") in found(hosts)
 
 
 @pytest.mark.parametrize(
@@ -1758,11 +1760,98 @@ def test_the_size_of_segments() -> None:
 
 
 def test_interfaces_of_different_names() -> None:
+    """The network tells which is which, if it is one."""
     hosts = changed("dir2", ha_interfaces={"ens3": "198.18.20.12/24", "ens4": "198.18.21.12/24"})
+    assert found(hosts) == set()
+    hosts = changed("dir2", ha_interfaces={"ens3": "198.18.20.12/25", "ens4": "198.18.21.12/25"})
     assert found(hosts) == {
         ("vip_interfaces_differ", "all hosts", f"{S}[0].vip"),
         ("no_link", "all hosts", "heartbeat_links"),
     }
+
+
+def test_connections_are_told_in_one_network_whatever_its_interfaces_are_called() -> None:
+    """The clients' network has the name here that the directors' own has there."""
+    hosts = changed("dir2", ha_interfaces={"eth1": "198.18.20.12/24", "eth0": "198.18.21.12/24"})
+    assert found(hosts) == set()
+    hosts["dir1"]["ha_interfaces"] = {"eth0": "198.18.20.11/24"}
+    hosts["dir2"]["ha_interfaces"] = {"ens3": "198.18.20.12/24"}
+    assert found(hosts) == {OPEN_SYNC, ("single_link", "all hosts", "heartbeat_links")}
+
+
+P = "ha_vip_places"
+FAR = "203.0.113.30"
+
+
+def placed(*places: Any, vip: str = FAR, **hosts: Any) -> Hosts:
+    """Return the quickstart cluster with places, and with the interfaces of some hosts."""
+    found = inventory(web(vip=vip), ha_vip_places=list(places))
+    for host, own in hosts.items():
+        found[host]["ha_interfaces"] = own
+    return found
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        pytest.param(placed({"address": FAR, "interface": "eth0"}), id="outside of all networks"),
+        pytest.param(placed({"address": FAR, "interface": "eth0", "prefix": 24}), id="with a network of its own"),
+        pytest.param(placed({"address": VIPS[0], "interface": "eth0", "prefix": 32}, vip=VIPS[0]), id="in a network"),
+        pytest.param(
+            placed({"address": FAR, "interface": "eth0"}, dir2={"ens3": "198.18.20.12/24", "ens4": "198.18.21.12/24"}),
+            id="by interfaces of different names",
+        ),
+    ],
+)
+def test_places_of_vips(hosts: Hosts) -> None:
+    assert found(hosts) == set()
+
+
+@pytest.mark.parametrize(
+    ("places", "variable", "problem"),
+    [
+        ([{"address": f"{FAR}/32", "interface": "eth0"}], "[0].address", "without prefix length"),
+        ([{"address": "203.0.113.31", "interface": "eth0"}], "[0].address", "is no VIP"),
+        ([{"address": FAR, "interface": "eth0"}] * 2, "[1].address", "ha_vip_places[0] as well"),
+        ([{"address": FAR, "interface": "eth2"}], "[0].interface", "dir1 and dir2 have no such interface"),
+        ([{"address": FAR, "interface": "eth0", "prefix": 0}], "[0].prefix", "from 1 to 32"),
+        ([{"address": FAR, "interface": "eth0", "prefix": 33}], "[0].prefix", "from 1 to 32"),
+        ([{"address": FAR, "interface": "eth0", "prefix": 30}], "[0].prefix", ""),
+    ],
+)
+def test_places_that_nobody_could_take(places: list[Any], variable: str, problem: str) -> None:
+    findings = check(placed(*places), GROUPS, SPECS)
+    findings = [each for each in findings if each.rule == "bad_vip_place"]
+    if not problem:  # 203.0.113.30 is one of 203.0.113.28/30
+        assert findings == []
+        return
+    assert [(each.severity, each.variable) for each in findings] == [("error", f"{P}{variable}")]
+    assert problem in findings[0].problem
+
+
+def test_a_place_where_nobody_looks_for_the_address() -> None:
+    other = placed({"address": VIPS[0], "interface": "eth1"}, vip=VIPS[0])
+    assert ("bad_vip_place", "all hosts", f"{P}[0].interface") in found(other)
+    last = placed({"address": "203.0.113.31", "interface": "eth0", "prefix": 28}, vip="203.0.113.31")
+    assert found(last) == {("bad_vip_place", "all hosts", f"{P}[0].prefix")}
+
+
+def test_the_other_rules_go_by_the_place() -> None:
+    """Whose network the real servers should be in, and whether directors and clients share the way of connections."""
+    hosts = placed({"address": FAR, "interface": "eth1"})
+    assert found(hosts) == {OPEN_SYNC, ("vip_off_link", "all hosts", f"{S}[0].vip")}
+    lone = placed(
+        {"address": FAR, "interface": "eth0"}, dir1={"eth0": "198.18.20.11/24"}, dir2={"eth0": "198.18.20.12/24"}
+    )
+    assert OPEN_SYNC in found(lone)
+    hosts = placed({"address": FAR, "interface": "eth0"}, dir2={"eth0": "198.18.22.12/24", "eth1": "198.18.21.12/24"})
+    assert ("unreachable_real_server", "all hosts", f"{S}[0].real_servers") in found(hosts)
+
+
+def test_directors_have_one_place_for_an_address() -> None:
+    hosts = placed({"address": FAR, "interface": "eth0"})
+    hosts["dir2"][P] = [{"address": FAR, "interface": "eth1"}]
+    assert ("values_differ", "all hosts", P) in found(hosts)
 
 
 def test_real_server_behind_a_router() -> None:
