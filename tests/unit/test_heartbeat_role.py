@@ -87,7 +87,7 @@ def test_each_director_has_its_own_names_of_interfaces(tmp_path: Path) -> None:
             private: ["198.18.21.11", "198.18.21.12"],
         }
         assert vips["witnesses"] == {public: ["198.18.20.21"]}
-        assert "dir1 VIPaddr2::198.18.20.30/24/dir1=eth0,dir2=ens3\n" in found[f"{host}.haresources"]
+        assert "dir1 VIPaddr2::198.18.20.30/24/eth0@dir1,ens3@dir2\n" in found[f"{host}.haresources"]
     assert json.loads(found["dir2.vips.json"])["interfaces"] == {"ens3": "eth0", "ens4": "eth1"}
     command = ["ansible-playbook", "-i", tmp_path / "a/hosts.yml", "tests/unit/role.yml", "-e", '{"part": "same.yml"}']
     compared = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -101,10 +101,10 @@ def test_each_director_has_its_own_names_of_interfaces(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("node", "resource", "script", "argument"),
     [
-        ("dir1", "192.0.2.30/24/dir1=eth0,dir2=ens3", "IPaddr2", "192.0.2.30/24/eth0"),
-        ("DIR2", "192.0.2.30/24/dir1=eth0,dir2=ens3", "IPaddr2", "192.0.2.30/24/ens3"),
-        ("dir2", "2001:db8:0:0:0:0:0:30/64/dir1=eth0,dir2=ens3", "IPv6addr2", "2001:db8:0:0:0:0:0:30/64/ens3"),
-        ("ir2", "192.0.2.30/24/dir1=eth0,dir2=ens3", "", ""),
+        ("dir1", "192.0.2.30/24/eth0@dir1,ens3@dir2", "IPaddr2", "192.0.2.30/24/eth0"),
+        ("DIR2", "192.0.2.30/24/eth0@dir1,ens3@dir2", "IPaddr2", "192.0.2.30/24/ens3"),
+        ("dir2", "2001:db8:0:0:0:0:0:30/64/eth0@dir1,ens3@dir2", "IPv6addr2", "2001:db8:0:0:0:0:0:30/64/ens3"),
+        ("ir2", "192.0.2.30/24/eth0@dir1,ens3@dir2", "", ""),
     ],
 )
 def test_the_script_for_interfaces_of_different_names(

@@ -61,7 +61,7 @@ def test_an_address_is_read_as_haresources_has_it(address, prefix, rest):
 
 @pytest.mark.parametrize(("here", "interface"), [("dir1", "eth0"), ("dir2", "ens3")])
 def test_each_director_has_its_own_name_of_an_interface(here, interface):
-    resource = {"script": "VIPaddr2", "arguments": ["192.0.2.30/24/dir1=eth0,dir2=ens3"], "node": "dir1"}
+    resource = {"script": "VIPaddr2", "arguments": ["192.0.2.30/24/eth0@dir1,ens3@dir2"], "node": "dir1"}
     settings = vips.Settings.read({"node": here, "resources": [resource]})
     assert settings.vips == (vips.Vip(VIP, 24, interface, "dir1"),)
     assert not settings.others

@@ -730,7 +730,7 @@ COLD = "dir1 IPaddr2::198.18.20.30/24/eth0 IPv6addr2::2001:0db8:0000:0000:0000:0
 @pytest.mark.parametrize(("device", "held"), [("eth0", True), ("ens3", True), ("eth1", False)])
 def test_an_address_may_be_on_an_interface_of_another_name(director, monkeypatch, device, held):
     """Where the directors' names differ, haresources has one for each."""
-    director.resources.write_text("dir1 VIPaddr2::198.18.20.30/24/dir1=eth0,dir2=ens3 ldirectord\n")
+    director.resources.write_text("dir1 VIPaddr2::198.18.20.30/24/eth0@dir1,ens3@dir2 ldirectord\n")
     monkeypatch.setattr(guard, "has", lambda _address, name: name == device)
     assert guard.given() is held
 

@@ -96,11 +96,11 @@ BY_NODE = "VIPaddr2"
 def address_resource(address: str, prefix: int, interface: str) -> str:
     """Return the resource that moves an address. '::' separates arguments, so an IPv6 address is written out.
 
-    interface: its name, or one for each node: node=name,node=name.
+    interface: its name, or one for each node: name@node,name@node. No name of an interface has an @.
     """
     own = ip_address(address)
     script = next(script for script, version in ADDRESS_SCRIPTS.items() if version == own.version)
-    return f"{BY_NODE if '=' in interface else script}::{own.exploded}/{prefix}/{interface}"
+    return f"{BY_NODE if '@' in interface else script}::{own.exploded}/{prefix}/{interface}"
 
 
 def moved_address(resource: Resource) -> IPv4Address | IPv6Address | None:
@@ -208,7 +208,7 @@ def _check_resource(
         better = f"IPaddr2::{address.split('/')[0]}/PREFIX/INTERFACE"
         yield problem(f"write {better}: a bare address is IPaddr, which needs ifconfig and leaves the VIP nowhere")
     elif resource.script == BY_NODE and _names(resource) is None:
-        syntax = f"{BY_NODE}::ADDRESS/PREFIX/NODE=INTERFACE,NODE=INTERFACE"
+        syntax = f"{BY_NODE}::ADDRESS/PREFIX/INTERFACE@NODE,INTERFACE@NODE"
         yield problem(f"must be written {syntax}, and an IPv6 address without '::'")
     elif resource.script in ADDRESS_SCRIPTS:
         for text in _check_address_resource(resource, interfaces):
@@ -220,12 +220,12 @@ def _check_resource(
 
 def _names(resource: Resource) -> dict[str, str] | None:
     """Return the interfaces of a BY_NODE by node; None if it is malformed."""
-    pair = r"[^/=,]+=[^/=,0-9][^/=,]{0,14}"
+    pair = r"[^/@,0-9][^/@,]{0,14}@[^/@,]+"
     match = re.fullmatch(rf"([^/]+)/([0-9]{{1,3}})/({pair}(?:,{pair})+)", "::".join(resource.arguments))
     address = moved_address(resource)
     if match is None or address is None or len(resource.arguments) != 1:
         return None
-    names = dict(each.split("=") for each in match[3].split(","))
+    names = {node: name for name, node in (each.split("@") for each in match[3].split(","))}
     return names if 1 <= int(match[2]) <= address.max_prefixlen else None
 
 

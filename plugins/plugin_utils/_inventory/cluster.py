@@ -463,7 +463,7 @@ def _device(placed: Mapping[str, Any]) -> str:
     names = placed["interfaces"]
     if len({*names.values()}) == 1:
         return str(next(iter(names.values())))
-    return ",".join(f"{placed['nodes'][host]}={name}" for host, name in names.items())
+    return ",".join(f"{name}@{placed['nodes'][host]}" for host, name in names.items())
 
 
 def _lines(node: str, addresses: Sequence[str], last: Sequence[str]) -> Iterator[list[str]]:

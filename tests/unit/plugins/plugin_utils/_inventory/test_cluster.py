@@ -370,7 +370,7 @@ def test_each_director_has_its_own_names_of_interfaces() -> None:
     assert (one["witnesses"], two["witnesses"]) == ({"eth0": ["192.0.2.9"]}, {"eth1": ["192.0.2.9"]})
     assert (one["sync_interface"], two["sync_interface"]) == ("eth1", "ens4")
     assert one["resource_groups"] == [
-        {"node": f"dir{number}", "resources": [f"VIPaddr2::192.0.2.3{number - 1}/24/dir1=eth0,dir2=eth1"]}
+        {"node": f"dir{number}", "resources": [f"VIPaddr2::192.0.2.3{number - 1}/24/eth0@dir1,eth1@dir2"]}
         for number in (1, 2)
     ]
     own = {"vips", "links", "interfaces", "witnesses", "sync_interface"}
@@ -387,13 +387,13 @@ def test_where_names_agree_every_view_is_the_same() -> None:
 @pytest.mark.parametrize(
     ("place", "resource"),
     [
-        ({"address": "203.0.113.30", "interface": "eth0"}, "VIPaddr2::203.0.113.30/32/dir1=eth0,dir2=eth1"),
+        ({"address": "203.0.113.30", "interface": "eth0"}, "VIPaddr2::203.0.113.30/32/eth0@dir1,eth1@dir2"),
         (
             {"address": "203.0.113.30", "interface": "eth1", "prefix": 28},
-            "VIPaddr2::203.0.113.30/28/dir1=eth1,dir2=ens4",
+            "VIPaddr2::203.0.113.30/28/eth1@dir1,ens4@dir2",
         ),
-        ({"address": "192.0.2.30", "interface": "eth0"}, "VIPaddr2::192.0.2.30/24/dir1=eth0,dir2=eth1"),
-        ({"address": "192.0.2.30", "interface": "eth0", "prefix": 32}, "VIPaddr2::192.0.2.30/32/dir1=eth0,dir2=eth1"),
+        ({"address": "192.0.2.30", "interface": "eth0"}, "VIPaddr2::192.0.2.30/24/eth0@dir1,eth1@dir2"),
+        ({"address": "192.0.2.30", "interface": "eth0", "prefix": 32}, "VIPaddr2::192.0.2.30/32/eth0@dir1,eth1@dir2"),
     ],
 )
 def test_a_vip_with_a_place_of_its_own(place: dict[str, Any], resource: str) -> None:
