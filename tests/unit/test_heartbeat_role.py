@@ -60,6 +60,7 @@ def rendered(folder: Path, **own: dict[str, str]) -> dict[str, str]:
     folder.mkdir()
     (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"vars": shared, "children": groups}}), encoding="utf-8")
     files = ["heartbeat/templates/ha.cf", "heartbeat/templates/haresources", "heartbeat/templates/vips.json"]
+    files.append("ha_hook/templates/ha-hooks.json")
     wanted = json.dumps({"folder": str(folder), "files": files})
     command = ["ansible-playbook", "-i", folder / "hosts.yml", "--limit", "directors", "-e", wanted]
     subprocess.run([*command, ROOT / "tests/unit/render.yml"], check=True, cwd=ROOT)
@@ -87,6 +88,8 @@ def test_each_director_has_its_own_names_of_interfaces(tmp_path: Path) -> None:
             private: ["198.18.21.11", "198.18.21.12"],
         }
         assert vips["witnesses"] == {public: ["198.18.20.21"]}
+        hooks = json.loads(found[f"{host}.ha-hooks.json"])
+        assert [vip["interface"] for vip in hooks["vips"]] == [public]
         assert "dir1 VIPaddr2::198.18.20.30/24/eth0@dir1,ens3@dir2\n" in found[f"{host}.haresources"]
     assert json.loads(found["dir2.vips.json"])["interfaces"] == {"ens3": "eth0", "ens4": "eth1"}
     command = ["ansible-playbook", "-i", tmp_path / "a/hosts.yml", "tests/unit/role.yml", "-e", '{"part": "same.yml"}']

@@ -388,7 +388,11 @@ def _bad_place(cluster: Cluster, variable: str, address: Address) -> Iterator[Co
             where = "/".join(sorted(set().union(*inside.values())))
             problem = f"the address is in the network of {where}, where neighbours look for it"
             yield Complaint(f"{variable}.interface", show(interface), problem, "name that one, or choose another VIP")
-    if prefix is not None and not 1 <= prefix <= address.max_prefixlen:
+    networks = {own.address.network.prefixlen for host in hosts for own in cluster.near(host, address)}
+    if prefix is not None and address in cluster.gateways and prefix not in networks:
+        problem = "a gateway has the prefix length of its network, which tells who is behind it"
+        yield Complaint(f"{variable}.prefix", show(prefix), problem, "leave it out")
+    elif prefix is not None and not 1 <= prefix <= address.max_prefixlen:
         problem = f"must be a length from 1 to {address.max_prefixlen}"
         yield Complaint(f"{variable}.prefix", show(prefix), problem, f"write {address.max_prefixlen}, or leave it out")
     elif prefix is not None and (fault := fault_in(address, [ip_interface(f"{address}/{prefix}")])):

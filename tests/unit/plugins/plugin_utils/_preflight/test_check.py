@@ -1848,6 +1848,13 @@ def test_the_other_rules_go_by_the_place() -> None:
     assert ("unreachable_real_server", "all hosts", f"{S}[0].real_servers") in found(hosts)
 
 
+def test_a_gateway_may_have_a_place_but_no_prefix_of_its_own() -> None:
+    hosts = behind_nat(NAT, gateways=[GATEWAY], ha_vip_places=[{"address": GATEWAY, "interface": "eth2", "prefix": 24}])
+    assert found(hosts) == set()
+    hosts = behind_nat(NAT, gateways=[GATEWAY], ha_vip_places=[{"address": GATEWAY, "interface": "eth2", "prefix": 32}])
+    assert found(hosts) == {("bad_vip_place", "all hosts", f"{P}[0].prefix")}
+
+
 def test_directors_have_one_place_for_an_address() -> None:
     hosts = placed({"address": FAR, "interface": "eth0"})
     hosts["dir2"][P] = [{"address": FAR, "interface": "eth1"}]
