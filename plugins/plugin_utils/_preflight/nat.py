@@ -167,15 +167,22 @@ def mixed_forwarding(cluster: Cluster) -> Iterator[Complaint]:
 
 @rule("ftp_without_helper", "warning")
 def ftp_without_helper(cluster: Cluster) -> Iterator[Complaint]:
-    """FTP names addresses inside of its connection, which ip_vs_ftp alone translates. The role loads it by default."""
+    """FTP names addresses inside of its connection, which ip_vs_ftp alone translates. The role loads it by default.
+
+    It needs the kernel's connection tracking, which comes with a service whose own port is 21 (ip_vs_ctl.c,
+    __ip_vs_update_dest). A mark has none.
+    """
     modules = cluster.get("lvs_director_modules")
     for service, _hosts in _nat_services(cluster):
-        marked = any((ports.protocol, ports.first) == ("tcp", FTP) for ports in service.ports)
+        if any((ports.protocol, ports.first) == ("tcp", FTP) for ports in service.ports):
+            problem = "with NAT, FTP does not work by a mark: the kernel does not follow its connections"
+            remedy = "write a service of port 21 without a mark"
+            yield Complaint(f"{service.variable}.ports", show(FTP), problem, remedy)
         plain = service.get("port") == FTP and service.get("protocol") == "tcp"
-        if (marked or plain) and modules is not None and "ip_vs_ftp" not in modules:
+        if plain and modules is not None and "ip_vs_ftp" not in modules:
             problem = "with NAT, clients of FTP are told the real server's own address"
             remedy = "add ip_vs_ftp to lvs_director_modules, or remove that variable"
-            yield Complaint(f"{service.variable}.{'ports' if marked else 'port'}", show(FTP), problem, remedy)
+            yield Complaint(f"{service.variable}.port", show(FTP), problem, remedy)
 
 
 @rule("idle_masquerade")

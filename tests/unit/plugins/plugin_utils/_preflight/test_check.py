@@ -1656,9 +1656,7 @@ def test_a_gateway_whose_interface_has_two_names() -> None:
         (
             "ftp_without_helper",
             f"{S}[0].ports",
-            behind_nat(
-                marked(forwarding="nat", ports=[21, "1024-65535"]), gateways=[GATEWAY], lvs_director_modules=["ip_vs"]
-            ),
+            behind_nat(marked(forwarding="nat", ports=[21, "1024-65535"]), gateways=[GATEWAY]),
         ),
         (
             "port_mapping",
