@@ -50,7 +50,7 @@ docs: ## the documentation site, in build/docs
 	website/build
 
 
-.PHONY: chaos bench-checks bench-coda bench-coda-survival bench-failover bench-interrupted bench-ipvs bench-preflight bench-second-run
+.PHONY: chaos bench-checks bench-coda bench-coda-survival bench-failover bench-interrupted bench-ipvs bench-preflight bench-second-run machines
 bench-checks: ## how soon ldirectord and keepalived take dead real servers out, and what that costs (hours)
 	tests/with-lab benchmarks/checks
 
@@ -62,6 +62,9 @@ bench-coda-survival: ## what becomes of changes on a Coda client when cables are
 
 chaos: ## MINUTES=60 SEED=n: random faults, alone and in pairs, and whether the cluster is whole after each
 	tests/with-lab benchmarks/chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
+machines: ## a cluster of five machines with kernels of their own, and what clients miss when one fails (20 min)
+	tests/with-lab benchmarks/machines
 
 bench-failover: ## what clients see when a director loses power, here and with keepalived and Pacemaker (8 h)
 	tests/with-lab benchmarks/failover
