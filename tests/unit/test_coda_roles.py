@@ -132,6 +132,51 @@ def test_two_restores_at_once_share_no_folder() -> None:
     assert (left["patterns"], left["file_type"], left["age"]) == ("restore.*.tmp", "directory", "1d")
 
 
+@pytest.mark.parametrize(
+    ("key", "second", "wanted", "later", "changes"),
+    [
+        (None, None, "", 0, []),  # a bare host: a check has nothing to copy
+        ("one", "one", "", 9, []),
+        ("one", "two", "one", 9, []),
+        ("one", "", "", 9, ["Keep"]),
+        ("one", None, "one", 9, ["Keep"]),
+        ("one", "two", "three", 9, ["Keep"]),
+        ("one", "one", "three", 9, []),  # what is kept is there already
+        ("one", "one", "", 0, ["Let"]),  # a run that was killed
+        ("one", "one", "", -9, ["Let"]),
+    ],
+)
+def test_a_cell_has_a_second_key_which_is_the_first_or_the_former_one(
+    tmp_path: Path, key: str | None, second: str | None, wanted: str, later: int, changes: list[str]
+) -> None:
+    """An empty second file would count as a key of zeros."""
+    for number, (name, text) in enumerate((("auth2.tk.BAK", second), ("auth2.tk", key))):
+        if text is not None:
+            (tmp_path / name).write_text(f"{text}\n" if text else "", encoding="utf-8")
+            (tmp_path / name).chmod(0o600)
+            os.utime(tmp_path / name, (0, 1_000_000 + number * later))
+    text = (ROOT / "roles/coda_scm/tasks/secrets.yml").read_text(encoding="utf-8").replace("/vice/db", str(tmp_path))
+    tasks = [task for task in yaml.safe_load(text) if " key" in task["name"]]
+    assert len(tasks) == 5
+    files = [str(ROOT / f"roles/coda_scm/{part}/main.yml") for part in ("defaults", "vars")]
+    own = {"ansible_python_interpreter": "{{ ansible_playbook_python }}", "coda_scm_tokens": {"auth2": wanted}}
+    play = {"hosts": "one", "connection": "local", "gather_facts": False, "vars_files": files, "tasks": tasks}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
+    command = ["ansible-playbook", "--check", "--diff", "-i", "one,", str(tmp_path / "play.yml"), "-e", json.dumps(own)]
+    env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    run = subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert run.returncode == 0, run.stdout
+    found = [task.split()[0] for task in run.stdout.split("\nTASK [") if "\nchanged: " in task]
+    assert found == changes, run.stdout
+
+
+def test_no_file_of_keys_begins_empty() -> None:
+    tasks = yaml.safe_load((ROOT / "roles/coda_scm/tasks/main.yml").read_text(encoding="utf-8"))
+    assert not any("auth2.tk" in str(task) for task in tasks)
+    fetched = read_task("coda_server", "fetch", "Read the secrets of the SCM")["loop"]
+    assert fetched == ["auth2.tk.BAK", "auth2.tk", "update.tk", "volutil.tk"]
+
+
 def test_who_is_no_longer_listed_is_logged_out_before_the_login_goes() -> None:
     """A run that is killed in between leaves the file to the next one, which logs out again."""
     tasks = read_task("coda_client", "logins", "End the logins that are no longer listed")["block"]

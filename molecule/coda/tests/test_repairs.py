@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
-from cell import THREE, TWO, answers, run_roles, volumes
+from cell import ONE, SERVERS, THREE, TWO, answers, run_roles, volumes, write_inventory
 from harness import Machine, shell, wait_for
 
 TRY = "/srv/try"
@@ -74,3 +76,40 @@ def test_a_former_scm_with_a_new_package_runs_the_new_programs_and_only_its_own(
     told = run_roles(TWO, "coda_server")
     assert "changed=0" in told, told
     assert volumes(TWO, by=TWO) == {"www.1": "/srv/vicepb"}
+
+
+def keys(server: str) -> tuple[str, ...]:
+    """Return what a server has in its two files of keys, and the time of the first."""
+    look = "cd /vice/db && cat auth2.tk && cat auth2.tk.BAK && stat --format %Y auth2.tk"
+    return tuple(shell(server, look, check=False).split())  # updateclnt may be renaming one
+
+
+def all_have(*wanted: str) -> bool:
+    """Return whether all servers have these two keys, and the time of the SCM's first, which has them read both."""
+    return all(keys(server) == (*wanted, keys(ONE)[-1]) for server in SERVERS)
+
+
+def test_an_empty_second_key_is_replaced_on_all_servers() -> None:
+    """It counts as a key of zeros, which anybody can use to forge tokens."""
+    for server in SERVERS:
+        shell(server, ": >/vice/db/auth2.tk.BAK")
+    (key, before) = keys(ONE)
+    run_roles(ONE, "coda_scm")
+    assert keys(ONE)[-1] != before
+    wait_for("all servers have one key, twice", partial(all_have, key, key), 240)
+    told = run_roles(ONE, "coda_scm")
+    assert "changed=0" in told, told
+
+
+def test_a_key_that_is_replaced_stays_as_the_second_one_until_the_next_change(tmp_path: Path) -> None:
+    first = keys(ONE)[0]
+    for key, former in (("Another1", first), (first, "Another1")):
+        other = write_inventory(tmp_path / "other.yml", "coda_scm", ONE, coda_scm_tokens={"auth2": key})
+        run_roles(ONE, "coda_scm", inventory=other)
+        wait_for("all servers have the new key and the former one", partial(all_have, key, former), 240)
+        told = run_roles(ONE, "coda_scm", inventory=other)
+        assert "changed=0" in told, told
+    # What docs/coda-cell.md says to do about a key that somebody else has.
+    shell(ONE, "rm /vice/db/auth2.tk.BAK")
+    run_roles(ONE, "coda_scm")
+    wait_for("nobody takes the former key any more", partial(all_have, first, first), 240)

@@ -79,7 +79,7 @@ def test_partitions_hold_as_many_files_as_was_said() -> None:
 
 
 def test_secrets_are_the_same_to_the_byte_and_end_with_one_line_end() -> None:
-    for name in ("auth2.tk", "update.tk", "volutil.tk"):
+    for name in ("auth2.tk", "auth2.tk.BAK", "update.tk", "volutil.tk"):
         contents = {host.file(f"/vice/db/{name}").content for host in SERVERS.values()}
         assert len(contents) == 1, name
         assert re.fullmatch(rb"[A-Za-z0-9]{8}([A-Za-z0-9]{24})?\n", contents.pop()), name

@@ -184,6 +184,34 @@ def test_who_may_not_write_can_read_only() -> None:
     assert refused.rc != 0, refused
 
 
+def administrators_token(secret: str) -> str:
+    """Return an administrator's token that upstream's program makes from the output of a command on the SCM."""
+    answers = f"printf '500\\n1\\n'; {secret}; printf 'token\\n'"  # user, hours, key, file
+    script = f"cd /root && {{ {answers}; }} | tokentool >&2 && cat token && rm token"
+    made = subprocess.run(
+        ["docker", "exec", "coda1.coda.test", "sh", "-c", script], capture_output=True, text=True, check=True
+    )
+    return made.stdout
+
+
+def test_who_knows_no_key_can_forge_no_token() -> None:
+    """An empty file for the second key would count as a key of zeros. The realm's root and www are on a server each."""
+    secrets = {"right": "cat /vice/db/auth2.tk", "forged": "printf '\\0\\n'"}
+    for number, (name, secret) in enumerate(secrets.items(), 60000):  # a client remembers what it allowed a user
+        token, someone = administrators_token(secret), f"setpriv --reuid={number} --regid={number} --clear-groups"
+        ONE.check_output(f"printf %s '{token}' >/tmp/{name} && chmod 0644 /tmp/{name}")
+        for place in (REALM, WWW):
+            file = f"{place}/{name}"
+            ONE.check_output(f"cd / && {someone} clog -fromfile /tmp/{name} codaadmin@coda.test")
+            if name == "right":
+                soon(ONE, f"{someone} touch {file} && {someone} rm {file} && echo written", "written")
+            else:
+                refused = ONE.run(f"{someone} touch {file}")
+                assert refused.rc != 0, refused
+                assert re.search("Permission denied|Operation not permitted", refused.stderr), refused
+        ONE.check_output(f"cd / && {someone} cunlog @coda.test")
+
+
 def test_web_servers_serve_on_while_the_file_server_is_dead() -> None:
     for name in ("page", "other"):
         ONE.check_output(f"echo 'this is {name}' >{WWW}/{name}.html")
