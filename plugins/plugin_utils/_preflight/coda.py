@@ -27,6 +27,7 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.settings import PATH, RELAY
 
 LONGEST_NAME = 63  # MAXHOSTNAMELEN with the closing zero
+OWN_GROUPS = ("System:Administrators", "System:AnyUser")  # which every cell has
 LEAST_CACHE, MOST_PRIORITY = 2, 1000  # MiB (venus.conf.ex), hoard(1)
 # Connections to a container. One can be reached by ssh as well, so the role looks again.
 CONTAINERS = ("docker", "podman", "buildah", "lxc", "lxd", "nspawn", "chroot", "jail", "kubectl", "oc")
@@ -344,6 +345,9 @@ def coda_user(cluster: Cluster) -> Iterator[Complaint]:
         given = [("Coda's own user", {"name": "System", "uid": 1}), *([(label, admin)] if admin else []), *users]
         named = [(place, user) for place, user in given if UNUSABLE not in (user["name"], user["uid"])]
         owned = [(place, group) for place, group in groups if UNUSABLE not in (group["name"], group["owner"])]
+        names = [group["name"] for _place, group in owned]
+        # Which the role makes beside those that are listed.
+        owned = [("Coda's own group", {"name": name, "owner": ""}) for name in OWN_GROUPS if name not in names] + owned
         places = {"user": [place for place, _user in named], "group": [place for place, _group in owned]}
         for fault in coda_users.faults(
             [coda_users.User(user["name"], user["uid"]) for _place, user in named],
@@ -355,15 +359,47 @@ def coda_user(cluster: Cluster) -> Iterator[Complaint]:
             yield Complaint(place.partition("[")[0], "", problem, "correct that entry", host)
 
 
-def names_in_lists(cluster: Cluster, scm: str) -> set[str]:
-    """Return who may be in an access list, in small letters: Coda takes no notice of case."""
-    names = {"system", "system:administrators", "system:anyuser"}
-    admin = known(own(cluster, scm, "coda_scm_admin"))
-    names.add(str((admin or {}).get("name") or "codaadmin").lower())
+def admin_of(cluster: Cluster, scm: str) -> str:
+    """Return the name of the cell's administrator."""
+    return str((known(own(cluster, scm, "coda_scm_admin")) or {}).get("name") or "codaadmin")
+
+
+def names_of(cluster: Cluster, scm: str) -> set[str]:
+    """Return the names of the cell's users and groups."""
+    names = {"System", *OWN_GROUPS, admin_of(cluster, scm)}
     for variable in ("coda_scm_users", "coda_scm_groups"):
         entries = own(cluster, scm, variable) or ()
-        names |= {str(entry["name"]).lower() for entry in entries if entry is not UNUSABLE}
+        names |= {str(entry["name"]) for entry in entries if entry is not UNUSABLE}
     return names
+
+
+@rule("coda_user")
+def coda_group(cluster: Cluster) -> Iterator[Complaint]:
+    """Coda's tools make no group with somebody who isn't there, and an administrator has to stay one."""
+    for host in cluster.groups.get("coda_scm", ()):
+        names, admin = names_of(cluster, host), admin_of(cluster, host)
+        users, groups = (own(cluster, host, name) for name in ("coda_scm_users", "coda_scm_groups"))
+        entries = [own(cluster, host, "coda_scm_admin"), *(users or ()), *(groups or ())]
+        unread = any(
+            entry in (None, UNUSABLE) or UNUSABLE in (entry["name"], entry.get("members")) for entry in entries
+        )
+        if unread or users is None:  # of which another rule complains
+            continue
+        for place, group in _entries(cluster, host, "coda_scm_groups"):
+            owner, members = group["owner"], group["members"] or ()
+            listed = [(f"{place}.owner", owner), *((f"{place}.members[{n}]", each) for n, each in enumerate(members))]
+            for variable, name in listed:
+                if name is not UNUSABLE and name not in names:
+                    remedy = "add it to coda_scm_users or coda_scm_groups, or write it as it is written there"
+                    yield Complaint(variable, show(name), "is not a user or group of the cell", remedy, host)
+            if group["name"] == OWN_GROUPS[0] and not {admin, UNUSABLE} & {owner, *members}:
+                problem = f"lacks {admin}, who would administer the cell no longer"
+                yield Complaint(f"{place}.members", "", problem, f"add {admin}", host)
+
+
+def names_in_lists(cluster: Cluster, scm: str) -> set[str]:
+    """Return who may be in an access list, in small letters: Coda takes no notice of case."""
+    return {name.lower() for name in names_of(cluster, scm)}
 
 
 @rule("coda_mount")
@@ -513,7 +549,7 @@ def coda_login(cluster: Cluster) -> Iterator[Complaint]:
     scm = next(iter(cluster.groups.get("coda_scm", ())), None)
     users = [user for user in (own(cluster, scm, "coda_scm_users") if scm else None) or () if user is not UNUSABLE]
     passwords = {known(user["name"]): user["password"] for user in users}
-    admin = str((known(own(cluster, scm, "coda_scm_admin")) or {}).get("name") or "codaadmin") if scm else None
+    admin = admin_of(cluster, scm) if scm else None
     for host in cluster.groups.get("coda_clients", ()):
         seen = set()
         for index, entry in enumerate(own(cluster, host, "coda_client_logins") or ()):

@@ -79,6 +79,14 @@ def test_replicas_have_to_be_accepted() -> None:
             id="a low address beside a high one",
         ),
         pytest.param(coda({ONE: {"coda_scm_admin": {"password": "12345678"}}}), id="eight bytes"),
+        *(
+            pytest.param(coda({ONE: {"coda_scm_groups": [group]}}), id=f"{group['name']} of {group['owner']}")
+            for group in (
+                {"name": "System:Administrators", "owner": "codaadmin", "members": ["System"]},
+                {"name": "System:Administrators", "owner": "System", "members": ["codaadmin"]},
+                {"name": "a:b", "owner": "codaadmin", "members": ["a:b", "System:AnyUser"]},
+            )
+        ),
         pytest.param(coda({TWO: {"coda_server_file_space": 500, "coda_server_rvm_data_size": 1024}}), id="large files"),
     ],
 )
@@ -160,11 +168,39 @@ def test_beside_a_cluster() -> None:
             ("coda_user", ONE, "coda_scm_groups"),
         ),
         (coda({ONE: {"coda_scm_admin": {"name": "1st", "uid": 500}}}), ("coda_user", ONE, "coda_scm_admin")),
-        (coda({ONE: {"coda_scm_groups": [{"name": "9", "owner": "a"}]}}), ("coda_user", ONE, "coda_scm_groups")),
+        (coda({ONE: {"coda_scm_groups": [{"name": "9", "owner": "System"}]}}), ("coda_user", ONE, "coda_scm_groups")),
+        *(
+            (coda({ONE: {"coda_scm_groups": [group]}}), ("coda_user", ONE, f"coda_scm_groups{where}"))
+            for group, where in (
+                ({"name": "system:administrators", "owner": "codaadmin"}, ""),
+                ({"name": "SYSTEM:AnyUser", "owner": "System"}, ""),
+                ({"name": "a:b", "owner": "anna"}, "[0].owner"),
+                ({"name": "a:b", "owner": "CodaAdmin"}, "[0].owner"),  # pdbtool knows it only as it is written
+                ({"name": "a:b", "owner": "System", "members": ["codaadmin", "bbo"]}, "[0].members[1]"),
+                ({"name": "System:Administrators", "owner": "System"}, "[0].members"),
+            )
+        ),
     ],
 )
 def test_one_mistake(hosts: Hosts, expected: tuple[str, str, str]) -> None:
     assert found(hosts) == {expected}
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"coda_scm_users": [{"name": ["anna"], "uid": 1001}]},
+        {"coda_scm_users": ["anna"]},
+        {"coda_scm_users": 7},
+        {"coda_scm_admin": {"name": ["anna"], "uid": 500}},
+        {"coda_scm_admin": 7},
+    ],
+)
+def test_of_people_that_cannot_be_read_nobody_says_that_they_are_not_there(variables: dict[str, Any]) -> None:
+    group = {"name": "anna:authors", "owner": "anna", "members": ["bob"]}
+    rules = {rule for rule, _host, _variable in found(coda({ONE: {**variables, "coda_scm_groups": [group]}}))}
+    assert rules
+    assert "coda_user" not in rules
 
 
 def desk(**own: Any) -> Hosts:
