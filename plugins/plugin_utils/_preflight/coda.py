@@ -99,6 +99,20 @@ def coda_packages(cluster: Cluster) -> Iterator[Complaint]:
             yield Complaint("coda_packages", "", problem, remedy, host)
 
 
+@rule("coda_apt_password")
+def coda_apt_password(cluster: Cluster) -> Iterator[Complaint]:
+    """Everybody on a host may read its list of repositories, and --diff shows it."""
+    for host in dict.fromkeys([*servers_of(cluster.groups), *cluster.groups.get("coda_clients", ())]):
+        repository = known(own(cluster, host, "coda_apt_repository")) or {}
+        for place, uri in usable("coda_apt_repository.uris", known(repository.get("uris"))):
+            if re.match(r"[^/]*//[^/]*@", uri):
+                problem = "holds a user or a password, which everybody on the host could read"
+                remedy = (
+                    "leave it out here, and have it in a file of mode 0600 in /etc/apt/auth.conf.d (apt_auth.conf(5))"
+                )
+                yield Complaint(place, HIDDEN, problem, remedy, host)
+
+
 @rule("coda_server_name")
 def coda_server_name(cluster: Cluster) -> Iterator[Complaint]:
     """Servers know each other by name, and cut a long one short."""

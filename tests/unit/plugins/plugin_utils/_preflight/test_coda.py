@@ -40,6 +40,11 @@ def coda(changes: dict[str, dict[str, Any]] | None = None, **shared: Any) -> Hos
     return hosts
 
 
+def apt(uri: str) -> Hosts:
+    """Return what the SCM has with an apt repository at this address."""
+    return {ONE: {"coda_apt_repository": {"uris": [uri], "suites": ["trixie"], "signed_by": "coda.asc"}}}
+
+
 def cell(hosts: Hosts, groups: dict[str, list[str]]) -> dict[str, Any]:
     """Return the plan of an inventory's cell."""
     return coda_cell.cell(Values(hosts, options_of(VARIABLES)), groups)
@@ -87,6 +92,8 @@ def test_replicas_have_to_be_accepted() -> None:
                 {"name": "a:b", "owner": "codaadmin", "members": ["a:b", "System:AnyUser"]},
             )
         ),
+        pytest.param(coda(apt("https://a.test/@coda:1/x@y")), id="an address without a password"),
+        pytest.param(coda(apt("file:/srv/coda@1")), id="a file"),
         pytest.param(coda({TWO: {"coda_server_file_space": 500, "coda_server_rvm_data_size": 1024}}), id="large files"),
     ],
 )
@@ -179,6 +186,10 @@ def test_beside_a_cluster() -> None:
                 ({"name": "a:b", "owner": "System", "members": ["codaadmin", "bbo"]}, "[0].members[1]"),
                 ({"name": "System:Administrators", "owner": "System"}, "[0].members"),
             )
+        ),
+        *(
+            (coda(apt(uri)), ("coda_apt_password", ONE, "coda_apt_repository.uris[0]"))
+            for uri in ("https://eve:secret@a.test/coda", "https://eve@a.test", "mirror+https://eve:a@a.test/")
         ),
     ],
 )
