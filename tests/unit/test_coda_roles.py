@@ -177,6 +177,18 @@ def test_no_file_of_keys_begins_empty() -> None:
     assert fetched == ["auth2.tk.BAK", "auth2.tk", "update.tk", "volutil.tk"]
 
 
+def test_what_a_killed_restore_has_left_on_the_client_is_removed() -> None:
+    """It is a whole archive. One that is being restored stays."""
+    (find, remove, *_controllers, make) = read_task("coda_client", "restore", "Restore the archive")["block"][:4]
+    place, wanted = make["ansible.builtin.tempfile"], find["ansible.builtin.find"]
+    assert wanted["paths"] == [place["path"]]
+    assert wanted["patterns"] == f"{place['prefix']}*"
+    assert (wanted["file_type"], wanted["age"]) == ("directory", "1d")
+    assert find["register"] in remove["loop"]
+    assert remove["ansible.builtin.file"]["state"] == "absent"
+    assert not any("delegate_to" in task for task in (find, remove, make))
+
+
 def test_who_is_no_longer_listed_is_logged_out_before_the_login_goes() -> None:
     """A run that is killed in between leaves the file to the next one, which logs out again."""
     tasks = read_task("coda_client", "logins", "End the logins that are no longer listed")["block"]
