@@ -232,3 +232,28 @@ def test_a_start_leaves_a_running_daemon_alone(daemons, lacking):
     resync.start(STARTED.split())
     assert sorted(daemons.running) == ["backup", "master"]
     assert daemons.done() == [f"--start-daemon {role} {STARTED}" for role in lacking]
+
+
+@pytest.mark.parametrize(
+    ("told", "sent"),
+    [
+        (["7", "7", "7"], 1),
+        ([None, "7", "7"], 1),  # the daemons started late: what began before has not been told
+        (["7", None, "7"], 2),  # somebody has stopped them, and site has started them
+        (["7", "8", "8"], 2),
+    ],
+)
+def test_what_nobody_can_have_heard_is_told_again(told, sent, monkeypatch, tmp_path):
+    """One connection that says nothing any more, and looks at the master daemon."""
+    looks = iter([({"syncid": each} if each else None, resync.NOWHERE) for each in told])
+    stamps = iter([(1, 1)] * (len(told) + 1) + [(2, 2)])
+    (tmp_path / "connections").write_text(origin(V4, "LOCAL"), encoding="utf-8")
+    messages = []
+    monkeypatch.setattr(resync, "ORIGINS", tmp_path / "connections")
+    monkeypatch.setattr(resync, "SETTINGS_FOR", 0.0)
+    monkeypatch.setattr(resync, "INTERVAL", 0.0)
+    monkeypatch.setattr(resync, "look", lambda known: next(looks))
+    monkeypatch.setattr(resync, "stamp", lambda: next(stamps))
+    monkeypatch.setattr(resync, "send", lambda settings, new: messages.append(new))
+    resync.follow([])
+    assert len(messages) == sent

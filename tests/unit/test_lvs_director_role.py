@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import pytest
 import yaml
+from ansible.plugins.filter.core import FilterModule as Core
+from ansible.plugins.filter.mathstuff import FilterModule as Sets
+from jinja2.nativetypes import NativeEnvironment
+from refusals import read_task
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 
@@ -92,3 +97,40 @@ def test_systemd_stops_the_sync_daemons() -> None:
 def test_the_unit_of_ipvs_resync_knows_the_settings_of_the_daemons() -> None:
     start = "ExecStart=/usr/local/sbin/ipvs-resync follow --mcast-interface eth1 --syncid 7  --mcast-group ff02::81"
     assert start in sync_unit("ipvs-resync").splitlines()
+
+
+BOTH = ["stop backup", "start backup", "stop master", "start master"]
+
+
+@pytest.mark.parametrize(
+    ("own", "there", "wanted"),
+    [
+        ([], [], False),
+        (BOTH, BOTH, True),
+        ([], BOTH, True),  # it was away while this one got new settings
+        (["start backup", "start master"], [], True),  # somebody had stopped them
+        ([], ["start backup", "start master"], True),
+        ([], ["start master"], False),  # that one has heard all
+        ([], None, False),  # it is absent
+    ],
+)
+def test_who_has_not_heard_is_told(own: list[str], there: list[str] | None, wanted: bool) -> None:
+    environment = NativeEnvironment()
+    environment.filters.update({**Core().filters(), **Sets().filters()})
+    hosts = {"dir1": {"__lvs_director_daemons": {"operations": own}}, "dir2": {}}
+    if there is not None:
+        hosts["dir2"] = {"__lvs_director_daemons": {"operations": there}}
+    given: dict[str, Any] = {
+        "inventory_hostname": "dir1",
+        "hostvars": hosts,
+        "ansible_play_hosts": ["dir1", "dir2"],
+        "ansible_check_mode": False,
+        "lvs_director_sync": True,
+        **hosts["dir1"],
+    }
+    variables = yaml.safe_load((ROLES / "lvs_director/vars/main.yml").read_text(encoding="utf-8"))
+    name = "__lvs_director_operations_there"
+    given[name] = environment.from_string(variables[name]).render(given)
+    look = read_task("lvs_director", "sync", "Look for connections that the other director may not know")
+    found = [environment.from_string(f"{{{{ {each} }}}}").render(given) for each in look["when"]]
+    assert all(found) is wanted
