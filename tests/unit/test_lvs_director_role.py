@@ -99,6 +99,13 @@ def test_the_unit_of_ipvs_resync_knows_the_settings_of_the_daemons() -> None:
     assert start in sync_unit("ipvs-resync").splitlines()
 
 
+def test_a_new_program_never_runs_in_an_old_unit() -> None:
+    """It restarts by itself as soon as its file changes."""
+    for name in ("ipvs-guard", "ipvs-resync"):
+        reload = "Let systemd read the new unit" + (" of ipvs-resync" if name == "ipvs-resync" else "")
+        assert_order(tasks("lvs_director"), f"Write the unit of {name}", reload, f"Install {name}")
+
+
 BOTH = ["stop backup", "start backup", "stop master", "start master"]
 
 
