@@ -16,6 +16,9 @@ from ansible.plugins.filter.mathstuff import FilterModule as Sets
 from jinja2.nativetypes import NativeEnvironment
 from refusals import read_task
 
+from ansible_collections.codalvs.ha.plugins.plugin_utils._directors import unwanted
+from ansible_collections.codalvs.ha.plugins.plugin_utils._pending import pending
+
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 
@@ -141,3 +144,53 @@ def test_who_has_not_heard_is_told(own: list[str], there: list[str] | None, want
     look = read_task("lvs_director", "sync", "Look for connections that the other director may not know")
     found = [environment.from_string(f"{{{{ {each} }}}}").render(given) for each in look["when"]]
     assert all(found) is wanted
+
+
+RULES = """# Ansible managed
+-A -t 192.0.2.30:80 -s wlc
+-a -t 192.0.2.30:80 -r 192.0.2.21:80 -g -w 1
+-A -t 192.0.2.30:443 -s wlc
+-a -t 192.0.2.30:443 -r 192.0.2.21:443 -g -w 1
+-A -u [2001:db8::30]:53 -s wlc
+-A -f 7 -6 -s wlc
+"""
+LEFT: list[dict[str, Any]] = [
+    {"vip": "192.0.2.30", "port": 443, "protocol": "tcp"},
+    {"vip": "2001:db8::30", "port": 53, "protocol": "udp"},
+    {"fwmark": 7, "family": 6},
+]
+
+
+def test_services_that_only_a_table_without_ldirectord_had_go() -> None:
+    """ldirectord would leave them alone. One that somebody has added by hand stays."""
+    wanted = {"vip": "192.0.2.30", "port": 80, "protocol": "tcp"}
+    by_hand = {"vip": "192.0.2.31", "port": 22, "protocol": "tcp"}
+    shown = [{**each, "scheduler": "wlc", "real_servers": []} for each in (wanted, by_hand, *LEFT)]
+    environment = NativeEnvironment()
+    own = {"codalvs.ha.pending_services": pending, "codalvs.ha.ipvs_unwanted": unwanted}
+    environment.filters.update({**Core().filters(), **own})
+    variables = yaml.safe_load((ROLES / "lvs_director/vars/main.yml").read_text(encoding="utf-8"))
+    found = environment.from_string(variables["__lvs_director_unkept"]).render(
+        __lvs_director_loaded_text=RULES,
+        __lvs_director_kept_table={"services": shown},
+        __lvs_director_plan={"services": [{**wanted, "real_servers": []}]},
+        ldirectord_virtual_services=[],
+    )
+    assert found == LEFT
+    assert_order(
+        tasks("lvs_director"),
+        "Load a table at boot only where ldirectord does not keep it",
+        "Run or stop ipvs-guard",
+        "Read the table that was loaded at boot",
+        "Give up the table that was kept without ldirectord",
+    )
+
+
+def test_the_note_of_such_services_goes_last() -> None:
+    """A killed run leaves the file, and the next one removes what it names."""
+    block = read_task("lvs_director", "unkept", "Give up the table that was kept without ldirectord")["block"]
+    assert [set(task).intersection({"codalvs.ha.ipvs", "ansible.builtin.template"}) for task in block] == [
+        set(),
+        {"codalvs.ha.ipvs"},
+        {"ansible.builtin.template"},
+    ]
