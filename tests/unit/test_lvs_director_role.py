@@ -65,6 +65,17 @@ def test_marks_go_after_the_services_that_they_select() -> None:
     )
 
 
+def test_whoever_stops_ldirectord_it_leaves_the_table() -> None:
+    """After Heartbeat's one was killed, systemd runs another one, with `cleanstop = yes` of cold standby."""
+    assert_order(
+        tasks("lvs_director"),
+        "Let ldirectord leave the IPVS table when it stops",
+        "Wait until ldirectord has read its configuration",
+        "Keep ldirectord from changing the table",
+        "Stop an ldirectord that systemd knows nothing of",
+    )
+
+
 def sync_unit(name: str) -> str:
     """Return a unit about the sync daemons, each command on one line."""
     text = (ROLES / f"lvs_director/templates/{name}.service.j2").read_text(encoding="utf-8")
