@@ -205,3 +205,54 @@ def test_the_note_of_such_services_goes_last() -> None:
         {"codalvs.ha.ipvs"},
         {"ansible.builtin.template"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("role", "part", "look", "variables", "drift"),
+    [
+        (
+            "lvs_director",
+            "sysctls",
+            "Read the sysctls from the kernel",
+            {"__lvs_director_all_sysctls": {"net.ipv4.vs.sync_threshold": "0 0"}},
+            ("__lvs_director_now", {"stdout_lines": ["3\t50"]}, {"stdout_lines": ["0\t0"]}),
+        ),
+        (
+            "real_server",
+            "arp",
+            "Read what the kernel does about ARP",
+            {"__real_server_sysctls": {"net.ipv4.conf.all.arp_ignore": 1}},
+            ("__real_server_now", {"stdout_lines": ["0"]}, {"stdout_lines": ["1"]}),
+        ),
+        (
+            "lvs_director",
+            "packet_marks",
+            "Read the rules for marks that the kernel has",
+            {},
+            ("__lvs_director_marking_before", {"rc": 1}, {"rc": 0}),
+        ),
+        (
+            "lvs_director",
+            "masquerade",
+            "Read the rules of translation that the kernel has",
+            {},
+            ("__lvs_director_masquerade_before", {"rc": 1}, {"rc": 0}),
+        ),
+    ],
+    ids=["sysctls", "arp", "packet_marks", "masquerade"],
+)
+def test_check_mode_shows_what_the_kernel_alone_lacks(
+    role: str, part: str, look: str, variables: dict[str, Any], drift: tuple[str, dict[str, Any], dict[str, Any]]
+) -> None:
+    """It skips the commands that would mend it. A run has them tell, and must not count a change twice."""
+    environment = NativeEnvironment()
+    environment.filters.update({**Core().filters(), "split": lambda text: text.split()})
+    environment.filters["bool"] = bool
+    own = yaml.safe_load((ROLES / role / "vars/main.yml").read_text(encoding="utf-8"))
+    name, drifted, right = drift
+    for state, mode, wanted in ((drifted, True, True), (right, True, False), (drifted, False, False)):
+        given = {**variables, name: state, "ansible_check_mode": mode}
+        key = f"__{role}_sysctls_differ"
+        given[key] = environment.from_string(own[key]).render(given) if variables else None
+        found = environment.from_string(f"{{{{ {read_task(role, part, look)['changed_when']} }}}}").render(given)
+        assert bool(found) is wanted

@@ -162,9 +162,12 @@ def test_devices_that_are_no_longer_wanted_go(tmp_path: Path) -> None:
         name: {"__real_server_shown": {"stdout": json.dumps([*links, link("eth0", "198.18.20.21")])}, **wanted}
         for name, (links, wanted, _deleted, _down) in rows.items()
     }
-    found = templated(tmp_path, loops, cases)
+    # The host is looked at in check mode, too, which skips the commands themselves.
+    look = task("remove", "Read which devices have VIPs or could unwrap packets")["changed_when"]
+    looks = {mode: f"{{{{ {look.replace('ansible_check_mode', mode)} }}}}" for mode in ("false", "true")}
+    found = templated(tmp_path, {**loops, **looks}, cases)
     assert {name: [*result.values()] for name, result in found.items()} == {
-        name: [deleted, down] for name, (_links, _wanted, deleted, down) in rows.items()
+        name: [deleted, down, False, deleted + down != []] for name, (_links, _wanted, deleted, down) in rows.items()
     }
 
 
