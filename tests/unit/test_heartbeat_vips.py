@@ -378,6 +378,27 @@ def test_a_director_that_is_back_is_told_what_it_missed():
     assert bench.count("start") == 1
 
 
+def test_a_director_whose_sync_daemons_come_late_is_told_then():
+    """Their interface got its address long after Heartbeat was there by another link, or site changed them."""
+    bench = Bench(holds=True)
+    for status in ("dead", "init", "up", "active"):
+        bench.node(status)
+    bench.log.clear()
+    for listening, starts in (("", 0), ("7.500", 1), ("", 0), ("7.500", 1), ("9.000", 1)):
+        bench.log.clear()
+        bench.run(20, report=vips.Report(claims="none", listening=listening))
+        assert bench.count("start") == starts
+
+
+def test_a_director_whose_sync_daemons_ran_when_it_was_back_is_told_once():
+    bench = Bench(holds=True).run(5, report=vips.Report(claims="none", listening="7.500"))
+    bench.log.clear()
+    for status in ("dead", "init", "up", "active"):
+        bench.node(status)
+    bench.run(20, report=vips.Report(claims="none", listening="9.000"))
+    assert bench.count("start") == 1
+
+
 def test_a_machine_without_power_is_missed_long_before_the_deadtime():
     """Nobody answers on any link, but a real server does."""
     assert Bench().die(0.8).changes == [TAKEN]
@@ -917,13 +938,14 @@ def test_failback_does_not_wait_for_ever():
     assert bench.run(5).changes == [TAKEN, ("move", "local")]
 
 
-def test_a_director_says_that_it_still_tells():
+def test_a_director_says_that_it_still_tells_and_since_when_it_hears():
     bench = Bench()
-    bench.judge.telling = True
+    bench.judge.telling, bench.judge.listening = True, "7.500"
     bench.told.clear()
     bench.run(2)
     assert bench.told
     assert all(report.telling for report in bench.told)
+    assert {vips.Report.read(report.write()).listening for report in bench.told} == {"7.500"}
 
 
 def test_what_heartbeats_scripts_add_is_announced():

@@ -170,7 +170,7 @@ def index(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     monkeypatch.setattr(resync.socket, "if_nametoindex", found)
 
 
-def test_daemons_start_anew_once_their_interface_was_made_anew(daemons, monkeypatch, capsys):
+def test_daemons_start_anew_once_their_interface_was_made_anew(daemons, monkeypatch, capsys, tmp_path):
     """They are bound to an index, and only tell the name. An absence alone is no reason."""
     interface = resync.NOWHERE
     for number in (4, 4, 0, 4, 0):
@@ -180,7 +180,9 @@ def test_daemons_start_anew_once_their_interface_was_made_anew(daemons, monkeypa
     assert daemons.done() == []
     assert capsys.readouterr().out == ""
     index(monkeypatch, 9)
+    monkeypatch.setattr(resync, "SINCE", tmp_path / "since")
     assert resync.look(interface)[1] == ("eth1", 9)
+    assert (tmp_path / "since").exists()
     backup, master = (f"--start-daemon {role} {STARTED}" for role in ("backup", "master"))
     stops = ["--stop-daemon backup", "--stop-daemon master"]
     assert daemons.done() == [*stops, backup, master, backup]  # the first try has failed
@@ -255,5 +257,7 @@ def test_what_nobody_can_have_heard_is_told_again(told, sent, monkeypatch, tmp_p
     monkeypatch.setattr(resync, "look", lambda known: next(looks))
     monkeypatch.setattr(resync, "stamp", lambda: next(stamps))
     monkeypatch.setattr(resync, "send", lambda settings, new: messages.append(new))
+    monkeypatch.setattr(resync, "SINCE", tmp_path / "since")
     resync.follow([])
     assert len(messages) == sent
+    assert (tmp_path / "since").read_text(encoding="utf-8") != ""

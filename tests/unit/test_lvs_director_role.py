@@ -113,6 +113,12 @@ def test_the_unit_of_ipvs_resync_knows_the_settings_of_the_daemons() -> None:
     assert start in sync_unit("ipvs-resync").splitlines()
 
 
+def test_ipvs_resync_notes_where_heartbeat_vips_looks() -> None:
+    programs = (ROLES / "lvs_director/files/ipvs-resync", ROLES / "heartbeat/files/heartbeat-vips")
+    assert all('Path("/run/ipvs-resync/since")' in path.read_text(encoding="utf-8") for path in programs)
+    assert "RuntimeDirectory=ipvs-resync" in sync_unit("ipvs-resync").splitlines()
+
+
 def test_a_new_program_never_runs_in_an_old_unit() -> None:
     """It restarts by itself as soon as its file changes."""
     for name in ("ipvs-guard", "ipvs-resync"):
