@@ -63,6 +63,22 @@ def test_connections_are_young_when_their_director_loses_power(active):
     assert wait_whole() == other(active)
 
 
+def test_the_standbys_sync_daemons_start_after_the_connections(active):
+    """As at a boot with a late address. No kernel tells again of what is idle."""
+    standby = other(active)
+    shell(standby, "systemctl stop ipvs-sync")
+    with CLUSTER.connections(each=10, seconds=60) as kept:
+        time.sleep(12)  # ipvs-resync looks for the daemons every ten seconds
+        shell(standby, "systemctl start ipvs-sync")
+        said = "journalctl --unit=heartbeat-vips --since=-1min --output=cat | grep 'has new sync daemons'"
+        wait_for("the other director notices", lambda: shell(active, said, check=False), 30)
+        time.sleep(3)
+        CLUSTER.cut_power(active)
+    assert all(count["survived"] == 10 for count in kept.counts.values()), kept
+    CLUSTER.power_on(active)
+    assert wait_whole() == standby
+
+
 def test_a_director_is_paused_for_longer_than_deadtime(active):
     """It holds the VIP when it goes on, believes in it, and has to give it up."""
     with watched(25) as seen:
