@@ -67,7 +67,7 @@ def test_the_standbys_sync_daemons_start_after_the_connections(active):
     """As at a boot with a late address. No kernel tells again of what is idle."""
     standby = other(active)
     shell(standby, "systemctl stop ipvs-sync")
-    with CLUSTER.connections(each=10, seconds=60) as kept:
+    with CLUSTER.connections(each=10, seconds=50) as kept:
         time.sleep(12)  # ipvs-resync looks for the daemons every ten seconds
         shell(standby, "systemctl start ipvs-sync")
         said = "journalctl --unit=heartbeat-vips --since=-1min --output=cat | grep 'has new sync daemons'"
