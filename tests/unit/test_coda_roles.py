@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -233,6 +234,64 @@ def test_a_file_server_asks_before_it_restarts() -> None:
     assert ask["delegate_to"] == "{{ __coda_server_scm }}"  # the only host that has the cell's volumes
     assert refuse["name"].startswith("Refuse to restart the only file server")
     assert ask["when"] == refuse["when"] == tasks[start]["when"]
+
+
+def test_rvm_and_partitions_are_compared_before_vicetab_is_written() -> None:
+    """A server whose partition is refused must find no line of it there at its next start."""
+    plays = yaml.safe_load((ROOT / "playbooks/compare.yml").read_text(encoding="utf-8"))
+    (asked,) = [
+        task for task in plays[0]["tasks"] if "coda_server" in str(task.get("ansible.builtin.include_role", ""))
+    ]
+    assert asked["ansible.builtin.include_role"]["tasks_from"] == "compare.yml"
+    name = "Find out whether RVM and the partitions can become what the inventory says"
+    look = read_task("coda_server", "compare", name)
+    assert look["check_mode"] is True
+    act = read_task("coda_server", "initialise", "Initialise RVM and the partitions, once and never again")
+    assert look["codalvs.ha.coda_rvm"] == act["codalvs.ha.coda_rvm"]
+
+
+@pytest.mark.parametrize(
+    ("mark", "started", "refused"),
+    [
+        (["/vicepa", "/vicepb"], True, True),
+        (["/vicepa"], True, False),  # its coda_rvm has refused it
+        (None, False, False),  # a new server, whose coda_rvm has refused everything
+        (None, True, True),  # one that was set up by hand
+        ("unreachable", None, True),
+    ],
+)
+def test_only_a_partition_that_its_server_has_must_be_named_again(
+    tmp_path: Path, mark: list[str] | str | None, started: bool | None, refused: bool
+) -> None:
+    line = "coda2.test /vicepb ftree width=64,depth=3"
+    found = {"failed": True, "msg": "file not found: /vice/rvm.json"}
+    if isinstance(mark, list):
+        found = {"content": base64.b64encode(json.dumps({"partitions": mark}).encode()).decode()}
+    elif mark:
+        found = {"unreachable": True, "msg": "ssh: not found"}
+    there = {} if started is None else {"stat": {"exists": started}}
+    given = yaml.safe_load((ROOT / "roles/coda_common/vars/main.yml").read_text(encoding="utf-8"))
+    given["__coda_common_marks"] = {"results": [{"item": line, **found}]}
+    given["__coda_common_started"] = {"results": [{"item": line, **there}]}
+    said = judge(
+        tmp_path, read_task("coda_common", "vice", "Refuse other partitions for servers that have some"), **given
+    )
+    assert bool(said) is refused, said
+    assert (line in said) is refused
+
+
+def test_the_marks_of_unsaid_partitions_are_read_on_their_servers(tmp_path: Path) -> None:
+    tasks = yaml.safe_load((ROOT / "roles/coda_common/tasks/vice.yml").read_text(encoding="utf-8"))
+    looks = [task for task in tasks if task.get("loop") == "{{ __coda_common_other_trees }}"]
+    assert len(looks) == 2
+    hosts = {"host2": {"name": "coda2.test", "host": "host2"}}
+    given = yaml.safe_load((ROOT / "roles/coda_common/vars/main.yml").read_text(encoding="utf-8"))
+    given |= {"__coda_common_cell": {"servers": hosts}, "item": "coda2.test /vicepb ftree width=64,depth=3"}
+    for look in looks:
+        assert look["ignore_unreachable"] is True
+        named = look["delegate_to"].removeprefix("{{").removesuffix("}}")
+        task = {"ansible.builtin.assert": {"that": f"{named} == 'host2'"}}
+        assert judge(tmp_path, task, **given) == ""
 
 
 @pytest.mark.parametrize("held", ["nothing", "mine", "proc"])

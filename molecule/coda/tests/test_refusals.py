@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cell import ONE, THREE, TWO, refusal, write_inventory
+from cell import ONE, THREE, TWO, refusal, run_roles, write_inventory
 from harness import Machine, shell
 
 RVM: dict[str, Any] = {
@@ -45,6 +45,19 @@ def test_a_partition_that_holds_files_keeps_its_number_of_files(tmp_path: Path) 
     other = write_inventory(tmp_path / "other.yml", "coda_servers", TWO, coda_server_partitions=partitions)
     told = refusal(ONE, "coda_common", inventory=other)
     assert "coda2.coda.test /srv/vicepb ftree width=128,depth=3" in told
+
+
+def test_a_partition_that_can_not_be_made_gets_no_line(tmp_path: Path) -> None:
+    """The comparison before the roles refuses it. A line that is there all the same stands in nobody's way."""
+    partitions = [{"path": "/srv/vicepb", "files": "2M"}, {"path": "/srv/vicepc", "files": "2M"}]
+    other = write_inventory(tmp_path / "other.yml", "coda_servers", TWO, coda_server_partitions=partitions)
+    assert "one file system" in refusal(TWO, "coda_server", part="compare", inventory=other)
+    shell(ONE, f"cp -a /vice/db/vicetab /root/ && echo {TWO} /srv/vicepc ftree width=64,depth=3 >>/vice/db/vicetab")
+    try:
+        run_roles(ONE, "coda_common")
+        shell(ONE, "cmp /vice/db/vicetab /root/vicetab")
+    finally:
+        shell(ONE, "mv /root/vicetab /vice/db/vicetab")
 
 
 def test_a_new_scm_makes_no_databases_in_place_of_the_cells() -> None:
