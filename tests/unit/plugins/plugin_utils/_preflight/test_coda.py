@@ -308,6 +308,30 @@ def test_client(own: dict[str, Any], variable: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("folder", "other", "bad"),
+    [
+        ("/srv/coda", {"coda_server_rvm_data": "/srv/coda/DATA"}, True),
+        ("/srv/coda", {"coda_server_rvm_log": "/srv/coda/rvm/LOG"}, True),
+        ("/vice/rvm", {}, True),
+        ("/vicepa", {}, True),
+        ("/vicepa/cache", {}, True),
+        ("/srv/coda", {"coda_server_partitions": [{"path": "/srv/coda/vicepb"}]}, True),
+        (
+            "/srv/coda",
+            {"coda_server_rvm_data": "/srv/DATA", "coda_server_partitions": [{"path": "/srv/vicepb"}]},
+            False,
+        ),
+        ("/var/lib/coda", {"coda_server_rvm_data": "/var/lib/coda2/DATA"}, False),
+        ("/vicepa2", {}, False),
+    ],
+)
+def test_a_client_beside_a_server_has_a_folder_of_its_own(folder: str, other: dict[str, Any], bad: bool) -> None:
+    hosts = coda({TWO: {"coda_client_folder": folder, **other}})
+    expected = {("coda_client", TWO, "coda_client_folder")} if bad else set()
+    assert found(hosts, {**CELL, "coda_clients": [TWO]}) == expected
+
+
+@pytest.mark.parametrize(
     ("login", "option"),
     [
         ({"user": "www-data", "name": "anna"}, None),
