@@ -79,6 +79,8 @@ def test_clocks_are_compared_host_by_host() -> None:
         (["cache", "lib", "spool"], True),  # /var
         (["anna"], True),
         ([".ssh"], True),
+        (["DATA", "LOG"], True),  # RVM of a server
+        (["DATA", "LOG", "vicepa", "cache"], True),
     ],
 )
 def test_a_folder_that_holds_something_else_is_no_place_for_a_cache(
@@ -92,6 +94,37 @@ def test_a_folder_that_holds_something_else_is_no_place_for_a_cache(
     run = run_part(tmp_path, "coda_client", "check", coda_client_folder=str(folder), coda_client_link="")
     assert ("is no cache of Coda's" in " ".join(run.stdout.split())) is refused, run.stdout
     assert bool(run.returncode) is refused, run.stdout
+
+
+@pytest.mark.parametrize(
+    ("conf", "held", "refused"),
+    [
+        ('rvm_data="/d/coda/DATA"', ["DATA", "LOG", "cache", "spool", "notes"], ""),  # an old client's
+        ('rvm_data="/d/coda/DATA"', ["cache", "spool"], ""),  # a first run that was killed
+        ('rvm_data="/d/coda/DATA"', [], "Mount the file system"),
+        ('rvm_data="/d/coda/DATA"', ["cache", "initialised"], "Mount the file system"),  # venus was started there
+        ('rvm_data="/other/DATA"', [], ""),
+        ("#rvm_data=/d/coda/DATA", [], ""),
+        ('rvm_data="/other/DATA"', ["DATA", "LOG"], "it holds DATA"),
+        (None, [], ""),
+    ],
+)
+def test_a_cache_that_is_not_mounted_is_not_made_anew(
+    tmp_path: Path, conf: str | None, held: list[str], refused: str
+) -> None:
+    given = yaml.safe_load((ROOT / "roles/coda_client/vars/main.yml").read_text(encoding="utf-8"))
+    given["coda_client_folder"] = "/d/coda"
+    given["__coda_client_held"] = {"stdout_lines": held}
+    text = base64.b64encode(f'realm="x"\n{conf}\nrvm_log="/l"\n'.encode()).decode()
+    given["__coda_client_conf"] = {"failed": False, "msg": "file not found"} if conf is None else {"content": text}
+    names = ("of a folder that holds something else", "while the old one is not mounted")
+    tasks = [
+        read_task("coda_client", "check", f"Refuse to make a {'new ' * (name == names[1])}cache {name}")
+        for name in names
+    ]
+    said = judge(tmp_path, {"name": "Check the folder", "block": tasks}, **given)
+    assert bool(said) is bool(refused), said
+    assert refused in said
 
 
 def test_a_cache_that_is_made_anew_is_told_again_what_to_hoard(tmp_path: Path) -> None:
