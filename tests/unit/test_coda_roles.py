@@ -327,6 +327,23 @@ def test_the_marks_of_unsaid_partitions_are_read_on_their_servers(tmp_path: Path
         assert judge(tmp_path, task, **given) == ""
 
 
+def test_nothing_is_fetched_from_a_former_scm_once_the_new_ones_files_are_written(tmp_path: Path) -> None:
+    """The service asks the SCM that it has read at its start, and takes what differs, even if it is older."""
+    tasks = yaml.safe_load((ROOT / "roles/coda_common/tasks/vice.yml").read_text(encoding="utf-8"))
+    names = [task["name"] for task in tasks]
+    stop = names.index("Stop the service that fetches the databases of a former SCM")
+    assert stop < names.index("Write the files that are the same on all servers")
+    service = {"name": "coda-update-slave.service", "state": "stopped"}
+    assert tasks[stop]["ansible.builtin.systemd_service"] == service
+    for content, stops in ((None, False), ("one.test\n", False), ("two.test\n", True)):
+        found = (
+            {"msg": "file not found"} if content is None else {"content": base64.b64encode(content.encode()).decode()}
+        )
+        given = {"__coda_common_cell": {"files": {"scm": "one.test\n"}}, "__coda_common_scm": found}
+        task = {"ansible.builtin.fail": {"msg": "It stops."}, "when": tasks[stop]["when"]}
+        assert bool(judge(tmp_path, task, **given)) is stops
+
+
 @pytest.mark.parametrize("held", ["nothing", "mine", "proc"])
 def test_a_mount_hides_nothing(tmp_path: Path, held: str) -> None:
     """Whether something else is mounted there is read from the kernel's list."""

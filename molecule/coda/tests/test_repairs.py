@@ -113,3 +113,13 @@ def test_a_key_that_is_replaced_stays_as_the_second_one_until_the_next_change(tm
     shell(ONE, "rm /vice/db/auth2.tk.BAK")
     run_roles(ONE, "coda_scm")
     wait_for("nobody takes the former key any more", partial(all_have, first, first), 240)
+
+
+def test_a_server_that_gets_another_scm_takes_nothing_more_from_the_former_one() -> None:
+    # Halted, so that it does not correct the file before the role sees it.
+    shell(TWO, f"systemctl kill --signal=STOP coda-update-slave; echo {TWO} >/vice/db/scm")
+    run_roles(TWO, "coda_common")
+    assert shell(TWO, "systemctl is-active coda-update-slave", check=False) != "active\n"
+    assert shell(TWO, "cat /vice/db/scm") == f"{ONE}\n"
+    run_roles(TWO, "coda_server")
+    assert shell(TWO, "systemctl is-active coda-update-slave") == "active\n"
