@@ -359,6 +359,39 @@ def test_a_mount_hides_nothing(tmp_path: Path, held: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("noted", "mounted", "refused"),
+    [
+        (None, None, False),  # the first run
+        ("", None, False),  # by an older version of the role
+        ("# /srv/shared is on the file system of /srv", True, False),
+        ("# /srv/shared is on the file system of /srv", False, True),
+        ("# /srv/shared is on the file system of /", True, False),
+        ("# /srv/other is on the file system of /srv", None, False),
+    ],
+)
+def test_a_shared_folder_that_is_not_mounted_is_not_made_anew(
+    tmp_path: Path, noted: str | None, mounted: bool | None, refused: bool
+) -> None:
+    given = yaml.safe_load((ROOT / "roles/nfs_server/vars/main.yml").read_text(encoding="utf-8"))
+    text = base64.b64encode(f"# Managed by Ansible\n{noted}\n/srv/shared 192.0.2.1(rw)\n".encode()).decode()
+    given["__nfs_server_exports"] = {"msg": "file not found"} if noted is None else {"content": text}
+    given["__nfs_server_mounted"] = {"skipped": True} if mounted is None else {"rc": int(not mounted)}
+    given["nfs_server_folder"] = "/srv/shared"
+    task = read_task("nfs_server", "check", "Refuse to share a folder whose file system is not mounted")
+    said = judge(tmp_path, task, **given)
+    assert ("is on the file system of /srv, by" in said) is refused, said
+
+
+def test_the_file_system_of_the_shared_folder_is_noted_as_the_next_run_reads_it() -> None:
+    line = (ROOT / "roles/nfs_server/templates/exports.j2").read_text(encoding="utf-8").splitlines()[1]
+    assert line == "# {{ nfs_server_folder }} is on the file system of {{ __nfs_server_on.stdout }}"
+    names = [
+        task["name"] for task in yaml.safe_load((ROOT / "roles/nfs_server/tasks/main.yml").read_text(encoding="utf-8"))
+    ]
+    assert names.index("Prepare the shared folder") < names.index("Configure the NFS server and its exports")
+
+
+@pytest.mark.parametrize(
     ("path", "leads"),
     [
         ("www", None),
