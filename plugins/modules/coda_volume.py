@@ -90,6 +90,11 @@ destroyed:
   type: list
   elements: str
   returned: success
+entered:
+  description: Names of the volumes that were there, and that clients could not find; they were entered again.
+  type: list
+  elements: str
+  returned: success
 """
 
 import time
@@ -116,6 +121,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils._coda.volumes import (
     check,
     next_group,
     plan,
+    unlocated,
     vrlist,
 )
 
@@ -190,32 +196,45 @@ def unknown(module: AnsibleModule, cell: Cell, steps: list[Step]) -> list[str]:
     return lacking
 
 
+def unentered(cell: Cell, volumes: list[Wanted]) -> list[str]:
+    """Return the volumes that clients would not find, although they are there."""
+    vldb = DB / "VLDB"
+    return unlocated(cell, volumes, vldb.read_bytes() if vldb.exists() else b"")
+
+
+def change(module: AnsibleModule, scm: str, cell: Cell, volumes: list[Wanted], steps: list[Step]) -> None:
+    """Take the steps, read back, and wait until all file servers know of them."""
+    Change(module, scm, cell).take(steps)
+    after = look(module, scm)
+    left, obstacles = plan(after, volumes)
+    told = [*obstacles, *(f"volume {step.name}: is as it was" for step in left)]
+    told += [f"volume {name}: bldvldb.sh has not entered it in {DB}/VLDB" for name in unentered(after, volumes)]
+    if told:
+        module.fail_json(msg="The servers took all commands, but have not done this:\n" + "\n".join(told))
+    end = time.monotonic() + module.params["timeout"]
+    while lacking := unknown(module, after, steps):
+        if time.monotonic() > end:
+            msg = f"After {module.params['timeout']} s these are not known everywhere: {', '.join(lacking)}."
+            module.fail_json(msg=f"{msg} See /vice/misc/UpdateClntLog on those servers.")
+        time.sleep(PAUSE)
+
+
 def run(module: AnsibleModule) -> dict[str, Any]:
-    """Look, plan, take the steps, read back, and return the result."""
+    """Look, plan, take the steps, and return the result. A killed run may have left the location database as it was."""
     volumes, problems = wanted(module.params["volumes"])
     scm = need_scm(module)
     cell = look(module, scm)
     steps, obstacles = plan(cell, volumes) if not problems else ([], [])
     if problems + obstacles:
         module.fail_json(msg="Nothing was changed:\n" + "\n".join(problems + obstacles))
-    after = cell
-    if steps and not module.check_mode:
-        Change(module, scm, cell).take(steps)
-        after = look(module, scm)
-        left, obstacles = plan(after, volumes)
-        if left or obstacles:
-            told = [*obstacles, *(f"volume {step.name}: is as it was" for step in left)]
-            module.fail_json(msg="The servers took all commands, but have not done this:\n" + "\n".join(told))
-        end = time.monotonic() + module.params["timeout"]
-        while lacking := unknown(module, after, steps):
-            if time.monotonic() > end:
-                msg = f"After {module.params['timeout']} s these are not known everywhere: {', '.join(lacking)}."
-                module.fail_json(msg=f"{msg} See /vice/misc/UpdateClntLog on those servers.")
-            time.sleep(PAUSE)
+    entered = unentered(cell, volumes)
+    if (steps or entered) and not module.check_mode:
+        change(module, scm, cell, volumes, steps)
     result = {
-        "changed": bool(steps),
+        "changed": bool(steps or entered),
         "created": [step.name for step in steps if not step.destroy],
         "destroyed": [step.name for step in steps if step.destroy],
+        "entered": entered,
     }
     if module._diff:
         result["diff"] = {"before": _lines(cell, []), "after": _lines(cell, steps)}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from cell import ONE, TWO
-from harness import Machine
+from harness import Machine, shell
 
 BOTH = [{"server": ONE}, {"server": TWO, "partition": "/srv/vicepb"}]
 HALF: dict[str, Any] = {"name": "half", "replicas": BOTH}
@@ -73,3 +73,10 @@ def test_what_is_destroyed_leaves_nothing(scm: Machine) -> None:
     left = scm.module("coda_volume_info")
     assert left["strays"] == []
     assert [volume["name"] for volume in left["volumes"]] == ["/", "www"]
+
+
+def test_a_volume_that_the_location_database_has_lost_is_entered_again(scm: Machine) -> None:
+    """A run that was killed, or upstream's script, which reports success, may have left it out."""
+    shell(ONE, "cp /dev/null /vice/db/VLDB.lost && mv /vice/db/VLDB.lost /vice/db/VLDB")
+    found = [scm.module("coda_volume", volumes=[{"name": "www", "replicas": BOTH}]) for _time in range(2)]
+    assert [(each["changed"], each["entered"]) for each in found] == [(True, ["www"]), (False, [])]

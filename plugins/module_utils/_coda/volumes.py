@@ -174,6 +174,22 @@ def vrlist(groups: Mapping[str, Group], made: Iterable[Group], destroyed: Iterab
     return "".join(f"{group.line()}\n" for group in [*kept, *made])
 
 
+def unlocated(cell: Cell, wanted: Iterable[Wanted], vldb: bytes) -> list[str]:
+    """Return the wanted volumes with a replica that its server has, and that the location database does not know.
+
+    That is a file of keys that end with a zero byte: the name of each replica, and its number in decimal digits.
+    """
+    groups = [cell.groups[volume.name] for volume in wanted if volume.replicas and volume.name in cell.groups]
+    return [
+        group.name
+        for group in groups
+        if any(
+            _by_id(cell.listings.get(cell.ids.get(number >> 24, "")), number) and b"%d\0" % number not in vldb
+            for number in group.replicas
+        )
+    ]
+
+
 def describe(cell: Cell) -> list[dict[str, Any]]:
     """Return the cell's replicated volumes, in the vocabulary of the module."""
     found = []

@@ -26,6 +26,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils._coda.volumes import (
     parse_vrlist,
     plan,
     strays,
+    unlocated,
     vrlist,
 )
 
@@ -63,6 +64,23 @@ def test_vrlist() -> None:
         == "/ 7f000000 1 1000001 0 0 0 0 0 0 0\nwww 7f000001 2 1000002 2000001 0 0 0 0 0 0\n"
     )
     assert vrlist({"/": ROOT, "www": WWW}, [], ["www"]).splitlines() == [ROOT.line()]
+
+
+@pytest.mark.parametrize(
+    ("missing", "cell", "expected"),
+    [
+        (0, CELL, []),
+        (0x1000001, CELL, ["/"]),
+        (0x2000001, CELL, ["www"]),
+        (0x2000001, CELL._replace(listings={ONE: CELL.listings[ONE], TWO: None}), []),  # nobody could enter it now
+        (0x2000001, CELL._replace(groups={"/": ROOT}), []),  # it has to be made
+    ],
+)
+def test_what_the_location_database_does_not_know_is_named(missing: int, cell: Cell, expected: list[str]) -> None:
+    known = [number for number in (0x1000001, 0x1000002, 0x2000001) if number != missing]
+    vldb = b"".join(b"%d".ljust(64, b"\0") % number for number in known)
+    assert unlocated(cell, WANTED, vldb) == expected
+    assert unlocated(cell, [Wanted(volume.name, ()) for volume in WANTED], vldb) == []  # they are to be destroyed
 
 
 def test_servers() -> None:
