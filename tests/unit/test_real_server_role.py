@@ -34,8 +34,8 @@ def templated(folder: Path, text: str | dict[str, Any], cases: dict[str, Any], *
     to = f"{folder}/{{{{ inventory_hostname }}}}"
     copy = {"content": "{{ {'result': result} | to_json }}", "dest": to, "mode": "0600"}
     play = {"hosts": "all", "connection": "local", "gather_facts": False, "vars_files": [str(ROLE / "vars/main.yml")]}
-    play["vars"] = {**own, "result": text, "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
-    play["tasks"] = [{"name": "Write the result", "ansible.builtin.copy": copy}]
+    play["vars"] = {"result": text, "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    play["tasks"] = [{"name": "Write the result", "ansible.builtin.copy": copy, "vars": own}]
     (folder / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
     subprocess.run(["ansible-playbook", "-i", folder / "hosts.yml", folder / "play.yml"], check=True, cwd=ROOT)
     return {name: json.loads((folder / name).read_text(encoding="utf-8"))["result"] for name in cases}
@@ -122,6 +122,54 @@ def test_heartbeat_moves_the_vip_of_a_director(tmp_path: Path) -> None:
     assert {*found.values()} == {"reloaded"}
 
 
+def test_a_reboot_between_adding_and_removing_loses_no_way(tmp_path: Path) -> None:
+    """Directors that have not changed yet still send by the old device, perhaps for hours."""
+    remote = {"link_type": "ipip", "broadcast": DIRECTOR}
+    old = {**link(DEVICE, VIP, group="157"), **remote}
+    other = {**link("lvs-0", VIP, group="157"), **remote, "broadcast": "198.18.20.12"}
+    unmarked = {**link("tunl1", VIP), **remote}
+    direct = {**tunnelled(), "real_server_vips": [{"address": VIP}], "vip": {"address": VIP}}
+    # What there is and what is wanted; the VIP's former devices, the unit's, and whether rp_filter is written.
+    rows: dict[str, tuple[list[dict[str, Any]], dict[str, Any], str, list[str], bool]] = {
+        "direct": ([link("lo", VIP), old], direct, f'FORMER="{DEVICE}"', [DEVICE], True),
+        "source": ([link("lo"), other], tunnelled(DIRECTOR), 'FORMER="lvs-0"', [DEVICE, "lvs-0"], True),
+        "open": ([link("lo"), link("tunl0", VIP, group="157")], tunnelled(DIRECTOR), 'FORMER="tunl0"', [DEVICE], True),
+        "right": ([link("lo"), old], tunnelled(DIRECTOR), "", [DEVICE], True),
+        "of_others": ([link("lo", VIP), unmarked], direct, "", [], False),
+        "tunnelled_now": ([link("lo", VIP)], tunnelled(DIRECTOR), "", [DEVICE], True),
+        "no_vips": ([link("lo", VIP), old], {**direct, "real_server_vips": []}, f'FORMER="{DEVICE}"', [DEVICE], False),
+    }
+    cases = {
+        name: {"__real_server_state": {"stdout": json.dumps(links)}, **wanted}
+        for name, (links, wanted, *_result) in rows.items()
+    }
+    wanted = {name: file(name) for name in ("lvs-tunnels.service", "vip")}
+    wanted["sysctls"] = task("arp", "Keep quiet about the VIPs in ARP, at every boot")["ansible.builtin.copy"][
+        "content"
+    ]
+    during = templated(tmp_path, wanted, cases)
+    for name, (_links, _wanted, former, devices, loose) in rows.items():
+        lines = during[name]["vip"].splitlines()
+        assert [line for line in lines if line.startswith("FORMER")] == [former] * bool(former), name
+        added = re.findall(r"ip link add (\S+) group 157 type ipip remote", during[name]["lvs-tunnels.service"])
+        assert added == devices, name
+        assert ("rp_filter" in during[name]["sysctls"]) is loose, name
+    last = [
+        task("remove", name)["vars"]
+        for name in (
+            "Set only the sysctls at boot that are still wanted",
+            "Write at which devices each VIP is at the next boot",
+            "Write which tunnel devices there are at the next boot",
+        )
+    ]
+    assert last == [{"__real_server_unwrapping": []}] * 3
+    after = templated(tmp_path, wanted, cases, **last[0])
+    assert [name for name in rows if "FORMER" in after[name]["vip"]] == []
+    assert [name for name in rows if "lvs-0" in after[name]["lvs-tunnels.service"]] == []
+    assert "rp_filter" not in after["direct"]["sysctls"]
+    assert "rp_filter" in after["right"]["sysctls"]
+
+
 def test_what_a_host_lacks_is_named(tmp_path: Path) -> None:
     check = task("verify", "Check that the host has the VIPs that it takes packets for")["ansible.builtin.assert"]
     text = {"that": "{{ " + check["that"] + " }}", "said": check["fail_msg"]}
@@ -206,15 +254,14 @@ def test_a_vip_is_on_both_devices_from_the_reload_to_the_removal(tmp_path: Path)
     given = {"real": {**tunnelled(), "ansible_managed": ""}}
     unit = templated(tmp_path, file("lvs-vip@.service"), given)["real"].replace("\\\n", " ")
     commands = dict(line.split("=", 1) for line in unit.splitlines() if line.startswith("Exec"))
-    env = (
-        f"export ADDRESS={VIP}/32 LIFETIME= KIND=dummy GROUP=; show() {{ ip -oneline address show to {VIP}; echo --; }}"
-    )
-    steps = [env, "ip link add lvs0 type bridge; ip link set lo up"]
+    env = f"export ADDRESS={VIP}/32 LIFETIME= KIND=dummy GROUP= FORMER='lvs1 lvs2'"
+    show = f"show() {{ ip -oneline address show to {VIP}; echo --; }}"
+    steps = [env, show, "ip link add lvs0 type bridge; ip link add lvs1 type bridge; ip link set lo up"]
     for devices, name in (("lo", "ExecStart"), ("lvs0", "ExecReload"), ("lvs0", "ExecStart"), ("", "ExecStop")):
         steps.append(f"export DEVICES={devices}; {commands[name]}; show")
     done = subprocess.run([*ALONE, "sh", "-ec", "\n".join(steps)], capture_output=True, text=True, check=True)
     seen = [[line.split()[1] for line in shown.splitlines()] for shown in done.stdout.split("--\n")]
-    assert seen[:4] == [["lo"], ["lo", "lvs0"], ["lo", "lvs0"], []]
+    assert seen[:4] == [["lo", "lvs1"], ["lo", "lvs0", "lvs1"], ["lo", "lvs0", "lvs1"], []]  # lvs2 is no more
 
 
 def names(file: str) -> list[str]:
