@@ -233,6 +233,70 @@ def test_a_change_that_parts_the_directors_reaches_both(limit: str, absent: list
     assert ("(the nodes were dir1 and dir3), and dir2 is not in it. Run without --limit" in said) == refused
 
 
+def test_an_ha_cf_that_parts_the_directors_comes_right_before_its_reload() -> None:
+    """A reboot in between, or hours after a killed run, would load it on one director only."""
+    jinja = NativeEnvironment()
+    lines = yaml.safe_load((ROOT / "roles/heartbeat/vars/main.yml").read_text(encoding="utf-8"))
+    for parting, checks, files in (
+        ([], False, ["ha.cf", "haresources"]),
+        (["no link"], True, ["ha.cf", "haresources"]),  # to be shown
+        (["no link"], False, ["haresources"]),
+    ):
+        given = {"__heartbeat_parting": parting, "ansible_check_mode": checks}
+        assert jinja.from_string(lines["__heartbeat_files"]).render(given) == files
+    loop = read_task("heartbeat", "configure", "Install ha.cf and haresources")["loop"]
+    assert "selectattr('key', 'in', __heartbeat_files)" in loop
+    (block,) = [
+        task["block"]
+        for task in yaml.safe_load((ROOT / "roles/heartbeat/tasks/rest.yml").read_text(encoding="utf-8"))
+        if "block" in task
+    ]
+    order = [task["name"] for task in block]
+    first = order.index("Install ha.cf where Heartbeat runs")
+    assert order[first + 1 : first + 3] == ["Reload Heartbeat where it runs", "Install ha.cf where Heartbeat rests"]
+    assert order[first - 1] == "Wait until the other director has taken over"
+    for install in (block[first], block[first + 2]):
+        assert install["vars"] == {"__heartbeat_files": ["ha.cf", "haresources"]}
+
+
+@pytest.mark.parametrize(
+    ("reread", "installs", "starts"),
+    [
+        ({"changed": True}, True, True),
+        ({"failed": True}, False, False),  # it runs with the old file
+        (None, False, True),  # lost before
+    ],
+)
+def test_a_director_that_rested_has_the_file_of_the_other_one(
+    tmp_path: Path, reread: dict[str, bool] | None, installs: bool, starts: bool
+) -> None:
+    parts = yaml.safe_load((ROOT / "roles/heartbeat/tasks/rest.yml").read_text(encoding="utf-8"))
+    (part,) = [task for task in parts if "block" in task]
+    (install,) = [task for task in part["block"] if task["name"] == "Install ha.cf where Heartbeat rests"]
+    (start,) = part["always"]
+    own = {"__heartbeat_rests": "dir2"}
+    hosts = {"dir1": {} if reread is None else {"__heartbeat_reread": reread}}
+    hosts["dir2"] = {"__heartbeat_reread": {"skipped": True}}
+    found = {"installs": all_of(install["when"]), "starts": all_of(start["when"])}
+    task = {
+        "name": "Check what is decided",
+        "ansible.builtin.assert": {"that": ["installs | bool == want_install", "starts | bool == want_start"]},
+        "vars": {**found, "want_install": installs, "want_start": starts},
+    }
+    play = {"hosts": "dir2", "gather_facts": False, "vars_files": [str(ROOT / "roles/heartbeat/vars/main.yml")]}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([{**play, "vars": own, "tasks": [task]}]), encoding="utf-8")
+    inventory = {"directors": {"hosts": hosts}}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
+    command = ["ansible-playbook", "-i", f"{tmp_path}/hosts.yml", f"{tmp_path}/play.yml"]
+    done = subprocess.run(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def all_of(conditions: list[str]) -> str:
+    """Return one template of several conditions."""
+    return "{{ " + " and ".join(f"({condition})" for condition in conditions) + " }}"
+
+
 @pytest.mark.parametrize(
     ("resources", "held", "refused"),
     [
