@@ -52,6 +52,19 @@ def test_the_guard_never_follows_an_old_table() -> None:
     )
 
 
+def test_a_new_heartbeat_vips_finds_its_new_unit() -> None:
+    """It restarts by itself when its program or its VIPs change, with the unit that systemd has read."""
+    unit = "Write the unit of heartbeat-vips"
+    assert_order(
+        tasks("heartbeat", "fast_takeover"),
+        unit,
+        "Let systemd read the new unit",
+        "Install heartbeat-vips",
+        "Write the VIPs of heartbeat-vips",
+        "Run heartbeat-vips",
+    )
+
+
 def test_marks_go_after_the_services_that_they_select() -> None:
     going = ("Take the rules that mark packets out of the kernel", "Load the rules that mark packets, without old ones")
     assert_order(tasks("lvs_director"), "Load the rules that mark packets now", "Set the kernel's IPVS table", *going)
