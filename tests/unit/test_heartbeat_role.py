@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from jinja2.nativetypes import NativeEnvironment
-from refusals import read_task
+from refusals import judge, read_task
 
 from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.ha_cf import check_ha_cf, parse_ha_cf
 
@@ -295,6 +295,30 @@ def test_a_director_that_rested_has_the_file_of_the_other_one(
 def all_of(conditions: list[str]) -> str:
     """Return one template of several conditions."""
     return "{{ " + " and ".join(f"({condition})" for condition in conditions) + " }}"
+
+
+@pytest.mark.parametrize(
+    ("state", "goes_on"),
+    [
+        ({"rc": 0, "stdout": '{"current": false}'}, False),
+        ({"rc": 0, "stdout": '{"held": []}'}, False),  # a former program
+        ({"rc": 0, "stdout": ""}, False),  # it ends
+        ({"rc": 0, "stdout": '{"current": true}'}, True),
+        ({"rc": 1, "stdout": ""}, True),  # it does not run
+        ({"rc": 0, "stdout": '{"current": false}', "attempts": 30}, True),
+    ],
+)
+def test_nothing_is_released_while_heartbeat_vips_goes_by_the_old_vips(
+    tmp_path: Path, state: dict[str, Any], goes_on: bool
+) -> None:
+    """It would bring it back, and start anew without it."""
+    wait = read_task("heartbeat", "reload", "Wait until heartbeat-vips goes by the new VIPs")
+    given = {"__heartbeat_vips_looks": 30, wait["register"]: {"attempts": 1, **state}, "goes_on": goes_on}
+    check = {"name": "Check", "ansible.builtin.assert": {"that": f"(({wait['until']}) | bool) == goes_on"}}
+    assert judge(tmp_path, check, **given) == ""
+    parts = yaml.safe_load((ROOT / "roles/heartbeat/tasks/reload.yml").read_text(encoding="utf-8"))
+    order = [task["name"] for task in parts]
+    assert order.index(wait["name"]) < order.index("Release the resources that are no longer wanted")
 
 
 @pytest.mark.parametrize(

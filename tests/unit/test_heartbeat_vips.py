@@ -1326,3 +1326,17 @@ def test_an_address_of_the_kernel_is_read(address, prefix, index, secondary):
     message[18] = vips.SECONDARY if secondary else 0
     expected = vips.Address(str(address), prefix, index, secondary and address.version == 4)
     assert vips.read_address(bytes(message[16:])) == expected
+
+
+def test_the_status_says_whether_a_restart_is_due(monkeypatch, tmp_path):
+    """The role waits for it before it releases a VIP."""
+    file = tmp_path / "vips.json"
+    monkeypatch.setattr(vips, "CONFIGURATION", file)
+    file.write_text("{}")
+    service = vips.Service(vips.Settings())
+    try:
+        assert service.state()["current"] is True
+        file.unlink()
+        assert service.state()["current"] is False
+    finally:
+        service.control.close()
