@@ -1340,3 +1340,46 @@ def test_the_status_says_whether_a_restart_is_due(monkeypatch, tmp_path):
         assert service.state()["current"] is False
     finally:
         service.control.close()
+
+
+class Pair:
+    """Two directors that have read which of them an address prefers now, dir2; so far dir1 holds it."""
+
+    def __init__(self, *words):
+        resources = [ADDRESSES[0] | {"node": "dir2"}]
+        self.benches = [Bench(node, holds=node == "dir1", resources=resources) for node in ("dir1", "dir2")]
+        for bench, word in zip(self.benches, words, strict=True):
+            bench.resources = word
+        self.fewest = self.most = 1
+
+    def run(self, seconds):
+        for _second in range(seconds):
+            for own, other in (self.benches, self.benches[::-1]):
+                held = tuple({VIP} & other.here)
+                own.run(1, there=set(held), report=vips.Report(held=held, claims=other.resources))
+            holders = sum(VIP in bench.here for bench in self.benches)
+            self.fewest, self.most = min(self.fewest, holders), max(self.most, holders)
+        return [bench.settings.node for bench in self.benches if VIP in bench.here]
+
+
+@pytest.mark.parametrize("acquired", [False, True])
+@pytest.mark.parametrize(
+    ("words", "holders"),
+    [
+        (("local", "local"), ["dir2"]),
+        (("all", "none"), ["dir1"]),
+        (("all", "transition"), ["dir1"]),
+        (("local", "none"), ["dir1"]),
+        (("none", "all"), ["dir2"]),
+    ],
+)
+def test_an_address_that_prefers_the_other_director_now_is_always_somewhere(words, holders, acquired):
+    """The role does not release it. acquired: Heartbeat adds it there, as the role asks for; else this program does."""
+    pair = Pair(*words)
+    if acquired and holders == ["dir2"]:
+        pair.benches[1].here.add(VIP)
+        pair.benches[1].judge.kernel(pair.benches[1].here, pair.benches[1].now)
+    assert pair.run(40) == holders
+    assert pair.fewest == 1
+    assert pair.run(200) == holders
+    assert pair.fewest == 1

@@ -113,13 +113,20 @@ def moved_address(resource: Resource) -> IPv4Address | IPv6Address | None:
         return None
 
 
-def released(known: list[dict[str, Any]], wanted: list[dict[str, Any]], holds: str) -> list[dict[str, Any]]:
+def released(
+    known: list[dict[str, Any]], wanted: list[dict[str, Any]], holds: str, gives_way: bool = False
+) -> list[dict[str, Any]]:
     """Return the resources, {node, script, arguments} each, that a director stops because haresources has changed.
 
     known, wanted: those of the file that Heartbeat has read, and of the new one. holds: whose groups this director has
     by `cl_status rscstatus`. Who holds all groups keeps a resource that only has another preferred director now.
+    gives_way: so does everybody with an address, because heartbeat-vips gives it up when the other director has it.
     """
-    kept = [(each["script"], each["arguments"]) for each in wanted if holds == "all"]
+    kept = [
+        (each["script"], each["arguments"])
+        for each in wanted
+        if holds == "all" or (gives_way and each["script"] in ADDRESS_SCRIPTS)
+    ]
     return [each for each in known if each not in wanted and (each["script"], each["arguments"]) not in kept]
 
 

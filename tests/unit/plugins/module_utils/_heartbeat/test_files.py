@@ -681,3 +681,10 @@ def test_who_holds_all_keeps_what_only_has_another_preferred_director(holds: str
     known = [resource("dir1", "stays"), resource("dir1", "moved"), resource("dir1", "gone")]
     wanted = [resource("dir1", "stays"), resource("dir2", "moved"), resource("dir2", "gone", 32)]
     assert [each["arguments"][0].split("/")[0] for each in released(known, wanted, holds)] == stopped
+    # Where heartbeat-vips gives way, the other director has it first.
+    assert [each["arguments"][0].split("/")[0] for each in released(known, wanted, holds, gives_way=True)] == ["gone"]
+
+
+def test_heartbeat_vips_gives_nothing_but_addresses_away() -> None:
+    known, wanted = [[{"node": node, "script": "other", "arguments": ["moved"]}] for node in ("dir1", "dir2")]
+    assert released(known, wanted, "local", gives_way=True) == known
