@@ -125,7 +125,7 @@ def released(
     kept = [
         (each["script"], each["arguments"])
         for each in wanted
-        if holds == "all" or (gives_way and each["script"] in ADDRESS_SCRIPTS)
+        if holds == "all" or (gives_way and each["script"] in (*ADDRESS_SCRIPTS, BY_NODE))
     ]
     return [each for each in known if each not in wanted and (each["script"], each["arguments"]) not in kept]
 
