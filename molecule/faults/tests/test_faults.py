@@ -71,7 +71,7 @@ def test_the_standbys_sync_daemons_start_after_the_connections(active):
         time.sleep(12)  # ipvs-resync looks for the daemons every ten seconds
         shell(standby, "systemctl start ipvs-sync")
         said = "journalctl --unit=heartbeat-vips --since=-1min --output=cat | grep 'has new sync daemons'"
-        wait_for("the other director notices", lambda: shell(active, said, check=False), 30)
+        wait_for("the other director notices", lambda: shell(active, said, check=False) != "", 30)
         time.sleep(3)
         CLUSTER.cut_power(active)
     assert all(count["survived"] == 10 for count in kept.counts.values()), kept
