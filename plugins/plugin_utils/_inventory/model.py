@@ -60,7 +60,10 @@ class HostAddress:
 
 
 class RealServer(NamedTuple):
-    """One real server of one service. There may be hundreds of thousands, so it is light."""
+    """One real server of one service. There may be hundreds of thousands, so it is light.
+
+    host: of one that nobody here manages (is_elsewhere), its address.
+    """
 
     variable: str
     host: str
@@ -69,6 +72,7 @@ class RealServer(NamedTuple):
     forwarding: str | None
     request: str | None = None
     receive: str | None = None
+    is_elsewhere: bool = False
 
 
 class Ports(NamedTuple):
@@ -483,7 +487,8 @@ def to_cluster(
     }
     written = values.hosts[view].get("ha_virtual_services")
     services = _services(values.options["ha_virtual_services"], settings["ha_virtual_services"], written, groups)
-    return Cluster(view, settings, services, addresses, groups, values, readable)
+    cluster = Cluster(view, settings, services, addresses, groups, values, readable or addresses)
+    return replace(cluster, addresses={**elsewhere(cluster), **addresses})
 
 
 def viewpoint(groups: Groups) -> str | None:
@@ -511,13 +516,20 @@ def parse(hosts: Hosts, groups: Groups, options: Options) -> Cluster:
         values.usable(view, name)
     cluster = to_cluster(view, values, groups, {})
     addresses = {}
-    for host in members | {server.host: None for service in cluster.services for server in service.real_servers}:
+    for service in cluster.services:
+        for index, entry in enumerate(service.options["real_servers"] or ()):
+            if _name(entry) is None:
+                place = f"{service.variable}.real_servers[{index}]"
+                raise ClusterError(f"host {view}: {place} = {show(entry['address'])}: names no host and no address")
+    named = (server for service in cluster.services for server in service.real_servers if not server.is_elsewhere)
+    for host in members | {server.host: None for server in named}:
         if host not in hosts:
             raise ClusterError(f"host {host}: is not in the inventory")
         for name in OWN if host in cluster.directors else OWN[:1]:
             values.usable(host, name)
         addresses[host] = usable_addresses(host, hosts[host].get("ha_interfaces"))
-    return replace(cluster, addresses=addresses)
+    cluster = replace(cluster, addresses=addresses, readable=addresses)
+    return replace(cluster, addresses={**elsewhere(cluster), **addresses})
 
 
 def _refuse(host: str, problems: Sequence[Problem]) -> None:
@@ -547,19 +559,42 @@ def _real_servers(variable: str, service: Mapping[str, Any], group: Sequence[str
     if service["real_servers"] is None:
         return [RealServer(variable, host, port, weight, forwarding) for host in group]
     entries = enumerate(known(service["real_servers"]) or ())
-    usable = [(index, entry) for index, entry in entries if entry is not UNUSABLE and known(entry["host"]) is not None]
+    named = [(index, entry, _name(entry)) for index, entry in entries if entry is not UNUSABLE]
     return [
         RealServer(
             f"{variable}[{index}]",
-            entry["host"],
+            name,
             port if entry["port"] is None else known(entry["port"]),
             weight if known(entry["weight"]) is None else entry["weight"],
             forwarding if entry["forwarding"] is None else known(entry["forwarding"]),
             known(entry["request"]),
             known(entry["receive"]),
+            known(entry["host"]) is None,
         )
-        for index, entry in usable
+        for index, entry, name in named
+        if name is not None
     ]
+
+
+def _name(entry: Mapping[str, Any]) -> str | None:
+    """Return a real server's name: of one that nobody here manages, its address in the kernel's spelling."""
+    address = to_address(known(entry["address"]))
+    return known(entry["host"]) or (str(address) if address else None)
+
+
+def elsewhere(cluster: Cluster) -> dict[str, list[HostAddress]]:
+    """Return the addresses of real servers that nobody here manages, each in the network that a director has there."""
+    found: dict[str, list[HostAddress]] = {}
+    for service in cluster.services:
+        for server in service.real_servers if service.options["real_servers"] is not None else ():
+            address = ip_address(server.host) if server.is_elsewhere and server.host not in found else None
+            if address and not unusable(address):  # which is bad_real_server's matter
+                near = [own for host in cluster.directors for own in cluster.interfaces_towards(host, address)]
+                prefix = max((own.address.network.prefixlen for own in near), default=address.max_prefixlen)
+                found[server.host] = [
+                    HostAddress(server.host, "", f"{server.variable}.address", ip_interface(f"{address}/{prefix}"))
+                ]
+    return found
 
 
 def addresses(source: str | Mapping[str, object]) -> list[str]:

@@ -459,7 +459,7 @@ def wrong_family(cluster: Cluster) -> Iterator[Complaint]:
         # Of a VIP that nobody can reach, that it is one says enough.
         without = lacking(family) if family and not (service.vip and unusable(service.vip)) else set()
         for server in service.real_servers:
-            if server.host in without:
+            if server.host in without and not server.is_elsewhere:
                 problem = f"real server {server.host} has no IPv{family} address, as the service needs it"
                 yield Complaint(server.variable, server.host, problem, "add one to its ha_interfaces")
 

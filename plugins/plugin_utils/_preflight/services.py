@@ -9,16 +9,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.options import LONGEST, read
 from ansible_collections.codalvs.ha.plugins.module_utils._ipvs.table import LONGEST_IDLE, is_netmask
 from ansible_collections.codalvs.ha.plugins.module_utils._schema import UNUSABLE, did_you_mean, show
 from ansible_collections.codalvs.ha.plugins.plugin_utils._inventory.model import (
+    Address,
     Cluster,
     RealServer,
     Service,
     known,
+    to_address,
     unusable,
 )
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.network import fault_in
@@ -193,7 +196,7 @@ def unknown_real_server(cluster: Cluster) -> Iterator[Complaint]:
     members = set(group)
     for service in cluster.services:
         for server in _listed(service):
-            if server.host not in members:
+            if server.host not in members and not server.is_elsewhere:
                 state = (
                     "is not in the group real_servers" if server.host in cluster.hosts else "is not in the inventory"
                 )
@@ -201,6 +204,59 @@ def unknown_real_server(cluster: Cluster) -> Iterator[Complaint]:
                 if server.host in cluster.hosts:
                     remedy = "add it to the group real_servers"
                 yield Complaint(f"{server.variable}.host", show(server.host), f"the host {state}", remedy)
+
+
+@rule("bad_real_server")
+def bad_real_server(cluster: Cluster) -> Iterator[Complaint]:
+    """A host has several addresses, of which the plan takes one; of who is no host here, only the address is known."""
+    taken = {service.vip: "a VIP" for service in cluster.services if service.vip}
+    taken |= dict.fromkeys(cluster.gateways, "a gateway of the directors")
+    seen = set()
+    for service in cluster.services:
+        entries = known(service.options["real_servers"]) or () if service.variable not in seen else ()
+        written: Any = service.written.get("real_servers")
+        seen.add(service.variable)
+        for index, entry in enumerate(entries):
+            # Of one with an unknown option, that is reported: it may be the misspelt name.
+            wrong = entry is UNUSABLE or not set(written[index]) <= set(entry)
+            fault = None if wrong else _real_server_fault(cluster, service, entry, taken)
+            if fault:
+                variable, value, problem, remedy = fault
+                yield Complaint(f"{service.variable}.real_servers[{index}]{variable}", value, problem, remedy)
+
+
+def _real_server_fault(
+    cluster: Cluster, service: Service, entry: Mapping[str, Any], taken: Mapping[Address, str]
+) -> tuple[str, str, str, str] | None:
+    """Return what is wrong with the name or address of an entry: where in it, value, problem and remedy."""
+    text = entry["address"]
+    if text is None:
+        lacks = entry["host"] is None
+        return (
+            ("", "", "names no real server", "write a host, or the address of one that is no host") if lacks else None
+        )
+    if entry["host"] is not None:
+        return (
+            ".address",
+            show(text),
+            "is beside a host, whose address follows from ha_interfaces",
+            "keep one of the two",
+        )
+    address = to_address(known(text))
+    owner = cluster.all_addresses.get(address) if address else None
+    if text is UNUSABLE:
+        return None  # reported by the schema
+    if address is None:
+        problem, remedy = "must be an IPv4 or IPv6 address without prefix length", "write it like 192.0.2.50"
+    elif owner:
+        problem, remedy = f"is the address of {owner.host} ({owner.variable})", f"write host: {owner.host}"
+    elif unusable(address) or address in taken:
+        problem, remedy = f"is {unusable(address) or taken[address]}", "write the real server's own address"
+    elif service.family and address.version != service.family:
+        problem, remedy = f"is IPv{address.version}, and the service is IPv{service.family}", "write such an address"
+    else:
+        return None
+    return ".address", show(text), problem, remedy
 
 
 @rule("duplicate_real_server")
@@ -212,9 +268,9 @@ def duplicate_real_server(cluster: Cluster) -> Iterator[Complaint]:
             other = first.setdefault((server.host, server.port), server)
             if other is not server:
                 problem = f"is the same real server and port as {other.variable}"
-                yield Complaint(
-                    f"{server.variable}.host", show(server.host), problem, "keep one, with the sum of the weights"
-                )
+                option = "address" if server.is_elsewhere else "host"
+                remedy = "keep one, with the sum of the weights"
+                yield Complaint(f"{server.variable}.{option}", show(server.host), problem, remedy)
 
 
 @rule("port_mapping")

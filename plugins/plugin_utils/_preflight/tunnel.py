@@ -109,7 +109,7 @@ def _tunnelled(cluster: Cluster) -> dict[str, set[int]]:
     found: dict[str, set[int]] = {}
     for service in cluster.services:
         for server in service.real_servers:
-            if server.forwarding == "tunnel" and service.vip:
+            if server.forwarding == "tunnel" and service.vip and not server.is_elsewhere:
                 found.setdefault(server.host, set()).add(service.vip.version)
     return found
 

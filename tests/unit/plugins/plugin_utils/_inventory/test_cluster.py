@@ -105,6 +105,34 @@ def test_ports_that_directors_must_leave_alone(service: dict[str, Any], dir1: li
     assert cluster(hosts(service), GROUPS)["reserved_ports"] == {"dir1": dir1, "dir2": dir2}
 
 
+@pytest.mark.parametrize("forwarding", ["direct", "nat", "tunnel"])
+def test_a_real_server_that_nobody_manages_is_its_address(forwarding: str) -> None:
+    listed = [{"host": "real1"}, {"address": "192.0.2.50", "weight": 2, "forwarding": forwarding}]
+    service = cluster(hosts({"port": 80, "real_servers": listed}), GROUPS)["services"][0]
+    found = {"host": "192.0.2.50", "address": "192.0.2.50", "port": 80, "endpoint": "192.0.2.50:80"}
+    assert service["real_servers"][1] == {**found, "weight": 2, "forwarding": forwarding}
+
+
+def test_a_gateway_is_there_for_those_that_nobody_manages() -> None:
+    known = hosts({"port": 80, "forwarding": "nat", "real_servers": [{"address": "198.51.100.50"}]})
+    for number in (1, 2):
+        known[f"dir{number}"]["ha_interfaces"] = {
+            "eth0": f"192.0.2.1{number}/24",
+            "eth1": f"198.51.100.1{number}/24",
+        }
+    for variables in known.values():
+        variables["ha_gateway_vips"] = ["198.51.100.1"]
+    found = cluster(known, {**GROUPS, "real_servers": ["real1"]})
+    assert [gateway["address"] for gateway in found["gateways"]] == ["198.51.100.1"]
+    assert found["nat_interfaces"] == {"dir1": ["eth1"], "dir2": ["eth1"]}
+
+
+def test_a_real_server_that_is_neither_host_nor_address_is_left_to_preflight() -> None:
+    known = hosts({"port": 80, "real_servers": [{"address": "192.0.2.500"}, {"weight": 2}, {"host": "real1"}]})
+    with pytest.raises(ClusterError, match=r"real_servers\[0\].*192\.0\.2\.500"):
+        cluster(known, GROUPS)
+
+
 def test_a_real_server_without_an_address_of_the_family_is_named() -> None:
     with pytest.raises(ClusterError, match=r"real1.*IPv6"):
         cluster(hosts({"vip": "2001:db8::30", "port": 80, "real_servers": [{"host": "real1"}]}), GROUPS)

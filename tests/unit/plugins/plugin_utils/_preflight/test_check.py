@@ -59,6 +59,11 @@ def web(**changes: Any) -> dict[str, Any]:
     return {key: value for key, value in {**WEB, **changes}.items() if value is not None}
 
 
+def elsewhere(address: str) -> dict[str, Any]:
+    """Return the good service with a real server that nobody manages, and a host."""
+    return web(real_servers=[{"address": address}, {"host": "real1"}])
+
+
 OPEN_SYNC = ("open_sync", "all hosts", "lvs_director_sync_interface")
 PEERS = ["198.18.20.11", "198.18.20.12"]
 
@@ -537,6 +542,23 @@ def changed_networks(vip: str) -> Hosts:
         ("unusable_vip", f"{S}[0].vip", inventory(web(vip="198.18.20.255"))),
         ("vip_is_host_address", f"{S}[0].vip", inventory(web(vip="198.18.20.100"))),
         ("vip_in_no_network", f"{S}[0].vip", inventory(web(vip="198.18.30.1"))),
+        ("bad_real_server", f"{S}[0].real_servers[0]", inventory(web(real_servers=[{"weight": 2}, {"host": "real1"}]))),
+        (
+            "bad_real_server",
+            f"{S}[0].real_servers[0].address",
+            inventory(web(real_servers=[{"host": "real1", "address": "198.18.20.50"}])),
+        ),
+        ("bad_real_server", f"{S}[0].real_servers[0].address", inventory(elsewhere("198.18.20.500"))),
+        ("bad_real_server", f"{S}[0].real_servers[0].address", inventory(elsewhere("198.18.20.50/24"))),
+        ("bad_real_server", f"{S}[0].real_servers[0].address", inventory(elsewhere("198.18.20.21"))),
+        ("bad_real_server", f"{S}[0].real_servers[0].address", inventory(elsewhere("198.18.20.30"))),
+        ("bad_real_server", f"{S}[0].real_servers[0].address", inventory(elsewhere("127.0.0.1"))),
+        ("bad_real_server", f"{S}[0].real_servers[0].address", inventory(elsewhere("fd00:18:20::50"))),
+        (
+            "duplicate_real_server",
+            f"{S}[0].real_servers[1].address",
+            inventory(web(real_servers=[{"address": "198.18.20.50"}, {"address": "198.18.20.50"}])),
+        ),
         ("vip_off_link", f"{S}[0].vip", inventory(web(vip="198.18.21.30"))),
         (
             "vip_on_two_directors",
@@ -2133,3 +2155,9 @@ def test_success_says_what_was_checked() -> None:
 def test_common_names_are_left_to_users(name: str) -> None:
     """A role's name claims all variables that begin with it, so no role has a name that everybody needs."""
     assert found(inventory(**{name: ["vim"]})) == set()
+
+
+@pytest.mark.parametrize("forwarding", ["direct", "tunnel"])
+def test_a_real_server_may_be_elsewhere(forwarding: str) -> None:
+    hosts = inventory({**elsewhere("198.18.20.50"), "forwarding": forwarding})
+    assert check(hosts, GROUPS, SPECS) == []
