@@ -44,6 +44,17 @@ def test_a_minimum_is_a_comment_of_its_service(tmp_path: Path) -> None:
     assert "comment =" not in rendered(tmp_path / "none", minimum_alive=0)
 
 
+def test_a_scheduler_has_its_flags(tmp_path: Path) -> None:
+    text = rendered(tmp_path / "flags", scheduler="mh", scheduler_flags=["mh-port", "mh-fallback"])
+    assert "    scheduler = mh\n    schedflags = mh-fallback,mh-port\n" in text
+    assert "schedflags" not in rendered(tmp_path / "none")
+
+
+def test_packets_of_udp_may_be_sent_one_by_one(tmp_path: Path) -> None:
+    assert "    ops = yes\n" in rendered(tmp_path / "udp", protocol="udp", one_packet=True, check={"type": "ping"})
+    assert "ops =" not in rendered(tmp_path / "tcp")
+
+
 def test_in_hot_standby_the_table_stays_when_ldirectord_stops(tmp_path: Path) -> None:
     assert "\ncleanstop = no\n" in rendered(tmp_path / "a")
 

@@ -284,7 +284,7 @@ def _in_table(service: Mapping[str, Any]) -> dict[str, Any]:
     keys = ("address", "port", "forwarding", "weight")
     servers = [{key: server[key] for key in keys} for server in service["real_servers"]]
     found = {key: service[key] for key in (*identity, "scheduler")} | {"real_servers": servers}
-    return found | ({"persistence": service["persistence"]} if service["persistence"] else {})
+    return found | {key: service[key] for key in ("persistence", "scheduler_flags", "one_packet") if service[key]}
 
 
 def _endpoint(address: str, port: int) -> str:

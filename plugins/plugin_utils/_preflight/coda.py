@@ -507,18 +507,18 @@ def coda_client_settings(cluster: Cluster) -> Iterator[Complaint]:
 def coda_client_beside_server(cluster: Cluster) -> Iterator[Complaint]:
     """Both have files DATA and LOG, and a server deletes what it does not know in its partitions."""
     for host in file_servers(cluster):
-        folder = own(cluster, host, "coda_client_folder")
-        if host not in cluster.groups.get("coda_clients", ()) or folder is None or folder_fault(folder):
+        cache = own(cluster, host, "coda_client_folder")
+        if host not in cluster.groups.get("coda_clients", ()) or cache is None or folder_fault(cache):
             continue
         files = [own(cluster, host, name) for name in ("coda_server_rvm_data", "coda_server_rvm_log")]
         entries = _entries(cluster, host, "coda_server_partitions")
         partitions = [path for _place, entry in entries if (path := known(entry["path"]))]
-        taken = [path for path in [*files, *partitions] if path and is_in(path, folder)]
-        taken += [path for path in partitions if is_in(folder, path)]
+        taken = [path for path in [*files, *partitions] if path and is_in(path, cache)]
+        taken += [path for path in partitions if is_in(cache, path)]
         if taken:
             problem = f"is a place of the server on this host, too: {', '.join(dict.fromkeys(taken))}"
             remedy = "give the client a folder of its own, such as /var/lib/coda"
-            yield Complaint("coda_client_folder", show(folder), problem, remedy, host)
+            yield Complaint("coda_client_folder", show(cache), problem, remedy, host)
 
 
 @rule("coda_client")

@@ -291,6 +291,41 @@ def port_mapping(cluster: Cluster) -> Iterator[Complaint]:
                 )
 
 
+@rule("bad_scheduler_flags")
+def bad_scheduler_flags(cluster: Cluster) -> Iterator[Complaint]:
+    """ip_vs: a flag is a bit whose meaning each scheduler chooses. ldirectord and ipvsadm(8): one packet is for UDP."""
+    for service in _each(cluster):
+        scheduler = service.get("scheduler")
+        for index, flag in enumerate(service.get("scheduler_flags") or ()):
+            if scheduler is not None and known(flag) is not None and not flag.startswith(f"{scheduler}-"):
+                problem = f"is no flag of the scheduler {scheduler}"
+                variable = f"{service.variable}.scheduler_flags[{index}]"
+                yield Complaint(variable, show(flag), problem, "remove it, or use its scheduler")
+        if service.get("one_packet") and (service.get("protocol") != "udp" or service.given("fwmark")):
+            problem = "is for services of UDP with an address"
+            yield _complaint(service, "one_packet", problem, "remove it, or write protocol: udp")
+
+
+@rule("hash_without_fallback", "warning")
+def hash_without_fallback(cluster: Cluster) -> Iterator[Complaint]:
+    """ip_vs_sh.c, ip_vs_mh.c, ip_vs_dh.c: without the flag, a client whose real server has weight 0 gets none."""
+    for service in _each(cluster):
+        scheduler, flags = service.get("scheduler"), service.get("scheduler_flags") or ()
+        if scheduler in ("dh", "mh", "sh") and f"{scheduler}-fallback" not in flags:
+            problem = "chooses no other real server for a client whose own one is drained or has failed"
+            better = "use mh with mh-fallback" if scheduler == "dh" else f"add scheduler_flags: [{scheduler}-fallback]"
+            yield _complaint(service, "scheduler", problem, better)
+
+
+def _each(cluster: Cluster) -> Iterator[Service]:
+    """Yield each service once, also one that a mark selects at several addresses."""
+    seen = set()
+    for service in cluster.services:
+        if service.variable not in seen:
+            seen.add(service.variable)
+            yield service
+
+
 @rule("empty_real_servers")
 def empty_real_servers(cluster: Cluster) -> Iterator[Complaint]:
     """Left out, it means all real servers. With all its entries removed it can't mean the same."""

@@ -105,6 +105,13 @@ def test_ports_that_directors_must_leave_alone(service: dict[str, Any], dir1: li
     assert cluster(hosts(service), GROUPS)["reserved_ports"] == {"dir1": dir1, "dir2": dir2}
 
 
+def test_a_table_without_ldirectord_has_flags_and_single_packets() -> None:
+    service = {"port": 53, "protocol": "udp", "scheduler": "sh", "scheduler_flags": ["sh-fallback"], "one_packet": True}
+    (found,) = cluster(hosts({**service, "real_servers": [{"host": "real1"}]}), GROUPS)["table"]
+    assert (found["scheduler_flags"], found["one_packet"]) == (["sh-fallback"], True)
+    assert "one_packet" not in cluster(hosts({"port": 80}), GROUPS)["table"][0]
+
+
 @pytest.mark.parametrize("forwarding", ["direct", "nat", "tunnel"])
 def test_a_real_server_that_nobody_manages_is_its_address(forwarding: str) -> None:
     listed = [{"host": "real1"}, {"address": "192.0.2.50", "weight": 2, "forwarding": forwarding}]

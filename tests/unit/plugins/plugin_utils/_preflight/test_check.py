@@ -542,6 +542,11 @@ def changed_networks(vip: str) -> Hosts:
         ("unusable_vip", f"{S}[0].vip", inventory(web(vip="198.18.20.255"))),
         ("vip_is_host_address", f"{S}[0].vip", inventory(web(vip="198.18.20.100"))),
         ("vip_in_no_network", f"{S}[0].vip", inventory(web(vip="198.18.30.1"))),
+        ("hash_without_fallback", f"{S}[0].scheduler", inventory(web(scheduler="sh"))),
+        ("hash_without_fallback", f"{S}[0].scheduler", inventory(web(scheduler="mh", scheduler_flags=["mh-port"]))),
+        ("hash_without_fallback", f"{S}[0].scheduler", inventory(web(scheduler="dh"))),
+        ("bad_scheduler_flags", f"{S}[0].scheduler_flags[0]", inventory(web(scheduler_flags=["sh-port"]))),
+        ("bad_scheduler_flags", f"{S}[0].one_packet", inventory(web(one_packet=True))),
         ("bad_real_server", f"{S}[0].real_servers[0]", inventory(web(real_servers=[{"weight": 2}, {"host": "real1"}]))),
         (
             "bad_real_server",
@@ -2161,3 +2166,9 @@ def test_common_names_are_left_to_users(name: str) -> None:
 def test_a_real_server_may_be_elsewhere(forwarding: str) -> None:
     hosts = inventory({**elsewhere("198.18.20.50"), "forwarding": forwarding})
     assert check(hosts, GROUPS, SPECS) == []
+
+
+@pytest.mark.parametrize("scheduler", ["sh", "mh"])
+def test_hash_schedulers_may_have_a_fallback(scheduler: str) -> None:
+    flags = [f"{scheduler}-fallback", f"{scheduler}-port"]
+    assert check(inventory(web(scheduler=scheduler, scheduler_flags=flags)), GROUPS, SPECS) == []
