@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import struct
 import sys
@@ -1339,6 +1340,25 @@ def test_the_status_says_whether_a_restart_is_due(monkeypatch, tmp_path):
         file.unlink()
         assert service.state()["current"] is False
     finally:
+        service.control.close()
+
+
+def test_who_has_new_sync_daemons_is_told_from_the_beginning():
+    """The rounds are up to fifteen seconds apart, and this director may die before the next one."""
+    service = vips.Service(vips.Settings(returned=("sleep", "600")))
+    started = []
+    try:
+        for _reason in ("is back", "has new sync daemons"):
+            service.judge.actions.append(vips.Action("start"))
+            service.act()
+            started.append(service.child)
+        first, second = started
+        assert first.wait(10) == -signal.SIGTERM
+        assert second.poll() is None
+    finally:
+        for child in started:
+            child.kill()
+            child.wait()
         service.control.close()
 
 
