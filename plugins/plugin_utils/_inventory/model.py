@@ -356,25 +356,34 @@ class Cluster:
     def shared(self) -> list[Mapping[str, HostAddress]]:
         """The networks that both directors are on, each as their own addresses there, in the first one's order.
 
-        By interfaces of one name where that can be, else by those on which each has one address of the network.
+        By interfaces of one name where that can be, else by the only one by which each is in the network.
         """
         if len(self.directors) < 2:
             return []
         own = self.routed(self.directors[0])
         by_name = {each.address.network for each in own if self._together(each, by_name=True)}
-        found = (self._together(each, by_name=each.address.network in by_name) for each in own)
-        return [together for together in found if together]
+        found: dict[tuple[str, Network], Mapping[str, HostAddress]] = {}
+        for each in own:
+            if together := self._together(each, by_name=each.address.network in by_name):
+                found.setdefault((each.interface, each.address.network), together)
+        return [*found.values()]
 
     def _together(self, first: HostAddress, by_name: bool) -> dict[str, HostAddress]:
-        """Return each director's address in the network of one of the first director's; empty if there is not one."""
+        """Return each director's first address in the network of one of the first director's.
+
+        Empty if one has none there, or has them on several interfaces.
+        """
         near = [
             own
             for host in self.directors
             for own in self.routed(host)
             if own.address.network == first.address.network and (own.interface == first.interface or not by_name)
         ]
-        found = {own.host: own for own in near}
-        return found if len(near) == len(found) == len(self.directors) else {}
+        found: dict[str, HostAddress] = {}
+        for own in near:
+            found.setdefault(own.host, own)
+        ways = {(own.host, own.interface) for own in near}
+        return found if len(ways) == len(found) == len(self.directors) else {}
 
     def called(self, host: str, interface: str) -> str | None:
         """Return what a director calls an interface of the first one: that in the same network, else of its name."""

@@ -653,11 +653,7 @@ def _common_interfaces(cluster: Cluster) -> set[str] | None:
 
 def _shared_interfaces(cluster: Cluster) -> set[str]:
     """Return the interfaces by which both directors are in one network: the default links, by the first one's names."""
-    first, second = (
-        {(own.interface, own.address.network) for own in cluster.routed(host)} for host in cluster.directors
-    )
-    linked = {own.interface for shared in cluster.shared for own in [shared[cluster.directors[0]]]}
-    return linked | {interface for interface, _network in first & second}
+    return {shared[cluster.directors[0]].interface for shared in cluster.shared}
 
 
 def _groups(cluster: Cluster) -> Iterator[Mapping[str, Any] | None]:

@@ -545,13 +545,11 @@ def open_sync(cluster: Cluster) -> Iterator[Complaint]:
     # By the first director's names.
     homes = (cluster.home(cluster.directors[0], vip) for _service, vip in _vips(cluster))
     public = {home.interface for home in homes if home}
-    first, second = ([(own.interface, own.address.network) for own in cluster.routed(h)] for h in cluster.directors)
     links = [each[cluster.directors[0]] for each in cluster.shared]
-    second += [(own.interface, own.address.network) for own in links]
-    shared = [name for name, network in first if (name, network) in second]
+    shared = [own.interface for own in links]
 
     def hosts_of(interface: str, *groups: str) -> list[str]:
-        networks = [network for name, network in first if name == interface]
+        networks = [own.address.network for own in links if own.interface == interface]
         members = dict.fromkeys(host for group in groups for host in cluster.groups.get(group, ()))
         return [
             host

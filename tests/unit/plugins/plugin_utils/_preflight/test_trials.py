@@ -355,3 +355,30 @@ def test_files_and_programs_are_what_they_are_called() -> None:
     assert found(trial(heartbeat_log="/var/log/")) == {("bad_path", "all hosts", "heartbeat_log")}
     assert found(trial(ha_hook=["/usr/local/sbin/tell --loud"])) == {("bad_word", "all hosts", "ha_hook[0]")}
     assert found(trial(ha_hook=["/usr/local/sbin/tell all", "--loud"], heartbeat_log="/var/log/ha")) == set()
+
+
+# Links.
+
+
+@pytest.mark.parametrize("director", ["dir1", "dir2"])
+@pytest.mark.parametrize("interface", ["eth0", "eth1"])
+def test_a_director_with_two_addresses_in_a_network_has_a_link_there(director: str, interface: str) -> None:
+    """Once, the network then had no heartbeats, and no warning said so."""
+    address = ADDRESSES[director][interface]
+    other = address.replace(".11/", ".13/").replace(".12/", ".13/")
+    plain = planned(trial())
+    plan = planned(trial(interfaces={director: {**ADDRESSES[director], interface: [address, other]}}))
+    assert plan["links"] == plain["links"]
+    assert plan["sync_interface"] == plain["sync_interface"] == "eth1"
+    assert plan["witnesses"] == plain["witnesses"]
+
+
+def test_a_director_with_two_interfaces_in_a_network_of_another_name_has_no_link_there() -> None:
+    """Nobody knows which of the two the other director's heartbeats should go to."""
+    hosts = trial(
+        interfaces={
+            "dir1": {"eth0": "198.18.20.11/24", "eth1": "198.18.21.11/24", "eth2": "198.18.21.13/24"},
+            "dir2": {"eth0": "198.18.20.12/24", "ens5": "198.18.21.12/24"},
+        }
+    )
+    assert ("single_link", "", "heartbeat_links") in {(each.rule, "", each.variable) for each in findings(hosts)}
