@@ -213,7 +213,9 @@ def find_problems(
         found += [("ha.cf", problem) for problem in problems]
     if haresources is not None:
         nodes = None if ha_cf is None else parse_ha_cf(ha_cf)[0].nodes
-        problems = check_haresources(haresources, nodes, scripts=host.scripts, interfaces=host.interfaces)
+        problems = check_haresources(
+            haresources, nodes, scripts=host.scripts, interfaces=host.interfaces, here=host.node
+        )
         found += [("haresources", problem) for problem in problems]
     if authkeys is not None:
         found += [("authkeys", problem) for problem in check_authkeys(authkeys, old_authkeys, left_out)]

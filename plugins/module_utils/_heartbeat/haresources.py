@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Container, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
@@ -136,11 +136,12 @@ def check_haresources(
     *,
     scripts: Container[str] | None = None,
     interfaces: Collection[str] | None = None,
+    here: str = "",
 ) -> list[Problem]:
     """Return everything wrong with an haresources file.
 
     `nodes` are those of ha.cf; scripts (names of executable files in resource.d or init.d) and network interfaces are
-    those of the host. Each is checked only where it is given.
+    those of the host, whose own node is `here`. Each is checked only where it is given.
     """
     groups, problems = parse_haresources(text)
     known = None if nodes is None else {node.lower() for node in nodes}
@@ -153,7 +154,7 @@ def check_haresources(
         if not group.resources:
             problems.append(Problem(group.line, group.node, "", "has no resources"))
     problems += check_resources(groups, scripts, interfaces)
-    problems += _check_names(groups, known or ())
+    problems += check_names(groups, known or (), {} if interfaces is None else {here: interfaces})
     problems += check_addresses(groups)
     problems += check_keys(groups)
     return sorted(set(problems), key=lambda problem: (problem.line, problem.directive, problem.value, problem.problem))
@@ -236,15 +237,27 @@ def _names(resource: Resource) -> dict[str, str] | None:
     return names if 1 <= int(match[2]) <= address.max_prefixlen else None
 
 
-def _check_names(groups: Iterable[Group], nodes: Iterable[str]) -> Iterator[Problem]:
-    """Yield what has no interface for a node of ha.cf: there it would not start, nor anything else of its line."""
+def check_names(
+    groups: Iterable[Group], nodes: Iterable[str], interfaces: Mapping[str, Collection[str]]
+) -> Iterator[Problem]:
+    """Yield what would not start on a node of ha.cf, nor would anything else of its line.
+
+    interfaces: those of each node that is known.
+    """
     for group in groups:
         for resource in group.resources:
             names = _names(resource) if resource.script == BY_NODE else None
-            lacking = [node for node in nodes if names is not None and node not in names]
+            if names is None:
+                continue
+            lacking = sorted(node for node in nodes if node not in names)
             if lacking:
-                problem = f"names no interface of {', '.join(sorted(lacking))}"
+                problem = f"names no interface of {', '.join(lacking)}"
                 yield Problem(group.line, group.node, resource.text, problem)
+            for node in sorted(interfaces.keys() & names.keys()):
+                if names[node].partition(":")[0] not in interfaces[node]:
+                    has = ", ".join(sorted(interfaces[node])) or "none"
+                    problem = f"no such network interface {names[node]} on {node}, which has {has}"
+                    yield Problem(group.line, group.node, resource.text, problem)
 
 
 def _check_address_resource(resource: Resource, interfaces: Collection[str] | None) -> Iterator[str]:

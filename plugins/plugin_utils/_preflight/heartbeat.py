@@ -20,6 +20,7 @@ from ansible_collections.codalvs.ha.plugins.module_utils._heartbeat.haresources 
     Resource,
     check_addresses,
     check_keys,
+    check_names,
     check_resources,
     moved_address,
     parse_resource,
@@ -502,7 +503,9 @@ def bad_resource(cluster: Cluster) -> Iterator[Complaint]:
                 position = list(cluster.get("heartbeat_resource_groups")[line.line]["resources"]).index(resource.text)
                 variable = f"heartbeat_resource_groups[{line.line}].resources[{position}]"
                 yield Complaint(variable, show(resource.text), problem, remedy_there)
-    for fault in [*check_resources(groups, interfaces=_common_interfaces(cluster)), *twice]:
+    declared = {cluster.node_names[host]: names for host, names in _declared(cluster).items() if names}
+    by_node = check_names(groups, cluster.node_names.values(), declared)
+    for fault in [*check_resources(groups, interfaces=_common_interfaces(cluster)), *by_node, *twice]:
         resources = cluster.get("heartbeat_resource_groups")[fault.line]["resources"]
         variable = f"heartbeat_resource_groups[{fault.line}].resources[{list(resources).index(fault.value)}]"
         text = re.sub(r"by line (\d+)", r"by heartbeat_resource_groups[\1]", fault.problem)
@@ -647,8 +650,13 @@ def _parsed_groups(cluster: Cluster) -> list[Group]:
 
 def _common_interfaces(cluster: Cluster) -> set[str] | None:
     """Return the names of the interfaces that both directors declare, None where one declares none."""
-    names = [{own.interface for own in cluster.addresses.get(host, ())} for host in cluster.directors]
+    names = [*_declared(cluster).values()]
     return set.intersection(*names) if names and all(names) else None
+
+
+def _declared(cluster: Cluster) -> dict[str, set[str]]:
+    """Return the names of the interfaces that each director declares."""
+    return {host: {own.interface for own in cluster.addresses.get(host, ())} for host in cluster.directors}
 
 
 def _shared_interfaces(cluster: Cluster) -> set[str]:

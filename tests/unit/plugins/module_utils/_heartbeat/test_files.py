@@ -479,7 +479,7 @@ VIP6 = "IPv6addr2::2001:0db8:0000:0000:0000:0000:0000:0010/64/eth1"
 def resource_complaints(text: str) -> list[Problem]:
     """Return what is wrong with an haresources, on a host with eth0 and the usual scripts."""
     scripts = ("IPaddr2", "IPv6addr2", "VIPaddr2", "IPaddr", "ldirectord", "MailTo")
-    return check_haresources(text, NODES, scripts=scripts, interfaces=("eth0", "eth1"))
+    return check_haresources(text, NODES, scripts=scripts, interfaces=("eth0", "eth0.5", "eth1"), here="dir1")
 
 
 @pytest.mark.parametrize(
@@ -540,6 +540,7 @@ def test_good_haresources(text: str) -> None:
         ("dir1 VIPaddr2::192.0.2.10/33/eth0@dir1,ens3@dir2\n", "must be written VIPaddr2::"),
         ("dir1 VIPaddr2::2001:db8::10/64/eth0@dir1,ens3@dir2\n", "must be written VIPaddr2::"),
         ("dir1 VIPaddr2::192.0.2.10/24/eth0@dir1,ens3@dir3\n", "names no interface of dir2"),
+        ("dir1 VIPaddr2::192.0.2.10/24/eth5@dir1,ens3@dir2\n", "no such network interface eth5 on dir1, which has"),
         (f"dir1 VIPaddr2::192.0.2.10/24/eth0@dir1,ens3@dir2\ndir2 {OTHER} {VIP}\n", "is moved by line 1 already"),
         ("dir1 ::x\n", "without empty parts"),
         ("dir1 MailTo::root::\n", "without empty parts"),

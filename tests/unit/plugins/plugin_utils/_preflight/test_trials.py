@@ -382,3 +382,19 @@ def test_a_director_with_two_interfaces_in_a_network_of_another_name_has_no_link
         }
     )
     assert ("single_link", "", "heartbeat_links") in {(each.rule, "", each.variable) for each in findings(hosts)}
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        ("eth0@dir1,eth0@dir2", ""),
+        ("eth0@dir1,ens33@dir2", "no such network interface ens33 on dir2, which has eth0, eth1"),
+        ("eth0@dir1,eth0@dir3", "names no interface of dir2"),
+    ],
+)
+def test_a_resource_by_node_names_an_interface_of_each_director(names: str, problem: str) -> None:
+    """Else it starts on one director, and the other one gives up the whole line when it takes over."""
+    groups = [{"node": "dir1", "resources": [f"VIPaddr2::198.18.20.30/24/{names}"]}]
+    told = findings(trial(heartbeat_resource_groups=groups))
+    expected = [("bad_resource", "heartbeat_resource_groups[0].resources[0]", problem)] if problem else []
+    assert [(each.rule, each.variable, each.problem) for each in told] == expected
