@@ -331,8 +331,10 @@ def vip_in_no_network(cluster: Cluster) -> Iterator[Complaint]:
         lost = [host for host in lost if cluster.addresses.get(host)]
         if lost and vip not in cluster.places and not unusable(vip):
             problem = f"is in no network of {' and '.join(lost)}"
-            remedy = "choose a VIP in a network of both directors, correct ha_interfaces, or name its interface in "
-            yield _vip_complaint(service, problem, f"{remedy}ha_vip_places")
+            remedy = "choose a VIP in a network of both directors, or correct ha_interfaces"
+            if lost == cluster.directors:  # else the other one's neighbours look for it in their network
+                remedy = remedy.replace(", or", ",") + ", or name its interface in ha_vip_places"
+            yield _vip_complaint(service, problem, remedy)
 
 
 @rule("vip_interfaces_differ")
@@ -382,12 +384,9 @@ def _bad_place(cluster: Cluster, variable: str, address: Address) -> Iterator[Co
         remedy = did_you_mean(interface, names, f"use one of the first director's: {', '.join(names)}")
         yield Complaint(f"{variable}.interface", show(interface), problem, remedy)
     elif interface is not None:
-        inside = {host: {own.interface for own in cluster.interfaces_towards(host, address)} for host in hosts}
-        apart = [host for host in hosts if inside[host] and cluster.called(host, interface) not in inside[host]]
-        if apart:
-            where = "/".join(sorted(set().union(*inside.values())))
-            problem = f"the address is in the network of {where}, where neighbours look for it"
-            yield Complaint(f"{variable}.interface", show(interface), problem, "name that one, or choose another VIP")
+        problem, remedy = _apart(cluster, address, interface, hosts)
+        if problem:
+            yield Complaint(f"{variable}.interface", show(interface), problem, remedy)
     networks = {own.address.network.prefixlen for host in hosts for own in cluster.near(host, address)}
     if prefix is not None and address in cluster.gateways and prefix not in networks:
         problem = "a gateway has the prefix length of its network, which tells who is behind it"
@@ -398,6 +397,29 @@ def _bad_place(cluster: Cluster, variable: str, address: Address) -> Iterator[Co
     elif prefix is not None and (fault := fault_in(address, [ip_interface(f"{address}/{prefix}")])):
         problem = f"with it, the address is {fault}"
         yield Complaint(f"{variable}.prefix", show(prefix), problem, f"write {address.max_prefixlen}")
+
+
+def _apart(cluster: Cluster, address: Address, interface: str, hosts: Sequence[str]) -> tuple[str, str]:
+    """Return problem and remedy of a VIP whose neighbours would not find it on an interface of each director; or ''."""
+    inside = {host: {own.interface for own in cluster.interfaces_towards(host, address)} for host in hosts}
+    there = [host for host in hosts if inside[host]]
+    if any(cluster.called(host, interface) not in inside[host] for host in there):
+        where = "/".join(sorted(set().union(*inside.values())))
+        problem = f"the address is in the network of {where}, where neighbours look for it"
+        return problem, "name that one, or choose another VIP"
+    if there and there != list(hosts):
+        lost = " and ".join(host for host in hosts if host not in there)
+        problem = (
+            f"the address is in a network of {' and '.join(there)} and in none of {lost}: neighbours look for it there"
+        )
+        return problem, "correct ha_interfaces, or choose another VIP"
+    networks = [
+        {own.address.network for own in cluster.routed(host) if own.interface == cluster.called(host, interface)}
+        for host in hosts
+    ]
+    if networks and not set.intersection(*networks):
+        return "there, the directors are in different networks", "correct ha_interfaces, or name another interface"
+    return "", ""
 
 
 @rule("vip_off_link", "warning")

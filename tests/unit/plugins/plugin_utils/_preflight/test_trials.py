@@ -398,3 +398,28 @@ def test_a_resource_by_node_names_an_interface_of_each_director(names: str, prob
     told = findings(trial(heartbeat_resource_groups=groups))
     expected = [("bad_resource", "heartbeat_resource_groups[0].resources[0]", problem)] if problem else []
     assert [(each.rule, each.variable, each.problem) for each in told] == expected
+
+
+@pytest.mark.parametrize(
+    ("second", "vip", "problem"),
+    [
+        ("198.18.50.12/24", "198.18.50.30", ""),
+        ("198.18.50.12/24", "203.0.113.30", ""),
+        ("198.18.60.12/24", "198.18.50.30", "the address is in a network of dir1 and in none of dir2"),
+        ("198.18.60.12/24", "203.0.113.30", "there, the directors are in different networks"),
+    ],
+)
+def test_a_place_is_one_network_for_both_directors(second: str, vip: str, problem: str) -> None:
+    """After a takeover nobody would find the VIP in another one."""
+    hosts = trial(
+        {"vip": vip, "forwarding": "nat"},
+        {
+            "dir1": {**ADDRESSES["dir1"], "eth3": "198.18.50.11/24"},
+            "dir2": {**ADDRESSES["dir2"], "eth3": second},
+        },
+        ha_vip_places=[{"address": vip, "interface": "eth3"}],
+        ha_gateway_vips=["198.18.20.1"],
+    )
+    told = [(each.rule, each.problem) for each in findings(hosts) if each.rule != "single_gateway"]
+    assert [rule for rule, _problem in told] == ["bad_vip_place"] * bool(problem)
+    assert all(text.startswith(problem) for _rule, text in told)
