@@ -404,8 +404,8 @@ def coda_group(cluster: Cluster) -> Iterator[Complaint]:
             listed = [(f"{place}.owner", owner), *((f"{place}.members[{n}]", each) for n, each in enumerate(members))]
             for variable, name in listed:
                 if name is not UNUSABLE and name not in names:
-                    remedy = "add it to coda_scm_users or coda_scm_groups, or write it as it is written there"
-                    yield Complaint(variable, show(name), "is not a user or group of the cell", remedy, host)
+                    remedy = "add it to coda_scm_users or coda_scm_groups, also if the cell has it, or correct it"
+                    yield Complaint(variable, show(name), "is not a user or group of the inventory", remedy, host)
             if group["name"] == OWN_GROUPS[0] and not {admin, UNUSABLE} & {owner, *members}:
                 problem = f"lacks {admin}, who would administer the cell no longer"
                 yield Complaint(f"{place}.members", "", problem, f"add {admin}", host)

@@ -39,11 +39,20 @@ INVENTORY = "inventory"  # stands for the host of a finding that is about none
 
 @rule("missing_group")
 def missing_group(cluster: Cluster) -> Iterator[Complaint]:
-    """Without directors and real servers there is no cluster, unless it is shared storage or DNS alone."""
+    """Without directors and real servers there is no cluster, unless it is shared storage or DNS alone.
+
+    A cluster whose real servers are all named by their addresses manages none of them.
+    """
     if cluster.is_without_balancing:
         return
+    are_elsewhere = bool(cluster.services) and all(
+        service.real_servers and all(server.is_elsewhere for server in service.real_servers)
+        for service in cluster.services
+    )
     misspelt = {_meant(cluster, name) for name in cluster.groups}
     for name, what in (("directors", "the two directors"), ("real_servers", "the real servers")):
+        if name == "real_servers" and are_elsewhere:
+            continue
         if not cluster.groups.get(name) and name not in misspelt:
             state = "has no hosts" if name in cluster.groups else "does not exist"
             yield Complaint(f"groups.{name}", "", f"the group {state}", f"add {what} to the group {name}", INVENTORY)

@@ -211,6 +211,9 @@ def bad_real_server(cluster: Cluster) -> Iterator[Complaint]:
     """A host has several addresses, of which the plan takes one; of who is no host here, only the address is known."""
     taken = {service.vip: "a VIP" for service in cluster.services if service.vip}
     taken |= dict.fromkeys(cluster.gateways, "a gateway of the directors")
+    families: dict[str, set[int | None]] = {}
+    for service in cluster.services:
+        families.setdefault(service.variable, set()).add(service.family)
     seen = set()
     for service in cluster.services:
         entries = known(service.options["real_servers"]) or () if service.variable not in seen else ()
@@ -219,16 +222,20 @@ def bad_real_server(cluster: Cluster) -> Iterator[Complaint]:
         for index, entry in enumerate(entries):
             # Of one with an unknown option, that is reported: it may be the misspelt name.
             wrong = entry is UNUSABLE or not set(written[index]) <= set(entry)
-            fault = None if wrong else _real_server_fault(cluster, service, entry, taken)
+            both = len(families[service.variable]) > 1
+            fault = None if wrong else _real_server_fault(cluster, service, entry, taken, both)
             if fault:
                 variable, value, problem, remedy = fault
                 yield Complaint(f"{service.variable}.real_servers[{index}]{variable}", value, problem, remedy)
 
 
 def _real_server_fault(
-    cluster: Cluster, service: Service, entry: Mapping[str, Any], taken: Mapping[Address, str]
+    cluster: Cluster, service: Service, entry: Mapping[str, Any], taken: Mapping[Address, str], both: bool
 ) -> tuple[str, str, str, str] | None:
-    """Return what is wrong with the name or address of an entry: where in it, value, problem and remedy."""
+    """Return what is wrong with the name or address of an entry: where in it, value, problem and remedy.
+
+    both: the service has VIPs of both families.
+    """
     text = entry["address"]
     if text is None:
         lacks = entry["host"] is None
@@ -250,8 +257,11 @@ def _real_server_fault(
         problem, remedy = "must be an IPv4 or IPv6 address without prefix length", "write it like 192.0.2.50"
     elif owner:
         problem, remedy = f"is the address of {owner.host} ({owner.variable})", f"write host: {owner.host}"
-    elif unusable(address) or address in taken:
-        problem, remedy = f"is {unusable(address) or taken[address]}", "write the real server's own address"
+    elif address in taken or (fault := unusable(address) or fault_in(address, _networks_around(cluster, address))):
+        problem, remedy = f"is {taken.get(address) or fault}", "write the real server's own address"
+    elif both:
+        problem = f"is IPv{address.version}, and the service has VIPs of both families"
+        remedy = "divide the service into one for each family"
     elif service.family and address.version != service.family:
         problem, remedy = f"is IPv{address.version}, and the service is IPv{service.family}", "write such an address"
     else:
@@ -466,14 +476,18 @@ def _range(variable: str, value: object, low: int, high: int) -> Iterator[Compla
         )
 
 
+def _networks_around(cluster: Cluster, address: Address) -> list[Any]:
+    """Return the directors' own addresses in networks that hold an address."""
+    return [own.address for host in cluster.directors for own in cluster.interfaces_towards(host, address)]
+
+
 def _fallback_fault(cluster: Cluster, service: Service, text: str) -> tuple[str, str] | None:
     """Return problem and remedy of a fallback, None for a usable one."""
     example = "127.0.0.1:80" if service.family == 4 else "[::1]:80"
     match, address = FALLBACK.fullmatch(text), fallback_address(service)
     if match is None or address is None:
         return f"must be an IPv{service.family} address, or address:port", f"write it like {example}"
-    near = [own.address for host in cluster.directors for own in cluster.interfaces_towards(host, address)]
-    fault = None if address.is_loopback else unusable(address) or fault_in(address, near)
+    fault = None if address.is_loopback else unusable(address) or fault_in(address, _networks_around(cluster, address))
     if fault:
         return f"is {fault}", f"name a server, or the director itself: {example}"
     if address in {other.vip for other in cluster.services}:

@@ -423,3 +423,43 @@ def test_a_place_is_one_network_for_both_directors(second: str, vip: str, proble
     told = [(each.rule, each.problem) for each in findings(hosts) if each.rule != "single_gateway"]
     assert [rule for rule, _problem in told] == ["bad_vip_place"] * bool(problem)
     assert all(text.startswith(problem) for _rule, text in told)
+
+
+# Real servers that nobody manages.
+
+
+def test_a_cluster_of_appliances_needs_no_real_servers_of_its_own() -> None:
+    groups = {"directors": GROUPS["directors"]}
+    hosts = {host: own for host, own in trial({"real_servers": [{"address": "198.18.20.50"}]}).items() if "dir" in host}
+    assert planned(hosts, groups)["services"][0]["real_servers"][0]["address"] == "198.18.20.50"
+    hosts["dir1"]["ha_virtual_services"].append({**WEB, "name": "mail", "port": 25})
+    hosts["dir2"]["ha_virtual_services"].append({**WEB, "name": "mail", "port": 25})
+    assert ("missing_group", "inventory", "groups.real_servers") in found(hosts, groups)
+
+
+@pytest.mark.parametrize("address", ["198.18.20.0", "198.18.20.255", "198.18.20.30"])
+def test_what_no_machine_can_have_is_no_real_server(address: str) -> None:
+    hosts = trial({"real_servers": [{"host": "real1"}, {"address": address}]})
+    assert ("bad_real_server", f"{S}.real_servers[1].address") in {each[::2] for each in found(hosts)}
+
+
+def test_a_service_of_both_families_has_no_real_server_by_one_address() -> None:
+    """The plan said that a host of that name lacks an address."""
+    hosts = trial(
+        {
+            "vip": None,
+            "port": None,
+            "fwmark": 5,
+            "vips": ["198.18.20.30", "fd00:20::30"],
+            "mark": [{"protocol": "tcp", "ports": [80]}],
+            "real_servers": [{"host": "real1"}, {"address": "198.18.20.50"}],
+        },
+        {
+            host: {**own, "eth0": [own["eth0"], own["eth0"].replace("198.18.20.", "fd00:20::").replace("/24", "/64")]}
+            for host, own in ADDRESSES.items()
+        },
+    )
+    told = {(each.rule, each.variable, each.problem) for each in findings(hosts) if each.severity == "error"}
+    problem = "is IPv4, and the service has VIPs of both families"
+    assert ("bad_real_server", f"{S}.real_servers[1].address", problem) in told
+    assert "no_plan" not in {rule for rule, _variable, _problem in told}
