@@ -236,12 +236,17 @@ def _host_complaints(
                 continue
             # A value from group_vars is the same on many hosts: look at it once.
             checked = seen.setdefault(name, [])
-            problems = next((problems for other, problems in checked if other is value or other == value), None)
+            problems = next((problems for other, problems in checked if same(other, value)), None)
             if problems is None:
                 problems = values(host, name)[1]
                 checked.append((value, problems))
             for each in problems:
                 yield each.rule, host, Complaint(each.path, each.value, each.problem, each.remedy)
+
+
+def same(one: object, other: object) -> bool:
+    """Return whether two values are equal, and of equal types: in Python, 1 == True."""
+    return one is other or (one == other and repr(one) == repr(other))
 
 
 def _no_plan(cluster: Cluster, hosts: Hosts, groups: Groups) -> Iterator[Complaint]:

@@ -382,6 +382,22 @@ def bad_vip_place(cluster: Cluster) -> Iterator[Complaint]:
             yield from _bad_place(cluster, variable, address)
 
 
+def _held_and_kept(cluster: Cluster, address: Address) -> list[str]:
+    """Return the directors that keep a VIP as real servers, too.
+
+    They know by the prefix length which of the two an address on an interface is for: Heartbeat's has the network's.
+    """
+    keep = {
+        server.host
+        for service in cluster.services
+        if service.vip == address
+        for server in service.real_servers
+        if server.forwarding != "nat"
+    }
+    homes = {host: cluster.home(host, address) for host in cluster.directors if host in keep}
+    return [host for host, home in homes.items() if home and home.prefix == address.max_prefixlen]
+
+
 def _bad_place(cluster: Cluster, variable: str, address: Address) -> Iterator[Complaint]:
     _variable, interface, prefix = cluster.places[address]
     hosts = [host for host in cluster.directors if cluster.addresses.get(host)]
@@ -396,6 +412,12 @@ def _bad_place(cluster: Cluster, variable: str, address: Address) -> Iterator[Co
         problem, remedy = _apart(cluster, address, interface, hosts)
         if problem:
             yield Complaint(f"{variable}.interface", show(interface), problem, remedy)
+    if both := _held_and_kept(cluster, address):
+        problem = (
+            f"{' and '.join(both)} would have it with prefix {address.max_prefixlen} as director and as real server"
+        )
+        remedy = "choose a VIP in a network of theirs, without prefix, or other real servers for it"
+        yield Complaint(variable, str(address), problem, remedy)
     networks = {own.address.network.prefixlen for host in hosts for own in cluster.near(host, address)}
     if prefix is not None and address in cluster.gateways and prefix not in networks:
         problem = "a gateway has the prefix length of its network, which tells who is behind it"

@@ -238,7 +238,7 @@ def _real_server_fault(
     """
     text = entry["address"]
     if text is None:
-        lacks = entry["host"] is None
+        lacks = not entry["host"]
         return (
             ("", "", "names no real server", "write a host, or the address of one that is no host") if lacks else None
         )

@@ -26,9 +26,10 @@ from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.checks impor
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.network import GROUPS
 from ansible_collections.codalvs.ha.plugins.plugin_utils._preflight.rules import Complaint, rule
 
+ABSENT = "ha_absent"
 # Read from the cluster's first director; another value elsewhere would be ignored, or be fatal.
 SHARED = (
-    *("ha_virtual_services", "ha_gateway_vips", "ha_acknowledged", "ha_absent", "ha_checker", "ha_standby"),
+    *("ha_virtual_services", "ha_gateway_vips", "ha_acknowledged", ABSENT, "ha_checker", "ha_standby"),
     *("ha_detection_budget", "ha_minimum_alive", "ha_vip_places"),
 )
 # What both directors must do alike, or the one that takes over serves otherwise. All that stands in ha.cf is among it,
@@ -128,16 +129,29 @@ def values_differ(cluster: Cluster) -> Iterator[Complaint]:
     """The directors' files must be the same, and the services are read from the first director only."""
     given = {name for host in cluster.directors for name in cluster.hosts[host] if name in cluster.options}
     for name in sorted(given - {*OWN}):
-        if (ALIKE.fullmatch(name) or name in SHARED) and cluster.directors_differ(name):
+        if (ALIKE.fullmatch(name) or name in SHARED) and name != ABSENT and cluster.directors_differ(name):
             problem = f"{' and '.join(cluster.directors)} have different values: they must agree"
             yield Complaint(name, "", problem, "set it once, in the variables of the group directors or all")
+
+
+@rule("values_differ")
+def absent_differ(cluster: Cluster) -> Iterator[Complaint]:
+    """Each play asks its own hosts who is down."""
+    members = dict.fromkeys(host for group in GROUPS for host in cluster.groups.get(group, ()))
+    given: dict[str, str] = {}
+    for host in members:
+        given.setdefault(repr(cluster.hosts[host].get(ABSENT) or []), host)
+    if len(given) > 1:
+        problem = f"{' and '.join([*given.values()][:2])} have different values, and each play reads those of its hosts"
+        yield Complaint(ABSENT, "", problem, "set it once, in the variables of the group all, or with -e")
 
 
 @rule("not_read", "warning")
 def not_read(cluster: Cluster) -> Iterator[Complaint]:
     """A value in the wrong file of host_vars or group_vars is ignored without a word."""
     members = {host for group in GROUPS for host in cluster.groups.get(group, ())}
-    for name in sorted({name for host in members for name in cluster.hosts[host] if name in cluster.options} - {*OWN}):
+    given_names = {name for host in members for name in cluster.hosts[host] if name in cluster.options}
+    for name in sorted(given_names - {*OWN, ABSENT}):
         groups = ("directors",) if name in SHARED else READERS.get(_prefix(name), ())
         readers = [host for group in groups for host in cluster.groups.get(group, ())]
         others = [host for host in cluster.hosts if host in members and host not in readers]

@@ -463,3 +463,60 @@ def test_a_service_of_both_families_has_no_real_server_by_one_address() -> None:
     problem = "is IPv4, and the service has VIPs of both families"
     assert ("bad_real_server", f"{S}.real_servers[1].address", problem) in told
     assert "no_plan" not in {rule for rule, _variable, _problem in told}
+
+
+@pytest.mark.parametrize("forwarding", ["direct", "nat", "tunnel"])
+def test_a_service_lists_a_host_that_is_gone(forwarding: str) -> None:
+    """With tunnels, preflight ended with the host's bare name."""
+    told = found(trial({"forwarding": forwarding, "real_servers": [{"host": "real1"}, {"host": "gone"}]}))
+    assert ("unknown_real_server", f"{S}.real_servers[1].host") in {each[::2] for each in told}
+
+
+@pytest.mark.parametrize("others", [[], [{"host": "real1"}]])
+def test_an_empty_name_is_none(others: list[dict[str, str]]) -> None:
+    told = found(trial({"real_servers": [*others, {"host": ""}]}))
+    assert ("bad_real_server", f"{S}.real_servers[{len(others)}]") in {each[::2] for each in told}
+
+
+# Variables in the wrong place.
+
+
+@pytest.mark.parametrize("hosts", [("real1",), ("real1", "real2"), ("dir1", "dir2")])
+def test_who_is_absent_is_the_same_for_all(hosts: tuple[str, ...]) -> None:
+    """Each play asks its own hosts, so what the directors alone know, the real servers' plays don't."""
+    inventory = trial()
+    for host in hosts:
+        inventory[host]["ha_absent"] = ["real2"]
+    (only,) = findings(inventory)
+    assert (only.rule, only.severity, only.variable) == ("values_differ", "error", "ha_absent")
+    assert "the group all" in only.remedy
+    assert found(trial(ha_absent=["real2"])) == set()
+
+
+@pytest.mark.parametrize("values", [(0, False), (False, 0), (1, True), (True, 1)])
+def test_a_boolean_is_no_number_beside_an_equal_one(values: tuple[object, object]) -> None:
+    hosts = trial()
+    for host, value in zip(("real1", "real2"), values, strict=True):
+        hosts[host]["real_server_mss"] = value
+    wrong = "real1" if isinstance(values[0], bool) else "real2"
+    told = [(each.host, each.problem) for each in findings(hosts) if "whole number" in each.problem]
+    assert [host for host, _problem in told] == [wrong]
+
+
+@pytest.mark.parametrize(("forwarding", "refused"), [("direct", True), ("nat", False)])
+def test_a_director_that_is_a_real_server_tells_a_vip_by_its_prefix(forwarding: str, refused: bool) -> None:
+    """The role would have taken Heartbeat's address for a stray one of its own."""
+    both = ["dir1", "dir2"]
+    place = {"address": "198.18.20.30", "interface": "eth0", "prefix": 32}
+    hosts = {
+        host: own
+        for host, own in trial({"forwarding": forwarding}, ha_standby="cold", ha_vip_places=[place]).items()
+        if host in both
+    }
+    told = {each[::2] for each in found(hosts, {"directors": both, "real_servers": both})}
+    assert (("bad_vip_place", "ha_vip_places[0]") in told) == refused
+    for own in hosts.values():
+        del own["ha_vip_places"][0]["prefix"]
+    assert ("bad_vip_place", "ha_vip_places[0]") not in {
+        each[::2] for each in found(hosts, {"directors": both, "real_servers": both})
+    }

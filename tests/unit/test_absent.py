@@ -1,0 +1,60 @@
+# Copyright (c) 2026, The codalvs.ha engineers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who is known to be down is left out, and nobody else; also by playbooks that don't begin with preflight."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+GROUPS = {"directors": ["dir1", "dir2"], "real_servers": ["real1", "real10"]}
+
+
+def looked_at(folder: Path, absent: Any) -> tuple[int, list[str], str]:
+    """Run what each play begins with; return the exit code, who is not left out, and the output."""
+    play = {
+        "hosts": "all",
+        "gather_facts": False,
+        "tasks": [
+            {"ansible.builtin.import_tasks": str(ROOT / "playbooks/tasks/present.yml")},
+            {"ansible.builtin.debug": {"msg": "LOOKED AT {{ inventory_hostname }}"}},
+        ],
+    }
+    groups = {group: {"hosts": dict.fromkeys(names)} for group, names in GROUPS.items()}
+    for name, content in (("hosts.yml", {"all": {"children": groups}}), ("play.yml", [play])):
+        (folder / name).write_text(yaml.safe_dump(content), encoding="utf-8")
+    command = ["-i", str(folder / "hosts.yml"), str(folder / "play.yml"), "-e", json.dumps({"ha_absent": absent})]
+    done = subprocess.run(
+        [sys.executable, "-m", "ansible", "playbook", *command], capture_output=True, text=True, check=False
+    )
+    return done.returncode, sorted(re.findall(r"LOOKED AT (\w+)", done.stdout)), done.stdout
+
+
+@pytest.mark.parametrize(
+    ("absent", "there"),
+    [
+        ([], ["dir1", "dir2", "real1", "real10"]),
+        (["real10"], ["dir1", "dir2", "real1"]),
+        (["dir2", "real1"], ["dir1", "real10"]),
+    ],
+)
+def test_who_is_down_is_left_out(tmp_path: Path, absent: list[str], there: list[str]) -> None:
+    assert looked_at(tmp_path, absent)[:2] == (0, there)
+
+
+@pytest.mark.parametrize("absent", ["real10", "dir2", ["dir1", "dir2"], 1])
+def test_a_wrong_list_is_refused(tmp_path: Path, absent: Any) -> None:
+    """`-e ha_absent=real10` left out real1 as well; without directors, verify passed and had looked at none."""
+    code, there, output = looked_at(tmp_path, absent)
+    assert code
+    assert there == []
+    assert "it must be a list, and leave one director" in " ".join(output.split())
