@@ -17,6 +17,19 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUPS = {"directors": ["dir1", "dir2"], "real_servers": ["real1", "real10"]}
+ALL = [name for names in GROUPS.values() for name in names]
+
+
+def run_play(folder: Path, play: dict[str, Any], *words: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+    """Run a play that contacts no host."""
+    groups = {**GROUPS, "ha_accepted": ALL}
+    children = {group: {"hosts": dict.fromkeys(names)} for group, names in groups.items()}
+    for name, content in (("hosts.yml", {"all": {"children": children}}), ("play.yml", [play])):
+        (folder / name).write_text(yaml.safe_dump(content), encoding="utf-8")
+    command = ["-i", str(folder / "hosts.yml"), str(folder / "play.yml"), "-e", json.dumps(variables), *words]
+    return subprocess.run(
+        [sys.executable, "-m", "ansible", "playbook", *command], capture_output=True, text=True, check=False
+    )
 
 
 def looked_at(folder: Path, absent: Any) -> tuple[int, list[str], str]:
@@ -29,13 +42,7 @@ def looked_at(folder: Path, absent: Any) -> tuple[int, list[str], str]:
             {"ansible.builtin.debug": {"msg": "LOOKED AT {{ inventory_hostname }}"}},
         ],
     }
-    groups = {group: {"hosts": dict.fromkeys(names)} for group, names in GROUPS.items()}
-    for name, content in (("hosts.yml", {"all": {"children": groups}}), ("play.yml", [play])):
-        (folder / name).write_text(yaml.safe_dump(content), encoding="utf-8")
-    command = ["-i", str(folder / "hosts.yml"), str(folder / "play.yml"), "-e", json.dumps({"ha_absent": absent})]
-    done = subprocess.run(
-        [sys.executable, "-m", "ansible", "playbook", *command], capture_output=True, text=True, check=False
-    )
+    done = run_play(folder, play, ha_absent=absent)
     return done.returncode, sorted(re.findall(r"LOOKED AT (\w+)", done.stdout)), done.stdout
 
 
@@ -58,3 +65,25 @@ def test_a_wrong_list_is_refused(tmp_path: Path, absent: Any) -> None:
     assert code
     assert there == []
     assert "it must be a list, and leave one director" in " ".join(output.split())
+
+
+@pytest.mark.parametrize(
+    ("limit", "absent", "left_out"),
+    [
+        ("all", [], ""),
+        ("real1", [], ""),
+        ("directors", [], "real1, real10"),
+        ("directors", ["real1", "real10"], ""),
+        ("all:!real10", [], "real10"),
+        ("all:!real10", ["real10"], ""),
+    ],
+)
+def test_site_configures_no_director_without_its_real_servers(
+    tmp_path: Path, limit: str, absent: list[str], left_out: str
+) -> None:
+    """A real server that lacks a new VIP drops its packets, and its checks ask for its own address."""
+    plays = yaml.safe_load((ROOT / "playbooks/site.yml").read_text(encoding="utf-8"))
+    (play,) = (each for each in plays if each["name"] == "Look for real servers that the run leaves out")
+    done = run_play(tmp_path, play, "--limit", limit, ha_absent=absent)
+    assert (done.returncode != 0) == bool(left_out)
+    assert (f"This run leaves out {left_out}, and dir1 may send" in " ".join(done.stdout.split())) == bool(left_out)
